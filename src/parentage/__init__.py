@@ -1,0 +1,3 @@
+"""What is this open-weight model really made of?"""
+
+__version__ = "0.1.0"

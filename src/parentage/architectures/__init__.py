@@ -1,0 +1,1 @@
+"""Tensor roles, name maps, the alignment of checkpoints."""

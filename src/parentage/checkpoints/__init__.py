@@ -1,0 +1,1 @@
+"""Places and formats: named tensors read lazily, by slice, never executed."""

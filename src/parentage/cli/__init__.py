@@ -1,0 +1,1 @@
+"""The only room that prints, reads the environment or exits; one file a command."""

@@ -1,0 +1,1 @@
+"""Measures over aligned tensors, streamed; measures, never judges."""

@@ -1,0 +1,1 @@
+"""Number formats and their rounding cells, estimators, streaming kernels, tests; knows no model."""

@@ -1,0 +1,1 @@
+"""Frozen types that cross rooms, and the versioned JSON of every file that we write."""

@@ -1,0 +1,1 @@
+"""A Report, and nothing else, to terminal, JSON and HTML."""

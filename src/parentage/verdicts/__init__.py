@@ -1,0 +1,1 @@
+"""Hypotheses on how models are related, each weighed against its rivals."""
