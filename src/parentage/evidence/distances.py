@@ -1,0 +1,79 @@
+"""Equalities and distances between all models on one tensor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from parentage.evidence.reading import TensorSample, recast
+
+__all__ = ["Distances", "measure_distances"]
+
+
+@dataclass(frozen=True, slots=True)
+class Distances:
+    """Counts of equal elements, and the Gram matrix of all models' deltas from the suspect."""
+
+    finite: int
+    spread: float
+    equal: tuple[int, ...]
+    cast_equal: tuple[int, ...]
+    correlation: tuple[float, ...]
+    parents_all_equal: int
+    gram: tuple[tuple[float, ...], ...]
+
+
+def measure_distances(
+    sample: TensorSample, finite: NDArray[np.bool_], parents: tuple[int, ...]
+) -> Distances:
+    """Measure on the elements that are finite in every model that has the tensor.
+
+    A model without the tensor counts 0 equal elements and a zero row in ``gram``; ``present`` in the
+    evidence says which models those are.
+    """
+    suspect = sample.suspect.values[finite]
+    others = [None if m is None else m.values[finite] for m in sample.models[1:]]
+    equal = tuple(0 if v is None else int(np.count_nonzero(v == suspect)) for v in others)
+    dtype = sample.suspect.effective
+    cast_equal = tuple(
+        0 if v is None else int(np.count_nonzero(recast(v, dtype) == suspect)) for v in others
+    )
+    known = [others[i - 1] for i in parents if others[i - 1] is not None]
+    same = _all_equal([v for v in known if v is not None], suspect.size)
+    spread = float(np.std(suspect)) if suspect.size else 0.0
+    gram = _gram(suspect, others)
+    related = tuple(0.0 if v is None else _correlation(suspect, v) for v in others)
+    return Distances(int(suspect.size), spread, equal, cast_equal, related, same, gram)
+
+
+def _all_equal(values: list[NDArray[np.float64]], size: int) -> int:
+    if len(values) < 2:
+        return 0
+    same = np.ones(size, dtype=bool)
+    for other in values[1:]:
+        same &= other == values[0]
+    return int(np.count_nonzero(same))
+
+
+def _gram(
+    suspect: NDArray[np.float64], others: list[NDArray[np.float64] | None]
+) -> tuple[tuple[float, ...], ...]:
+    deltas = [None if v is None else v - suspect for v in others]
+    return tuple(
+        tuple(0.0 if x is None or y is None else _dot(x, y) for y in deltas) for x in deltas
+    )
+
+
+def _correlation(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
+    if x.size < 2:
+        return 0.0
+    u, v = x - np.mean(x), y - np.mean(y)
+    size = float(np.sqrt(_dot(u, u) * _dot(v, v)))
+    return _dot(u, v) / size if size > 0 else 0.0
+
+
+def _dot(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
+    # numpy's pairwise summation does not depend on the thread count, a BLAS dot product may.
+    return float(np.sum(x * y))

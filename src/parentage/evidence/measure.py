@@ -1,0 +1,199 @@
+"""Measure, and save: the passes over the tensors that make one Evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from parentage import __version__
+from parentage.architectures.alignment import AlignedTensor, Alignment, align
+from parentage.checkpoints.local import Checkpoint
+from parentage.engines.threads import map_ordered
+from parentage.evidence.pinning import pin_model
+from parentage.evidence.reading import read_sample
+from parentage.evidence.replay_search import search_replays
+from parentage.evidence.structure import find_quiet_rows, measure_spectra
+from parentage.evidence.sweeps import shared_sweeps
+from parentage.evidence.tensors import MeasuredTensor, TensorPlan, measure_tensor
+from parentage.records.evidence import (
+    Coverage,
+    Evidence,
+    ModelPin,
+    ModelRole,
+    NotExamined,
+    TensorEvidence,
+)
+
+__all__ = ["CURVE_GRID", "AuditInputs", "NamedCheckpoint", "Options", "Progress", "measure"]
+
+Progress = Callable[[str, int, int], None]
+
+# α from -0.25 to 1.25 in steps of 0.0125: fine enough to draw the peak of the consistency curve.
+CURVE_GRID = np.linspace(-0.25, 1.25, 121)
+# Pairs grow with the square of the parents; beyond six parents only those with the last are tried.
+ALL_PAIRS_UP_TO = 4
+
+
+@dataclass(frozen=True, slots=True)
+class NamedCheckpoint:
+    """An opened checkpoint, its display name, and what it was given as."""
+
+    name: str
+    role: ModelRole
+    checkpoint: Checkpoint
+
+
+@dataclass(frozen=True, slots=True)
+class AuditInputs:
+    """Suspect first, then parents, base, previous, controls."""
+
+    models: tuple[NamedCheckpoint, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What decides the evidence (``workers`` does not)."""
+
+    sample: int
+    seed: int
+    full: bool
+    digests: bool
+    workers: int
+
+
+def measure(
+    inputs: AuditInputs,
+    options: Options,
+    asked: Mapping[str, Any],
+    notes: Sequence[str],
+    progress: Progress,
+) -> Evidence:
+    """All passes: tensors, replays, structure, digests. Deterministic for equal inputs and options."""
+    checkpoints = [m.checkpoint for m in inputs.models]
+    alignment = align(checkpoints[0], checkpoints[1:])
+    plan = _plan(inputs, options)
+    measured = _first_pass(alignment, checkpoints, plan, options, progress)
+    tensors = tuple(m.evidence for m in measured)
+    sweeps = shared_sweeps(measured)
+    replays = search_replays(
+        tensors, sweeps, alignment, checkpoints, plan, options, progress
+    )
+    related = _parent_like(inputs)
+    tensors = measure_spectra(tensors, alignment, checkpoints, related)
+    quiet = find_quiet_rows(alignment, checkpoints, related)
+    pins = _pins(inputs, plan, options, progress)
+    return Evidence(
+        tool={"name": "parentage", "version": __version__},
+        asked=dict(asked),
+        used=_used(options),
+        models=pins,
+        coverage=_coverage(alignment, checkpoints, tensors, inputs),
+        curve_grid=tuple(float(x) for x in CURVE_GRID),
+        tensors=tensors,
+        sweeps=sweeps,
+        replays=replays,
+        quiet_rows=quiet,
+        notes=tuple(notes),
+    )
+
+
+def _used(options: Options) -> dict[str, Any]:
+    return {
+        "sample": options.sample,
+        "seed": options.seed,
+        "full": options.full,
+        "digests": options.digests,
+    }
+
+
+def _plan(inputs: AuditInputs, options: Options) -> TensorPlan:
+    roles = [m.role for m in inputs.models]
+    parents = tuple(i for i, r in enumerate(roles) if r is ModelRole.PARENT)
+    bases = tuple(i for i, r in enumerate(roles) if r is ModelRole.BASE)
+    controls = tuple(i for i, r in enumerate(roles) if r is ModelRole.CONTROL)
+    sources = (*parents, *bases)
+    pairs = [(i, j) for n, i in enumerate(sources) for j in sources[n + 1 :]]
+    if len(sources) > ALL_PAIRS_UP_TO:
+        pairs = [(i, j) for i, j in pairs if j == sources[-1]]
+    shuffled = len(roles) if pairs and not controls else None
+    return TensorPlan(sources, tuple(pairs), controls, shuffled, CURVE_GRID, options.seed)
+
+
+def _first_pass(
+    alignment: Alignment,
+    checkpoints: Sequence[Checkpoint],
+    plan: TensorPlan,
+    options: Options,
+    progress: Progress,
+) -> list[MeasuredTensor]:
+    def work(aligned: AlignedTensor) -> MeasuredTensor:
+        sample = read_sample(aligned, checkpoints, sample=options.sample, seed=options.seed)
+        return measure_tensor(sample, plan)
+
+    groups = [g for g in alignment.groups if g.suspect.dtype.is_float and g.suspect.elements]
+    measured = []
+    for item in map_ordered(work, groups, workers=options.workers):
+        measured.append(item)
+        progress("measuring tensors", len(measured), len(groups))
+    return measured
+
+
+def _parent_like(inputs: AuditInputs) -> tuple[int, ...]:
+    """Every given model may be what the suspect was tuned from."""
+    return tuple(range(1, len(inputs.models)))
+
+
+def _pins(
+    inputs: AuditInputs, plan: TensorPlan, options: Options, progress: Progress
+) -> tuple[ModelPin, ...]:
+    pins = []
+    for done, model in enumerate(inputs.models):
+        pins.append(pin_model(model.name, model.role, model.checkpoint, digests=options.digests))
+        progress("hashing inputs", done + 1, len(inputs.models))
+    if plan.shuffled is not None:
+        shuffled = replace(
+            pins[0],
+            name="the suspect with its rows shuffled",
+            role=ModelRole.SHUFFLED,
+            shards=(),
+            declared=(),
+            oddities=(),
+        )
+        pins.append(shuffled)
+    return tuple(pins)
+
+
+def _coverage(
+    alignment: Alignment,
+    checkpoints: Sequence[Checkpoint],
+    tensors: Sequence[TensorEvidence],
+    inputs: AuditInputs,
+) -> Coverage:
+    not_examined = [
+        NotExamined(u.tensor, f"{inputs.models[u.checkpoint_index].name}: {u.reason}")
+        for u in alignment.unmatched
+    ]
+    for group in alignment.groups:
+        if not group.suspect.dtype.is_float:
+            not_examined.append(
+                NotExamined(group.name, f"{group.suspect.dtype.value}: not a weight, only hashed")
+            )
+        elif not group.suspect.elements:
+            not_examined.append(NotExamined(group.name, "it has no elements"))
+    for tensor in tensors:
+        if tensor.finite < tensor.examined:
+            lost = tensor.examined - tensor.finite
+            reason = f"{lost:,} elements are NaN or infinite in one of the models and were left out"
+            not_examined.append(NotExamined(tensor.name, reason))
+    suspect = checkpoints[0]
+    return Coverage(
+        tensors=len(suspect.tensors),
+        tensors_examined=len(tensors),
+        elements=sum(t.elements for t in suspect.tensors.values()),
+        elements_examined=sum(t.finite for t in tensors),
+        bytes_read=sum(c.bytes_read for c in checkpoints),
+        not_examined=tuple(not_examined),
+    )

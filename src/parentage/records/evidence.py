@@ -1,0 +1,294 @@
+"""Evidence, version 1: what was measured, before anyone judges it.
+
+Judging reads this and nothing else. Models are numbered: index 0 is the suspect, then the parents in
+the order given, then the base (when it is not among the parents), then the controls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from parentage.records.absence import Absent
+
+__all__ = [
+    "SCHEMA",
+    "VERSION",
+    "Comparison",
+    "Coverage",
+    "Evidence",
+    "Mixture",
+    "ModelPin",
+    "ModelRole",
+    "NotExamined",
+    "QuietRows",
+    "Replay",
+    "ReplayTensor",
+    "ShardPin",
+    "SharedSweep",
+    "Spectrum",
+    "TensorEvidence",
+    "WeightSet",
+]
+
+SCHEMA = "parentage.evidence"
+VERSION = 1
+
+
+class ModelRole(StrEnum):
+    """What a model was given as."""
+
+    SUSPECT = "suspect"
+    PARENT = "parent"
+    BASE = "base"
+    CONTROL = "control"
+    PREVIOUS = "previous"
+    SHUFFLED = "shuffled-control"
+
+
+@dataclass(frozen=True, slots=True)
+class ShardPin:
+    """One weight file: name, bytes, SHA-256."""
+
+    name: str
+    size: int
+    sha256: str | Absent
+
+
+@dataclass(frozen=True, slots=True)
+class ModelPin:
+    """An input, pinned: enough to find the same bytes again and to notice when they changed."""
+
+    name: str
+    role: ModelRole
+    locator: str
+    revision: str | Absent
+    shards: tuple[ShardPin, ...]
+    declared: tuple[str, ...] = ()
+    oddities: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NotExamined:
+    """Something that was not looked at, and why."""
+
+    tensor: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """How much was looked at. Elements are the suspect's."""
+
+    tensors: int
+    tensors_examined: int
+    elements: int
+    elements_examined: int
+    bytes_read: int
+    not_examined: tuple[NotExamined, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The two likelihoods on one tensor (see ``numerics.profile``); sizes in weight units."""
+
+    elements: int
+    alpha: float
+    alpha_low: float
+    alpha_high: float
+    scale: float
+    family: str
+    log_likelihood: float
+    free_alpha: float
+    free_scale: float
+    free_log_likelihood: float
+    delta_ll: float
+    drop_at_zero: float
+    drop_at_one: float
+    residual_correlation: float
+    off_replay: int
+    off_replay_elements: int
+    merge_dtype: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mixture:
+    """How well one subject is explained as a blend of two parents, C = alpha A + (1 - alpha) B."""
+
+    subject: int
+    first: int
+    second: int
+    cast: str
+    informative: int
+    equal: int
+    equal_agree: int
+    low: float
+    high: float
+    count: int
+    consistency: float
+    alpha_zero_share: float
+    alpha_one_share: float
+    fold_alpha: float | Absent
+    fold_consistency: float | Absent
+    least_squares: float | Absent
+    cosine: float | Absent
+    comparison: Comparison | Absent
+
+
+@dataclass(frozen=True, slots=True)
+class WeightSet:
+    """Weights of K parents on one tensor; ``ranges`` only when one set of weights explains it all."""
+
+    parents: tuple[int, ...]
+    cast: str
+    elements: int
+    estimate: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    sum_low: float
+    sum_high: float
+    consistency: float
+    feasible: bool
+    slack: float
+
+
+@dataclass(frozen=True, slots=True)
+class Spectrum:
+    """Shape of the difference between suspect and one model: stable rank of the tensor's delta."""
+
+    model: int
+    stable_rank: float
+    rows: int
+    columns: int
+
+
+@dataclass(frozen=True, slots=True)
+class QuietRows:
+    """Embedding rows that only weight decay moved, from ``model`` to the suspect."""
+
+    model: int
+    tensor: str
+    rows: int
+    quiet: int
+    factor_low: float
+    factor_high: float
+    schedule: str | Absent
+    exact_rows: int
+    steps: int | Absent
+    learning_rate: float | Absent
+    weight_decay: float | Absent
+    neighbours_rejected: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TensorEvidence:
+    """All that was measured on one tensor.
+
+    ``equal[i]`` counts elements whose value equals model i's; ``cast_equal[i]`` those equal to model
+    i's rounded to the suspect's dtype. ``gram[i][j]`` is the sum of (M_i - C)(M_j - C) over the
+    examined elements, models without the suspect, from which every distance follows.
+    """
+
+    name: str
+    role: str
+    component: str
+    layer: int | Absent
+    shape: tuple[int, ...]
+    dtypes: tuple[str, ...]
+    effective_dtypes: tuple[str, ...]
+    elements: int
+    examined: int
+    finite: int
+    spread: float
+    whole: bool
+    present: tuple[int, ...]
+    equal: tuple[int, ...]
+    cast_equal: tuple[int, ...]
+    correlation: tuple[float, ...]
+    parents_all_equal: int
+    gram: tuple[tuple[float, ...], ...]
+    mixtures: tuple[Mixture, ...]
+    weights: tuple[WeightSet, ...]
+    spectra: tuple[Spectrum, ...]
+    permutation_z: float | Absent
+    digests: tuple[str | Absent, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SharedSweep:
+    """One subject and one pair of parents over all tensors.
+
+    ``low``/``high``: the weights that every consistent tensor allows at once. ``curve[k]`` counts the
+    informative elements whose interval holds ``curve_grid[k]``.
+    """
+
+    subject: int
+    first: int
+    second: int
+    cast: str
+    tensors: int
+    consistent_tensors: int
+    low: float | Absent
+    high: float | Absent
+    informative: int
+    curve: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayTensor:
+    """A replay on one tensor.
+
+    ``offsets``: histogram of the suspect's distance from the replay in grid steps, -8 ... +8, the ends
+    open. ``beyond_rounding``: elements farther from the unrounded blend than half of the coarsest
+    grid step among suspect and parents, which no single intermediate rounding can explain.
+    ``novel_bits``/``own_bits``: entropy of the offsets, and of the suspect's own values, in bits.
+    """
+
+    name: str
+    weights: tuple[float, ...]
+    examined: int
+    matches: int
+    informative: int
+    informative_matches: int
+    beyond_rounding: int
+    novel_bits: float
+    own_bits: float
+    offsets: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """One recipe under one arithmetic, replayed on every tensor that was examined."""
+
+    subject: int
+    parents: tuple[int, ...]
+    arithmetic: str
+    cast: str
+    scope: str
+    label: str
+    examined: int
+    matches: int
+    informative: int
+    informative_matches: int
+    backward_match: float | Absent
+    full: bool
+    tensors: tuple[ReplayTensor, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """The file between measuring and judging."""
+
+    tool: Mapping[str, str]
+    asked: Mapping[str, Any]
+    used: Mapping[str, Any]
+    models: tuple[ModelPin, ...]
+    coverage: Coverage
+    curve_grid: tuple[float, ...]
+    tensors: tuple[TensorEvidence, ...]
+    sweeps: tuple[SharedSweep, ...]
+    replays: tuple[Replay, ...]
+    quiet_rows: tuple[QuietRows, ...]
+    notes: tuple[str, ...] = field(default=())

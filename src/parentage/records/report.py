@@ -1,0 +1,440 @@
+"""The report, version 1: what an audit concluded, as one file that any renderer can read.
+
+This is the public contract: fields may be added, never renamed or given another meaning. An estimate
+is always :class:`Estimate`, what is unknown is always :class:`Absent` with its reason. Shares,
+consistencies and matches lie in 0..1; offsets are in units of the last place of the suspect's dtype.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from parentage.errors import EvidenceError
+from parentage.records.absence import Absent
+from parentage.records.codec import from_plain, to_plain
+from parentage.records.estimate import Estimate
+from parentage.records.json_files import load_json
+
+__all__ = [
+    "NOT_MEASURED",
+    "SCHEMA",
+    "VERSION",
+    "ArithmeticMatch",
+    "ConsistencyCurve",
+    "Control",
+    "ControlCurve",
+    "Coverage",
+    "Direction",
+    "ExcludedCause",
+    "Heterogeneity",
+    "LeastSquares",
+    "ModelInput",
+    "NotExamined",
+    "Novelty",
+    "PartVerdict",
+    "PostTraining",
+    "QuietRows",
+    "RecipeCandidate",
+    "Replay",
+    "Report",
+    "Rival",
+    "Spectrum",
+    "Stratum",
+    "Suspect",
+    "TensorVerdict",
+    "Tree",
+    "TreeBranch",
+    "Verdict",
+    "VerdictParent",
+    "from_json",
+    "load_report",
+    "to_json",
+]
+
+SCHEMA = "parentage.report"
+VERSION = 1
+NOT_MEASURED = Absent("not measured")
+VERDICT_STATUSES = ("supported", "contradicted", "undetermined")
+POST_TRAINING_STATUSES = ("detected", "not-detected", "undetermined")
+
+
+def _one_of(value: str, known: tuple[str, ...], where: str) -> None:
+    if value not in known:
+        raise EvidenceError(
+            f"{value!r} is none of {', '.join(known)}", code="report-status", where=where
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """The model under examination; ``digests`` maps file names to SHA-256 in hexadecimal."""
+
+    locator: str
+    revision: str | Absent
+    digests: Mapping[str, str | Absent] | Absent
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInput:
+    """Another model that was read; ``role`` is parent, base, control or previous."""
+
+    name: str
+    role: str
+    locator: str
+    revision: str | Absent
+    digests: Mapping[str, str | Absent] | Absent
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictParent:
+    """A parent and its share in the suspect."""
+
+    name: str
+    weight: Estimate | Absent
+
+
+@dataclass(frozen=True, slots=True)
+class Rival:
+    """Another explanation. ``why_excluded`` Absent: it is still alive, the reason says why."""
+
+    relation: str
+    why_excluded: str | Absent
+
+
+@dataclass(frozen=True, slots=True)
+class PartVerdict:
+    """The story of one part of a suspect whose parts tell different ones."""
+
+    where: str
+    relation: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How the suspect is related to the other models; relation ids are in ``docs/relations.md``."""
+
+    relation: str
+    status: str
+    sentence: str
+    parents: tuple[VerdictParent, ...] = ()
+    rivals: tuple[Rival, ...] = ()
+    limits: tuple[str, ...] = ()
+    parts: tuple[PartVerdict, ...] = ()
+
+    def __post_init__(self) -> None:
+        _one_of(self.status, VERDICT_STATUSES, "verdict.status")
+
+
+@dataclass(frozen=True, slots=True)
+class ExcludedCause:
+    """Something else that could leave the same residual. Absent: it cannot be excluded."""
+
+    cause: str
+    why_excluded: str | Absent
+
+
+@dataclass(frozen=True, slots=True)
+class PostTraining:
+    """Whether something happened after the explanation; ``sigma_relative`` is σ over the standard
+    deviation of the weights, ``changed_share`` the share of elements off the replay."""
+
+    status: str
+    sigma_relative: Estimate | Absent
+    changed_share: Estimate | Absent
+    rivals: tuple[ExcludedCause, ...] = ()
+    would_have_seen: str | Absent = NOT_MEASURED
+
+    def __post_init__(self) -> None:
+        _one_of(self.status, POST_TRAINING_STATUSES, "post_training.status")
+
+
+@dataclass(frozen=True, slots=True)
+class ArithmeticMatch:
+    """Another arithmetic that was replayed, and the share of informative elements it reproduced."""
+
+    arithmetic: str
+    match: float
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """The recipe that reproduces the most bits; ``match`` counts elements where the parents differ."""
+
+    method: str
+    arithmetic: str
+    match: float
+    informative_elements: int
+    parameters: Mapping[str, Any]
+    alternatives: tuple[ArithmeticMatch, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Novelty:
+    """Bits per weight that the explanation leaves open, of ``own_bits_per_weight`` in the suspect."""
+
+    bits_per_weight: float | Absent
+    own_bits_per_weight: float | Absent = NOT_MEASURED
+
+
+@dataclass(frozen=True, slots=True)
+class Direction:
+    """Match of the suspect made from its parents, and of a parent made from the suspect."""
+
+    forward_match: float | Absent
+    backward_match: float | Absent
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """A model put through the same path; ``real`` False: a shuffled difference, not a model."""
+
+    name: str
+    consistency: float | Absent
+    match: float | Absent
+    weight: Estimate | Absent
+    real: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class NotExamined:
+    """Something that was not looked at, and why."""
+
+    tensor: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """How much was looked at; elements are the suspect's, bytes are of all models."""
+
+    tensors: int
+    tensors_examined: int
+    elements: int
+    elements_examined: int
+    bytes_read: int
+    not_examined: tuple[NotExamined, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TensorVerdict:
+    """One tensor's own story; ``weights`` in the order of the verdict's parents.
+
+    ``component`` names the place in a layer (``attention.q``, ``mlp.down``, ``norm`` ...); ``layer``
+    is Absent outside the stack of layers.
+    """
+
+    name: str
+    role: str
+    layer: int | Absent
+    component: str
+    elements_examined: int
+    weights: tuple[Estimate | Absent, ...]
+    consistency: float | Absent
+    match: float | Absent
+    sigma_relative: float | Estimate | Absent
+    relation: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stratum:
+    """Elements off the replay in one layer and component.
+
+    ``upper`` is the Clopper-Pearson bound on their share at 95 %; ``smallest_seen`` the smallest share
+    of changed elements that would have been seen with 99 % power.
+    """
+
+    layer: int | Absent
+    component: str
+    off_replay: int
+    elements: int
+    upper: float
+    smallest_seen: float
+
+
+@dataclass(frozen=True, slots=True)
+class ControlCurve:
+    """A control's share of informative elements consistent with each weight of the grid."""
+
+    name: str
+    shares: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ConsistencyCurve:
+    """For each weight of ``first`` in ``grid``: the share of informative elements it explains."""
+
+    first: str
+    second: str
+    grid: tuple[float, ...]
+    suspect: tuple[float, ...]
+    controls: tuple[ControlCurve, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LeastSquares:
+    """What ordinary least squares would read on one tensor: descriptive, biased by storage rounding."""
+
+    tensor: str
+    weight: float
+    cosine: float | Absent
+
+
+@dataclass(frozen=True, slots=True)
+class Heterogeneity:
+    """How the weight varies over the model: ``pattern`` is one-weight, by-component, by-depth ..."""
+
+    pattern: str
+    sentence: str
+    low: float | Absent = NOT_MEASURED
+    high: float | Absent = NOT_MEASURED
+
+
+@dataclass(frozen=True, slots=True)
+class QuietRows:
+    """Embedding rows that only weight decay moved, from ``parent`` to the suspect."""
+
+    parent: str
+    tensor: str
+    rows: int
+    quiet_rows: int
+    exact_rows: int
+    schedule: str | Absent = NOT_MEASURED
+    steps: int | Absent = NOT_MEASURED
+    learning_rate: float | Absent = NOT_MEASURED
+    weight_decay: float | Absent = NOT_MEASURED
+
+
+@dataclass(frozen=True, slots=True)
+class TreeBranch:
+    """One branch of the family tree; ``length`` in standard deviations of the weights."""
+
+    ancestor: str
+    descendant: str
+    length: float | Absent = NOT_MEASURED
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """Who descends from whom, as far as distances tell."""
+
+    sentence: str
+    branches: tuple[TreeBranch, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Spectrum:
+    """Stable rank of the difference between the suspect and ``model`` on one tensor."""
+
+    tensor: str
+    model: str
+    stable_rank: float
+    rows: int
+    columns: int
+
+
+@dataclass(frozen=True, slots=True)
+class RecipeCandidate:
+    """A recipe that was weighed, simplest first; ``match`` over informative elements."""
+
+    recipe: str
+    arithmetic: str
+    match: float | Absent
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What an audit concluded. Renderers read this and nothing else."""
+
+    tool: Mapping[str, Any]
+    asked: Mapping[str, Any]
+    used: Mapping[str, Any]
+    suspect: Suspect
+    verdict: Verdict
+    post_training: PostTraining
+    replay: Replay | Absent
+    novelty: Novelty
+    direction: Direction
+    controls: tuple[Control, ...]
+    coverage: Coverage
+    tensors: tuple[TensorVerdict, ...]
+    parents: tuple[ModelInput, ...] = ()
+    strata: tuple[Stratum, ...] | Absent = NOT_MEASURED
+    consistency_curve: ConsistencyCurve | Absent = NOT_MEASURED
+    offset_histogram: Mapping[str, int] | Absent = NOT_MEASURED
+    least_squares: tuple[LeastSquares, ...] | Absent = NOT_MEASURED
+    heterogeneity: Heterogeneity | Absent = NOT_MEASURED
+    quiet_rows: tuple[QuietRows, ...] | Absent = NOT_MEASURED
+    tree: Tree | Absent = NOT_MEASURED
+    spectrum: tuple[Spectrum, ...] | Absent = NOT_MEASURED
+    recipe_candidates: tuple[RecipeCandidate, ...] | Absent = NOT_MEASURED
+    notes: tuple[str, ...] = ()
+
+
+# Mappings whose order says nothing are written sorted, so that equal reports are equal files.
+_UNORDERED = frozenset({"tool", "asked", "used", "digests", "parameters"})
+
+
+def to_json(report: Report) -> dict[str, Any]:
+    """The report as plain values, ``schema`` and ``version`` first, in a fixed order of keys."""
+    plain = _ordered(to_plain(report))
+    histogram = plain["offset_histogram"]
+    if "absent" not in histogram:
+        plain["offset_histogram"] = {k: histogram[k] for k in sorted(histogram, key=int)}
+    return {"schema": SCHEMA, "version": VERSION, **plain}
+
+
+def _ordered(value: Any, sort: bool = False) -> Any:
+    if isinstance(value, dict):
+        keys = sorted(value) if sort else list(value)
+        return {k: _ordered(value[k], sort or k in _UNORDERED) for k in keys}
+    if isinstance(value, list):
+        return [_ordered(v, sort) for v in value]
+    return value
+
+
+def from_json(payload: Mapping[str, Any]) -> Report:
+    """A report from plain values (see ``json_files.load_json`` for the file's own checks).
+
+    Raises ``EvidenceError``: ``record-shape`` naming the field, ``report-status``,
+    ``report-inconsistent`` where lengths or keys do not fit each other.
+    """
+    report = from_plain(Report, dict(payload), "$")
+    _check_histogram(report)
+    _check_curve(report)
+    return report
+
+
+def _check_histogram(report: Report) -> None:
+    if isinstance(report.offset_histogram, Absent):
+        return
+    for key in report.offset_histogram:
+        if not key.removeprefix("-").isascii() or not key.removeprefix("-").isdigit():
+            raise EvidenceError(
+                f"{key!r} is not an offset in units of the last place",
+                code="report-inconsistent",
+                where="$.offset_histogram",
+            )
+
+
+def _check_curve(report: Report) -> None:
+    curve = report.consistency_curve
+    if isinstance(curve, Absent):
+        return
+    lengths = {len(curve.suspect), *(len(c.shares) for c in curve.controls)}
+    if lengths != {len(curve.grid)}:
+        raise EvidenceError(
+            "a curve has another number of points than its grid",
+            code="report-inconsistent",
+            where="$.consistency_curve",
+        )
+
+
+def load_report(path: Path) -> Report:
+    """Read a saved report; errors of ``json_files.load_json`` and :func:`from_json`."""
+    return from_json(load_json(path, schema=SCHEMA, version=VERSION))

@@ -1,0 +1,194 @@
+"""``fine-tune``, ``shared-ancestor``, ``same-run-checkpoint`` and ``independent``: who is near whom.
+
+Distances have no arrow. Three models, though, form a tree: the one that sits at the fork is where the
+other two part (see ``Triangle``). Only quiet rows, dates or an exact replay give the arrow of time.
+"""
+
+from __future__ import annotations
+
+from parentage.verdicts.readings import Readings, Triangle
+from parentage.verdicts.weighing import Status, Weighing
+
+__all__ = [
+    "weigh_between",
+    "weigh_fine_tune",
+    "weigh_independent",
+    "weigh_shared_ancestor",
+]
+
+# A model sits at a fork when its branch is at most a fifth of the shorter of the other two. Siblings
+# that share .38 of their direction (a tied embedding) would show .6; real fine-tunes of MiniLM .01.
+AT_FORK = 0.2
+# In this share of the matrices at least.
+AGREEMENT = 0.8
+
+DIRECTION_LIMIT = (
+    "Distances between weights have no arrow: that {parent} came first rests on its publication date, "
+    "unless quiet rows or an exact replay say so."
+)
+
+
+def weigh_fine_tune(readings: Readings) -> Weighing | None:
+    """Of the nearest related model, when that model sits where the suspect and a third part."""
+    proven = _proven_by_quiet_rows(readings)
+    if proven is not None:
+        return proven
+    if not readings.related:
+        return None
+    nearest = readings.related[0]
+    forks = _forks(readings, nearest)
+    if forks:
+        return _supported(readings, nearest, forks)
+    if len(readings.related) == 1:
+        name = readings.name(nearest)
+        why = "with one related model, descent from it and descent from its parent look alike"
+        return Weighing(
+            "fine-tune",
+            Status.UNDETERMINED,
+            models=(nearest,),
+            live=(("shared-ancestor", f"{why}; a second fine-tune or the base would decide"),),
+            against=f"{why} ({name})",
+        )
+    return None
+
+
+def _proven_by_quiet_rows(readings: Readings) -> Weighing | None:
+    proven = [q for q in readings.evidence.quiet_rows if q.exact_rows > 0]
+    if not proven:
+        return None
+    best = max(proven, key=lambda q: (q.exact_rows, -q.model))
+    name = readings.name(best.model)
+    reason = (
+        f"{best.exact_rows:,} of {best.rows:,} embedding rows are {name}'s rows put through "
+        f"{best.schedule}, in every bit; the reverse does not reproduce"
+    )
+    rivals = ("shared-ancestor", "linear-merge", "same-run-checkpoint", "independent")
+    return Weighing(
+        "fine-tune",
+        Status.SUPPORTED,
+        models=(best.model,),
+        excluded=tuple((r, reason) for r in rivals),
+    )
+
+
+def _forks(readings: Readings, nearest: int) -> list[tuple[int, Triangle]]:
+    found = []
+    for other in readings.related:
+        triangle = None if other == nearest else readings.triangle(nearest, other)
+        if triangle is None:
+            continue
+        at_fork = triangle.at_first <= AT_FORK and triangle.agree_first >= AGREEMENT
+        if at_fork and triangle.at_suspect > AT_FORK:
+            found.append((other, triangle))
+    return found
+
+
+def _supported(
+    readings: Readings, nearest: int, forks: list[tuple[int, Triangle]]
+) -> Weighing:
+    name = readings.name(nearest)
+    other, triangle = min(forks, key=lambda f: abs(f[1].at_first))
+    reason = (
+        f"{name} sits where the suspect and {readings.name(other)} part "
+        f"(its branch is {max(triangle.at_first, 0):.2f} of the shorter of theirs, "
+        f"{triangle.matrices} matrices)"
+    )
+    return Weighing(
+        "fine-tune",
+        Status.SUPPORTED,
+        models=(nearest,),
+        excluded=(("shared-ancestor", reason), ("linear-merge", reason), ("independent", reason)),
+        limits=(DIRECTION_LIMIT.format(parent=name),),
+    )
+
+
+def weigh_between(readings: Readings) -> Weighing | None:
+    """The suspect lies between two models, and no stored blend was shown: a look-alike.
+
+    Earlier checkpoints and averages of a parent's run look so, and a blend that was trained before it
+    was first stored; these cannot be told apart, so this is never called a merge.
+    """
+    for i, first in enumerate(readings.related):
+        for second in readings.related[i + 1 :]:
+            triangle = readings.triangle(first, second)
+            if triangle is None or triangle.at_suspect >= -0.05:
+                continue
+            if 1 - AGREEMENT > triangle.agree_suspect:
+                continue
+            return _look_alike(readings, first, second)
+    return None
+
+
+def _look_alike(readings: Readings, first: int, second: int) -> Weighing:
+    a, b = readings.name(first), readings.name(second)
+    return Weighing(
+        "same-run-checkpoint",
+        Status.UNDETERMINED,
+        models=(first, second),
+        live=(
+            ("same-run-checkpoint", f"an earlier checkpoint or an average of the run from {b} to {a}"),
+            ("linear-merge", "a blend that was trained before it was first stored in 16 bits"),
+            ("linear-merge", "a blend with a parent that is not on the list"),
+            ("fine-tune", f"a fine-tune that moved in the same direction as {a}"),
+        ),
+        against="the suspect lies between the two, and not on the grid of a stored blend",
+    )
+
+
+def weigh_shared_ancestor(readings: Readings) -> Weighing | None:
+    """Related, and neither is the other's parent among the models given."""
+    if len(readings.related) < 2:
+        return None
+    nearest = readings.related[0]
+    for other in readings.related[1:]:
+        triangle = readings.triangle(nearest, other)
+        if triangle is None:
+            continue
+        if abs(triangle.at_suspect) <= AT_FORK and triangle.agree_suspect >= AGREEMENT:
+            return _is_the_fork(readings, nearest, other)
+        if min(triangle.at_suspect, triangle.at_first, triangle.at_second) > AT_FORK:
+            return _hidden_fork(readings, nearest, other)
+    return None
+
+
+def _is_the_fork(readings: Readings, nearest: int, other: int) -> Weighing:
+    a, b = readings.name(nearest), readings.name(other)
+    reason = f"the suspect sits where {a} and {b} part: it is their ancestor, or next to it"
+    return Weighing(
+        "shared-ancestor",
+        Status.SUPPORTED,
+        models=(nearest, other),
+        excluded=(("fine-tune", reason), ("linear-merge", reason), ("independent", reason)),
+        limits=(DIRECTION_LIMIT.format(parent="the suspect"),),
+    )
+
+
+def _hidden_fork(readings: Readings, nearest: int, other: int) -> Weighing:
+    a, b = readings.name(nearest), readings.name(other)
+    reason = f"the suspect, {a} and {b} part at a point that none of the three is"
+    return Weighing(
+        "shared-ancestor",
+        Status.SUPPORTED,
+        models=(nearest, other),
+        excluded=(("fine-tune", reason), ("linear-merge", reason), ("independent", reason)),
+        limits=("The common ancestor was not among the models given.",),
+    )
+
+
+def weigh_independent(readings: Readings) -> Weighing | None:
+    """Supported when no model's weights correlate with the suspect's in any matrix."""
+    if not readings.all_unrelated or not readings.matrices:
+        return None
+    largest = max(readings.largest_correlation(i) for i in readings.others)
+    reason = f"raw weights correlate by at most {largest:.3f} in nine of ten matrices"
+    rivals = ("copy", "linear-merge", "fine-tune", "shared-ancestor")
+    return Weighing(
+        "independent",
+        Status.SUPPORTED,
+        models=readings.others,
+        excluded=tuple((r, reason) for r in rivals),
+        limits=(
+            "Permuted neurons or heads, rotated bases and pruned layers are not undone: a copy "
+            "disguised so would read as independent.",
+        ),
+    )

@@ -1,0 +1,136 @@
+"""What each tensor says on its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from parentage.records.absence import Absent
+from parentage.records.evidence import Comparison, Mixture, ReplayTensor, TensorEvidence
+from parentage.verdicts.readings import (
+    ELIGIBLE_INFORMATIVE,
+    RELATED,
+    Readings,
+    is_matrix,
+    relative_distance,
+)
+
+__all__ = ["LATER_CHANGE", "TensorReading", "passes_later_change", "read_tensor", "read_tensors"]
+
+# The decision rule for a stored merge with something after (docs/decision-rule.md holds its
+# calibration): 0 of 228 rival tensors passed where it was proposed, and the error rates of this
+# package are measured on other worlds.
+LATER_CHANGE_DELTA_LL = 10.0
+LATER_CHANGE_DROP = 10.0
+LATER_CHANGE_CORRELATION = 0.1
+LATER_CHANGE = "linear-merge, changed later"
+
+
+@dataclass(frozen=True, slots=True)
+class TensorReading:
+    """One tensor's relation to the models, with the numbers it rests on.
+
+    ``kind``: copy, cast-copy, exact (a replayed blend), blend (one weight explains all, not replayed),
+    changed (a stored blend with something after), shared (the parents agree and so does the suspect),
+    near (closest to one model), unrelated, silent (nothing can be said).
+    """
+
+    tensor: TensorEvidence
+    kind: str
+    relation: str
+    model: int | None
+    mixture: Mixture | None
+    replay: ReplayTensor | None
+
+    @property
+    def eligible(self) -> bool:
+        """A matrix with enough informative elements to be judged as a blend."""
+        informative = self.replay.informative if self.replay else 0
+        if self.mixture is not None:
+            informative = max(informative, self.mixture.informative)
+        return is_matrix(self.tensor) and informative >= ELIGIBLE_INFORMATIVE
+
+
+def passes_later_change(comparison: Comparison | Absent) -> bool:
+    """DESIGN's rule on one tensor: on the grid of its own replay, off both parents, change unaligned."""
+    if isinstance(comparison, Absent):
+        return False
+    return (
+        comparison.delta_ll >= LATER_CHANGE_DELTA_LL
+        and comparison.drop_at_zero >= LATER_CHANGE_DROP
+        and comparison.drop_at_one >= LATER_CHANGE_DROP
+        and abs(comparison.residual_correlation) <= LATER_CHANGE_CORRELATION
+    )
+
+
+def read_tensors(readings: Readings) -> tuple[TensorReading, ...]:
+    """Every examined tensor's own story."""
+    return tuple(read_tensor(readings, t) for t in readings.evidence.tensors)
+
+
+def read_tensor(readings: Readings, tensor: TensorEvidence) -> TensorReading:
+    """The strongest relation that one tensor supports by itself."""
+    pair = readings.pair
+    mixture = readings.mixture(tensor, 0, pair) if pair else None
+    replay = readings.replayed.get(tensor.name)
+    kind, relation, model = _classify(readings, tensor, mixture, replay)
+    return TensorReading(tensor, kind, relation, model, mixture, replay)
+
+
+def _classify(
+    readings: Readings,
+    tensor: TensorEvidence,
+    mixture: Mixture | None,
+    replay: ReplayTensor | None,
+) -> tuple[str, str, int | None]:
+    if tensor.finite == 0:
+        return "silent", "undetermined", None
+    copied = _copied(readings, tensor)
+    if copied is not None:
+        return copied
+    if replay is not None and _exact(replay):
+        return "exact", "linear-merge", None
+    if mixture is not None and _blend(mixture):
+        return "blend", "linear-merge", None
+    if mixture is not None and passes_later_change(mixture.comparison):
+        return "changed", "linear-merge", None
+    return _nearest(readings, tensor)
+
+
+def _copied(readings: Readings, tensor: TensorEvidence) -> tuple[str, str, int | None] | None:
+    order = [*readings.parents, *(i for i in readings.others if i not in readings.parents)]
+    equal = [i for i in order if i in tensor.present and tensor.equal[i - 1] == tensor.finite]
+    if equal:
+        shared = len([i for i in equal if i in readings.parents]) > 1
+        return ("shared" if shared else "copy"), "copy", equal[0]
+    for i in order:
+        if i in tensor.present and tensor.cast_equal[i - 1] == tensor.finite:
+            return "cast-copy", "cast-copy", i
+    return None
+
+
+def _exact(replay: ReplayTensor) -> bool:
+    """Every element, and the blend is one: a weight of 0 or 1 is a copy and was caught before."""
+    return replay.examined > 0 and replay.matches == replay.examined and replay.informative > 0
+
+
+def _blend(mixture: Mixture) -> bool:
+    return (
+        mixture.consistency == 1.0
+        and mixture.informative > 0
+        and mixture.equal == mixture.equal_agree
+        and not mixture.low <= 0.0 <= mixture.high
+        and not mixture.low <= 1.0 <= mixture.high
+    )
+
+
+def _nearest(readings: Readings, tensor: TensorEvidence) -> tuple[str, str, int | None]:
+    found = []
+    for i in readings.others:
+        distance = relative_distance(tensor, i)
+        if distance is not None and abs(tensor.correlation[i - 1]) >= RELATED:
+            found.append((distance, i))
+    if found:
+        return "near", "fine-tune", min(found)[1]
+    if not is_matrix(tensor) or tensor.finite < ELIGIBLE_INFORMATIVE:
+        return "silent", "undetermined", None
+    return "unrelated", "independent", None
