@@ -233,7 +233,7 @@ def test_bad_input_is_named() -> None:
 @given(st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=1))
 @settings(max_examples=200, deadline=None)
 def test_the_replays_rounding_is_the_storage_formats_own(values: list[float]) -> None:
-    x = np.array([values], dtype=np.float64)
+    x = np.clip(np.array([values], dtype=np.float64), -3e38, 3e38)
     out = np.empty(x.shape[1])
     predict(x, np.ones(1), rounding_code(DType.BF16), False, out)
     np.testing.assert_array_equal(out, to_bf16(x[0]).astype(np.float64))

@@ -1,4 +1,4 @@
-"""Which recipe, under which arithmetic? Candidates are tried on a few tensors, the winner on all.
+"""Which recipe, under which arithmetic? Candidates compete on a few tensors, the winner runs on all.
 
 Estimates only propose; a recipe is accepted by exact replay alone.
 """
@@ -6,16 +6,23 @@ Estimates only propose; a recipe is accepted by exact replay alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from itertools import product
-from statistics import median
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from parentage.architectures.alignment import AlignedTensor, Alignment
+from parentage.architectures.alignment import AlignedTensor
 from parentage.checkpoints.local import Checkpoint
+from parentage.engines.threads import map_ordered
 from parentage.evidence.mixtures import AS_STORED
 from parentage.evidence.reading import read_sample
+from parentage.evidence.replay_guesses import (
+    Guess,
+    best_pair,
+    own_guesses,
+    pair_guesses,
+    probe_names,
+    set_guesses,
+)
 from parentage.evidence.replays import (
     Operands,
     Recipe,
@@ -24,193 +31,98 @@ from parentage.evidence.replays import (
     prepare,
     replay_tensor,
 )
-from parentage.evidence.sweeps import SharedSweep
-from parentage.methods.linear import Arithmetic, variants
+from parentage.methods.linear import variants
 from parentage.numerics import candidates
-from parentage.records.absence import Absent
-from parentage.records.evidence import Mixture, Replay, ReplayTensor, TensorEvidence
+from parentage.records.evidence import (
+    ArithmeticShare,
+    Replay,
+    ReplayTensor,
+    SharedSweep,
+    TensorEvidence,
+)
 
-__all__ = ["search_replays"]
+__all__ = ["ReplayContext", "search_replays"]
 
-# Tensors and elements on which candidates compete: 64k elements tell float32 recipes apart.
-PROBE_TENSORS = 8
+# Elements of a tensor on which candidates compete: eight tensors of 16k tell float32 recipes apart.
 PROBE_ELEMENTS = 16_384
-# How far from a pooled estimate simple numbers are still tried when no weight explains everything.
-NEAR_RADIUS = 0.03
-NEAR_LIMIT = 24
-SIMPLE_LIMIT = 6
+CASTS = (AS_STORED, "BF16", "F16")
 
 
 @dataclass(frozen=True, slots=True)
-class _Guess:
-    """Weights that are worth a replay on every tensor, or by group of tensors."""
+class ReplayContext:
+    """Where samples come from, and who else is put through the same path."""
 
-    parents: tuple[int, ...]
-    weights: tuple[float, ...]
+    groups: dict[str, AlignedTensor]
+    checkpoints: Sequence[Checkpoint]
+    controls: tuple[int, ...]
+    sample: int
+    seed: int
+    workers: int
+    progress: Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
-class _Probe:
-    name: str
-    operands: Operands
-
-
-def _probe_names(tensors: Sequence[TensorEvidence], pair: tuple[int, ...]) -> list[str]:
-    """Tensors with the most informative elements, spread over the model."""
-    scored = []
-    for t in tensors:
-        informative = max(
-            (m.informative for m in t.mixtures if m.subject == 0 and _within(m, pair)), default=0
-        )
-        informative = max([informative, *(w.elements for w in t.weights)])
-        if informative:
-            scored.append((-informative, t.name))
-    best = [name for _, name in sorted(scored)[: 4 * PROBE_TENSORS]]
-    step = max(1, len(best) // PROBE_TENSORS)
-    return best[::step][:PROBE_TENSORS]
-
-
-def _within(mixture: Mixture, parents: tuple[int, ...]) -> bool:
-    return mixture.first in parents and mixture.second in parents
-
-
-def best_pair(tensors: Sequence[TensorEvidence]) -> tuple[int, int] | None:
-    """The pair whose blends leave the least of the suspect unexplained over all tensors."""
-    rest: dict[tuple[int, int], float] = {}
-    for t in tensors:
-        if t.spread == 0 or t.finite == 0:
-            continue
-        for m in t.mixtures:
-            if m.subject != 0:
-                continue
-            g, i, j = t.gram, m.first - 1, m.second - 1
-            dd = g[i][i] - 2 * g[i][j] + g[j][j]
-            dm = g[j][j] - g[i][j]
-            left = max(g[j][j] - (dm * dm / dd if dd > 0 else 0.0), 0.0)
-            key = (m.first, m.second)
-            rest[key] = rest.get(key, 0.0) + left / (t.spread**2 * t.finite)
-    return min(sorted(rest), key=lambda k: rest[k]) if rest else None
-
-
-def pair_guesses(
-    tensors: Sequence[TensorEvidence], sweeps: Sequence[SharedSweep], pair: tuple[int, int]
-) -> list[_Guess]:
-    """Simple numbers in the set that all tensors allow; else near the pooled estimates."""
-    alphas: list[float] = []
-    for sweep in sweeps:
-        same = sweep.subject == 0 and (sweep.first, sweep.second) == pair
-        if same and not isinstance(sweep.low, Absent) and not isinstance(sweep.high, Absent):
-            alphas += candidates.simplest_in(sweep.low, sweep.high, SIMPLE_LIMIT)
-    for centre in _centres(tensors, pair):
-        alphas += candidates.near(centre, NEAR_RADIUS, NEAR_LIMIT)
-    kept = dict.fromkeys(a for a in alphas if a not in (0.0, 1.0) and abs(a) <= 4)
-    return [_Guess(pair, (a, 1.0 - a)) for a in kept]
-
-
-def _centres(tensors: Sequence[TensorEvidence], pair: tuple[int, int]) -> list[float]:
-    replayed, free, swept = [], [], []
-    for t in tensors:
-        for m in t.mixtures:
-            if m.subject != 0 or (m.first, m.second) != pair or m.informative < 200:
-                continue
-            if m.consistency == 1.0:
-                swept.append((m.low + m.high) / 2)
-            if not isinstance(m.comparison, Absent):
-                replayed.append(m.comparison.alpha)
-                free.append(m.comparison.free_alpha)
-    return [median(found) for found in (swept, replayed, free) if found]
-
-
-def set_guesses(tensors: Sequence[TensorEvidence]) -> list[_Guess]:
-    """Simple numbers for each of three or more weights, from the ranges that tensors share."""
-    found = [w for t in tensors for w in t.weights if w.feasible]
-    if not found:
-        return []
-    parents = found[0].parents
-    choices = []
-    for k in range(len(parents)):
-        low, high = max(w.low[k] for w in found), min(w.high[k] for w in found)
-        middle = median(w.estimate[k] for w in found)
-        simple = candidates.simplest_in(low, high, 2) if low <= high else []
-        choices.append(list(dict.fromkeys([*simple, round(middle, 3), middle]))[:3])
-    return [_Guess(parents, tuple(c)) for c in product(*choices)][:128]
+class _Winner:
+    share: float
+    recipe: Recipe
+    probe: Sequence[Operands]
 
 
 def search_replays(
-    tensors: Sequence[TensorEvidence],
-    sweeps: Sequence[SharedSweep],
-    alignment: Alignment,
-    checkpoints: Sequence[Checkpoint],
-    *,
-    sample: int,
-    seed: int,
-    progress: Callable[[str, int, int], None],
+    tensors: Sequence[TensorEvidence], sweeps: Sequence[SharedSweep], context: ReplayContext
 ) -> tuple[Replay, ...]:
-    """The best replay of the suspect on every tensor, and the runner-up arithmetic on the probe."""
-    groups = {g.name: g for g in alignment.groups}
+    """The suspect's best replay on every tensor, then each control's under the same recipe."""
     pair = best_pair(tensors)
     guesses = set_guesses(tensors)
     if pair is not None:
         guesses += pair_guesses(tensors, sweeps, pair)
-    if not guesses:
-        return ()
-
-    def read(name: str) -> tuple[str, AlignedTensor]:
-        return name, groups[name]
-
-    best: tuple[float, Recipe] | None = None
+    winner: _Winner | None = None
     for parents in dict.fromkeys(g.parents for g in guesses):
-        names = _probe_names(tensors, parents)
         mine = [g for g in guesses if g.parents == parents]
-        found = _compete(mine, names, groups, checkpoints, sample, seed)
-        if found is not None and (best is None or found[0] > best[0]):
-            best = found
-    if best is None:
+        found = _compete(mine, probe_names(tensors, parents), context)
+        if found is not None and (winner is None or found.share > winner.share):
+            winner = found
+    if winner is None:
         return ()
-    recipe = best[1]
-    return (_replay_all(recipe, tensors, groups, checkpoints, sample, seed, progress),)
+    own = _replay_all(winner, tensors, context)
+    return (own, *_replay_controls(winner.recipe, own, tensors, context))
 
 
 def _compete(
-    guesses: Sequence[_Guess],
-    names: Sequence[str],
-    groups: dict[str, AlignedTensor],
-    checkpoints: Sequence[Checkpoint],
-    sample: int,
-    seed: int,
-) -> tuple[float, Recipe] | None:
-    """The recipe with the most exact matches among informative elements of the probe."""
-    best: tuple[float, Recipe] | None = None
-    for cast in (AS_STORED, "BF16", "F16"):
-        probe = _read_probe(names, groups, checkpoints, guesses[0].parents, cast, sample, seed)
-        if not probe:
-            continue
+    guesses: Sequence[Guess], names: Sequence[str], context: ReplayContext
+) -> _Winner | None:
+    """The recipe with the most exact matches among the informative elements of the probe."""
+    best: _Winner | None = None
+    for cast in CASTS:
+        if best is not None and (best.share == 1.0 or not _wide(names, guesses, context)):
+            break
+        probe = _read_probe(names, 0, guesses[0].parents, cast, context)
         for guess in guesses:
             for arithmetic in variants(guess.weights):
                 recipe = Recipe(guess.parents, guess.weights, arithmetic, cast)
-                share = _share(probe, recipe, best[0] if best else 0.0)
-                if best is None or share > best[0]:
-                    best = (share, recipe)
-        if best is not None and best[0] == 1.0:
-            break
+                share = _share(probe, recipe, best.share if best else 0.0)
+                if probe and (best is None or share > best.share):
+                    best = _Winner(share, recipe, probe)
     return best
 
 
+def _wide(names: Sequence[str], guesses: Sequence[Guess], context: ReplayContext) -> bool:
+    """Is any parent stored wider than 16 bits, so that a merger may have cast it?"""
+    refs = (context.groups[name].others[i - 1] for name in names for i in guesses[0].parents)
+    return any(getattr(ref, "dtype", None) == "F32" for ref in refs)
+
+
 def _read_probe(
-    names: Sequence[str],
-    groups: dict[str, AlignedTensor],
-    checkpoints: Sequence[Checkpoint],
-    parents: tuple[int, ...],
-    cast: str,
-    sample: int,
-    seed: int,
-) -> list[_Probe]:
+    names: Sequence[str], subject: int, parents: tuple[int, ...], cast: str, context: ReplayContext
+) -> list[Operands]:
     found = []
     for name in names:
-        read = read_sample(groups[name], checkpoints, sample=sample, seed=seed)
-        operands = prepare(read, 0, parents, cast)
+        sample = read_sample(
+            context.groups[name], context.checkpoints, sample=context.sample, seed=context.seed
+        )
+        operands = prepare(sample, subject, parents, cast)
         if operands is not None and operands.informative.any():
-            found.append(_Probe(name, _thin(operands)))
+            found.append(_thin(operands))
     return found
 
 
@@ -227,13 +139,125 @@ def _thin(operands: Operands) -> Operands:
     )
 
 
-def _share(probe: Sequence[_Probe], recipe: Recipe, to_beat: float) -> float:
-    """Share of exact matches; gives up on a recipe that its first tensor already rules out."""
+def _count(probe: Sequence[Operands], recipe: Recipe) -> tuple[int, int]:
     matches = total = 0
-    for item in probe:
-        bits = predict_bits(item.operands, recipe)
-        matches += int(np.count_nonzero(bits == item.operands.bits))
-        total += bits.size
+    for operands in probe:
+        matches += int(np.count_nonzero(predict_bits(operands, recipe) == operands.bits))
+        total += operands.bits.size
+    return matches, total
+
+
+def _share(probe: Sequence[Operands], recipe: Recipe, to_beat: float) -> float:
+    """Share of exact matches; gives up on a recipe that its first tensors already rule out."""
+    matches = total = 0
+    for operands in probe:
+        matches += int(np.count_nonzero(predict_bits(operands, recipe) == operands.bits))
+        total += operands.bits.size
         if matches / total < to_beat - 0.2:
-            return matches / total
+            break
     return matches / total if total else 0.0
+
+
+def _replay_all(
+    winner: _Winner, tensors: Sequence[TensorEvidence], context: ReplayContext
+) -> Replay:
+    recipe = winner.recipe
+
+    def work(tensor: TensorEvidence) -> tuple[ReplayTensor, tuple[int, int]] | None:
+        sample = read_sample(
+            context.groups[tensor.name],
+            context.checkpoints,
+            sample=context.sample,
+            seed=context.seed,
+        )
+        operands = prepare(sample, 0, recipe.parents, recipe.cast)
+        if operands is None:
+            return None
+        chosen = _own_recipe(tensor, operands, recipe)
+        return replay_tensor(tensor.name, operands, chosen), backward_match(operands, chosen)
+
+    found = []
+    for done, item in enumerate(map_ordered(work, tensors, workers=context.workers), 1):
+        context.progress("replaying", done, len(tensors))
+        if item is not None:
+            found.append(item)
+    return _total(0, recipe, [t for t, _ in found], [b for _, b in found], _rivals(winner))
+
+
+def _own_recipe(tensor: TensorEvidence, operands: Operands, recipe: Recipe) -> Recipe:
+    """The common recipe, unless the tensor allows none of it and another weight explains it all."""
+    if not operands.informative.any():
+        return recipe
+    best, share = recipe, _share([operands], recipe, 0.0)
+    if share == 1.0:
+        return best
+    for guess in own_guesses(tensor, recipe.parents):
+        for arithmetic in dict.fromkeys((recipe.arithmetic, *variants(guess.weights)[:2])):
+            own = replace(recipe, weights=guess.weights, arithmetic=arithmetic)
+            found = _share([operands], own, share)
+            if found > share:
+                best, share = own, found
+        if share == 1.0:
+            break
+    return best
+
+
+def _rivals(winner: _Winner) -> tuple[ArithmeticShare, ...]:
+    """The same weights under every other arithmetic: can they be told apart?"""
+    recipe = winner.recipe
+    found = []
+    for arithmetic in variants(recipe.weights):
+        matches, total = _count(winner.probe, replace(recipe, arithmetic=arithmetic))
+        found.append(ArithmeticShare(arithmetic.id, recipe.cast, matches, total))
+    return tuple(sorted(found, key=lambda a: (-a.matches, a.arithmetic)))
+
+
+def _replay_controls(
+    recipe: Recipe, own: Replay, tensors: Sequence[TensorEvidence], context: ReplayContext
+) -> list[Replay]:
+    names = probe_names(tensors, recipe.parents)
+    found = []
+    for control in context.controls:
+        probe = _read_probe(names, control, recipe.parents, recipe.cast, context)
+        matches, total = _count(probe, recipe)
+        entry = replace(
+            own,
+            subject=control,
+            examined=total,
+            matches=matches,
+            informative=total,
+            informative_matches=matches,
+            backward_matches=0,
+            backward_informative=0,
+            alternatives=(),
+            tensors=(),
+        )
+        found.append(entry)
+    return found
+
+
+def _total(
+    subject: int,
+    recipe: Recipe,
+    tensors: list[ReplayTensor],
+    backward: list[tuple[int, int]],
+    alternatives: tuple[ArithmeticShare, ...],
+) -> Replay:
+    label = " : ".join(candidates.describe(w) for w in recipe.weights)
+    return Replay(
+        subject=subject,
+        parents=recipe.parents,
+        arithmetic=recipe.arithmetic.id,
+        cast=recipe.cast,
+        weights=recipe.weights,
+        label=label,
+        examined=sum(t.examined for t in tensors),
+        matches=sum(t.matches for t in tensors),
+        informative=sum(t.informative for t in tensors),
+        informative_matches=sum(t.informative_matches for t in tensors),
+        backward_matches=sum(hit for hit, _ in backward),
+        backward_informative=sum(total for _, total in backward),
+        full=False,
+        alternatives=alternatives,
+        tensors=tuple(tensors),
+    )

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parentage.errors import UsageError
+from parentage.numerics.mixtures import Space, WeightPeak, peaks_over_weights
 from parentage.numerics.profile import (
     Cells,
     Mode,
@@ -43,7 +44,7 @@ __all__ = ["Comparison", "Fit", "Interval", "ScaleFit", "compare", "fit", "fit_s
 Floats = NDArray[np.float64]
 
 _LEVEL: Final = 0.95
-_CHI_SQUARED: Final = 3.841458820694124
+_DROP: Final = 3.841458820694124 / 2.0
 # How far a family's likelihood must fall to bound where the other family's maximum is sought.
 _REACH_DROP: Final = 30.0
 _PSEUDO_OBSERVATIONS: Final = 5.0
@@ -78,12 +79,15 @@ class Fit:
     mode: Mode
     family: str
     weights: tuple[float, ...]
+    intervals: tuple[Interval, ...]
+    """One a weight, under scales that differ by row; empty where they were not asked for."""
     scale: float
+    """Size of the change, in the weights' own unit; 0 where every cell holds its prediction."""
     log_likelihood: float
-    at_zero: float
-    at_one: float
-    """Profile log-likelihoods at α = 0 and 1, the better family's at each."""
-    interval: Interval | None
+    without: tuple[float, ...]
+    """Log-likelihood with each parent left out, all else at its best; empty if not asked for."""
+    alone: float
+    """Log-likelihood at weight 1 for the first parent and 0 for the others."""
     row_spread: float
     """Standard deviation of the rows' log scales; 0 where rows were not told apart."""
     n: int
@@ -93,6 +97,21 @@ class Fit:
     def alpha(self) -> float:
         """The first parent's weight."""
         return self.weights[0]
+
+    @property
+    def interval(self) -> Interval | None:
+        """The first parent's interval."""
+        return self.intervals[0] if self.intervals else None
+
+    @property
+    def at_zero(self) -> float:
+        """Profile log-likelihood at α = 0 (the better family's); raises where not asked for."""
+        return self.without[0]
+
+    @property
+    def at_one(self) -> float:
+        """Profile log-likelihood at α = 1 (the better family's)."""
+        return self.alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,22 +150,24 @@ def fit(
     dtype: DType,
     mode: Mode,
     rows: NDArray[np.int32] | None = None,
+    sum_to_one: bool = True,
     interval: bool = True,
+    without: bool = True,
     single: bool = True,
 ) -> Fit:
     """Fit one likelihood of ``c`` to its parents.
 
-    ``a``: float64 ``[K, n]``; with K = 2 the weights are α and 1-α, with K = 1 one free weight.
-    ``c``, ``low``, ``high``: float64 ``[n]``, the suspect and its rounding cells. ``dtype``: what
-    the merge was stored in. ``rows``: group ids ``[n]`` whose scales may differ (for the interval).
+    ``a``: float64 ``[K, n]``; K = 2 is a search over α with weights α and 1-α unless the sum is
+    free; K = 1 has one free weight. ``c``, ``low``, ``high``: float64 ``[n]``, the suspect and its
+    rounding cells. ``dtype``: what the merge was stored in. ``rows``: group ids ``[n]`` whose
+    scales may differ (for the intervals). ``without``: also leave each parent out in turn.
     ``single``: the replay's sum is taken in float32. Raises :class:`UsageError` on empty input,
     shapes that disagree, or a dtype without a replay.
     """
     cells = _cells(a, c, low, high, dtype, single)
-    line = Line.of(len(a))
     if mode == "free":
         cells = cells.free()
-    return _fit(cells, line, mode, coarse_starts(cells, line), rows, interval)
+    return _fit(cells, mode, rows, sum_to_one, interval=interval, without=without)
 
 
 def compare(
@@ -164,12 +185,11 @@ def compare(
     """R and G for two parents, and the merge test between them; arguments as :func:`fit`."""
     parents = np.stack([a, b])
     cells = _cells(parents, c, low, high, dtype, single)
-    line = Line.of(2)
-    replay = _fit(cells, line, "replay", coarse_starts(cells, line), rows, interval)
-    cells = cells.free()
+    replay = _fit(cells, "replay", rows, True, interval=interval, without=True)
     # G is also tried where R is best, so that R never wins for want of search.
-    starts = [*coarse_starts(cells, line), *points(cells, line, [replay.alpha])]
-    free = _fit(cells, line, "free", starts, None, False)
+    free = _fit(
+        cells.free(), "free", None, True, interval=False, without=False, also=replay.weights
+    )
     r = np.empty(c.size)
     predict(parents, np.array(replay.weights), rounding_code(dtype), single, r)
     return Comparison(
@@ -186,73 +206,135 @@ def compare(
 
 def _fit(
     cells: Cells,
-    line: Line,
     mode: Mode,
-    starts: list[Peak],
     rows: NDArray[np.int32] | None,
+    sum_to_one: bool,
+    *,
     interval: bool,
+    without: bool,
+    also: tuple[float, ...] | None = None,
 ) -> Fit:
-    peaks = _peaks(cells, line, starts)
+    peaks = _peaks(cells, sum_to_one, also)
     family = max(peaks, key=lambda f: peaks[f].log_likelihood)
     peak = peaks[family]
-    ends = [profile_at(cells, line.at(np.array([0.0, 1.0])), f)[0] for f in peaks]
-    at_zero, at_one = np.max(np.stack(ends), axis=0)
-    found, spread = _interval(cells, line, family, peak, rows) if interval else (None, 0.0)
+    count = len(cells.parents)
+    intervals: tuple[Interval, ...] = ()
+    spread = 0.0
+    if interval:
+        intervals, spread = _intervals(cells, family, peak, rows, sum_to_one)
     return Fit(
         mode=mode,
         family=FAMILIES[family],
-        weights=tuple(float(w) for w in line.at(np.array([peak.position]))[0]),
+        weights=tuple(float(w) for w in peak.weights),
+        intervals=intervals,
         scale=peak.scale,
         log_likelihood=peak.log_likelihood,
-        at_zero=float(at_zero),
-        at_one=float(at_one),
-        interval=found,
+        without=tuple(_without(cells, j, sum_to_one) for j in range(count)) if without else (),
+        alone=_at(cells, np.eye(count)[0]),
         row_spread=spread,
         n=cells.n,
-        evaluations=sum(p.evaluations for p in (*peaks.values(), *starts)),
+        evaluations=sum(p.evaluations for p in peaks.values()),
     )
 
 
-def _peaks(cells: Cells, line: Line, starts: list[Peak]) -> dict[int, Peak]:
+def _on_a_line(count: int, sum_to_one: bool) -> bool:
+    return count == 1 or (count == 2 and sum_to_one)
+
+
+def _peaks(
+    cells: Cells, sum_to_one: bool, also: tuple[float, ...] | None = None
+) -> dict[int, WeightPeak]:
     """The t₂ maximum, then the Gaussian one near it; a pure merge needs one family only."""
+    count = len(cells.parents)
+    if not _on_a_line(count, sum_to_one):
+        return peaks_over_weights(cells, sum_to_one=sum_to_one, also=also)
+    line = Line.of(count)
+    starts = coarse_starts(cells, line)
+    if also is not None:
+        starts.extend(points(cells, line, [also[0]]))
     first = peak_of(cells, line, STUDENT_T2, starts)
-    if first.scale == 0.0:
-        return {STUDENT_T2: first}
-    reach = reach_of(cells, line, STUDENT_T2, first, drop=_REACH_DROP)
-    second = peak_of(cells, line, GAUSSIAN, [first], half=2.0 * reach)
-    return {STUDENT_T2: first, GAUSSIAN: second}
+    found = {STUDENT_T2: first}
+    if first.scale > 0.0:
+        reach = reach_of(cells, line, STUDENT_T2, first, drop=_REACH_DROP)
+        found[GAUSSIAN] = peak_of(cells, line, GAUSSIAN, [first], half=2.0 * reach)
+    return {
+        family: WeightPeak(
+            line.at(np.array([p.position]))[0], p.log_likelihood, p.scale, p.evaluations
+        )
+        for family, p in found.items()
+    }
 
 
-def _interval(
-    cells: Cells, line: Line, family: int, peak: Peak, rows: NDArray[np.int32] | None
-) -> tuple[Interval, float]:
+def _at(cells: Cells, weights: Floats) -> float:
+    """Profile log-likelihood at ``weights`` under the better family."""
+    values = [profile_at(cells, weights[None, :], f)[0][0] for f in (STUDENT_T2, GAUSSIAN)]
+    return float(max(values))
+
+
+def _without(cells: Cells, parent: int, sum_to_one: bool) -> float:
+    count = len(cells.parents)
+    if count == 1:
+        return _at(cells, np.zeros(1))
+    if count == 2 and sum_to_one:
+        return _at(cells, np.eye(2)[1 - parent])
+    peaks = _peaks(cells.without(parent), sum_to_one)
+    return max(p.log_likelihood for p in peaks.values())
+
+
+def _intervals(
+    cells: Cells,
+    family: int,
+    peak: WeightPeak,
+    rows: NDArray[np.int32] | None,
+    sum_to_one: bool,
+) -> tuple[tuple[Interval, ...], float]:
     spread = 0.0
     if rows is not None and peak.scale > 0.0:
-        lo, hi, r = (np.empty(cells.n) for _ in range(3))
-        predict(
-            cells.parents,
-            line.at(np.array([peak.position]))[0],
-            cells.code,
-            cells.single,
-            r,
+        cells, spread = _scaled_by_row(cells, family, peak, rows)
+    count = len(cells.parents)
+    if _on_a_line(count, sum_to_one):
+        found = _interval(cells, Line.of(count), family, peak, float(peak.weights[0]))
+        if count == 1:
+            return (found,), spread
+        other = Interval(1.0 - found.estimate, 1.0 - found.high, 1.0 - found.low, _LEVEL)
+        return (found, other), spread
+    space = Space.of(cells.parents / cells.relative, sum_to_one=sum_to_one)
+    each: list[Interval] = []
+    for j in range(count):
+        weight = float(peak.weights[j])
+        move = space.along_weight(j)
+        if move is None:
+            each.append(Interval(weight, weight, weight, _LEVEL))
+            continue
+        moved = _interval(cells, Line(peak.weights, move), family, peak, 0.0)
+        each.append(
+            Interval(weight + moved.estimate, weight + moved.low, weight + moved.high, _LEVEL)
         )
-        residual_cells(cells.low, cells.high, cells.relative, r, lo, hi)
-        each, by_row = row_scales(
-            lo, hi, rows, family=family, scale=peak.scale,
-            pseudo_observations=_PSEUDO_OBSERVATIONS,
-        )  # fmt: skip
-        spread = float(np.std(np.log(by_row)))
-        cells = cells.scaled(each)
-        value, scale, _ = profile_at(
-            cells, line.at(np.array([peak.position])), family, guess=peak.scale
-        )
-        peak = Peak(peak.position, float(value[0]), float(scale[0]), 0)
+    return tuple(each), spread
+
+
+def _scaled_by_row(
+    cells: Cells, family: int, peak: WeightPeak, rows: NDArray[np.int32]
+) -> tuple[Cells, float]:
+    lo, hi, r = (np.empty(cells.n) for _ in range(3))
+    predict(cells.parents, peak.weights, cells.code, cells.single, r)
+    residual_cells(cells.low, cells.high, cells.relative, r, lo, hi)
+    each, by_row = row_scales(
+        lo, hi, rows, family=family, scale=peak.scale, pseudo_observations=_PSEUDO_OBSERVATIONS
+    )
+    return cells.scaled(each), float(np.std(np.log(by_row)))
+
+
+def _interval(cells: Cells, line: Line, family: int, peak: WeightPeak, position: float) -> Interval:
+    """Likelihood interval along ``line``, from the peak at ``position`` on it."""
+    value, scale, _ = profile_at(cells, line.at(np.array([position])), family, guess=peak.scale)
+    top = Peak(position, float(value[0]), float(scale[0]), 0)
     for _ in range(3):
-        better, low, high = likelihood_interval(cells, line, family, peak, drop=_CHI_SQUARED / 2.0)
-        if better.position == peak.position:
+        better, low, high = likelihood_interval(cells, line, family, top, drop=_DROP)
+        if better.position == top.position:
             break
-        peak = better
-    return Interval(peak.position, low, high, _LEVEL), spread
+        top = better
+    return Interval(top.position, low, high, _LEVEL)
 
 
 def _cells(a: Floats, c: Floats, low: Floats, high: Floats, dtype: DType, single: bool) -> Cells:

@@ -80,6 +80,11 @@ class Cells:
             self.single,
         )
 
+    def without(self, parent: int) -> Cells:
+        """The same elements with one parent fewer."""
+        parents = np.ascontiguousarray(np.delete(self.parents, parent, axis=0))
+        return Cells(parents, self.low, self.high, self.relative, self.code, self.single)
+
     def free(self) -> Cells:
         """The same elements with an unrounded prediction."""
         return Cells(self.parents, self.low, self.high, self.relative, _FREE, False)
@@ -91,7 +96,10 @@ class Cells:
 
 @njit(cache=True, nogil=True)
 def _round_in_place(values: NDArray[np.float64], code: int) -> None:
-    """Round float64 to bf16 (1), fp16 (2) or fp32 (3), to nearest, ties to even."""
+    """Round float64 to bf16 (1), fp16 (2) or fp32 (3), to nearest, ties to even.
+
+    Past the largest bf16 or fp16 the next power of two stands for infinity: sums stay finite.
+    """
     if code == 0:
         return
     if code == 3:
@@ -173,7 +181,7 @@ def _first_scale(lo: NDArray[np.float64], hi: NDArray[np.float64]) -> float:
 
 
 @njit(cache=True, nogil=True)
-def best_scale(
+def best_scale(  # noqa: PLR0912 (one loop; numba inlines poorly across more functions)
     lo: NDArray[np.float64],
     hi: NDArray[np.float64],
     family: int,
@@ -267,7 +275,7 @@ def _profile_grid(
 def profile_at(
     cells: Cells, weights: Floats, family: int, *, guess: float = 0.0
 ) -> tuple[Floats, Floats, int]:
-    """Profile log-likelihoods and scales at each of ``weights`` ``[G, K]``, and evaluations spent."""
+    """Profile log-likelihoods and scales at ``weights`` ``[G, K]``, and evaluations spent."""
     values, scales = np.empty(len(weights)), np.empty(len(weights))
     spent = _profile_grid(
         cells.parents,

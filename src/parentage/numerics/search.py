@@ -47,6 +47,8 @@ class Line:
 
     origin: Floats
     direction: Floats
+    recipe: bool = False
+    """Positions are weights as recipes write them, so simple numbers are worth a try."""
 
     def at(self, t: Floats) -> Floats:
         """Weights ``[G, K]`` at each ``t`` ``[G]``."""
@@ -56,8 +58,8 @@ class Line:
     def of(parents: int) -> Line:
         """Two parents: α and 1-α. One parent: its weight."""
         if parents == 1:
-            return Line(np.zeros(1), np.ones(1))
-        return Line(np.array([0.0, 1.0]), np.array([1.0, -1.0]))
+            return Line(np.zeros(1), np.ones(1), True)
+        return Line(np.array([0.0, 1.0]), np.array([1.0, -1.0]), True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,16 +128,16 @@ def peak_of(
 def _zoom(cells: Cells, line: Line, family: int, starts: list[Peak], half: float) -> Peak:
     """Zoom into each start and keep the best; ``half`` is the first half-width searched."""
     finest = max(_FINEST, 0.25 * spacing(cells, line))
-    best: Peak | None = None
+    best = Peak(starts[0].position, -np.inf, starts[0].scale, 0)
     spent = 0
     survivors = starts
-    while best is None or half > finest:
+    while math.isinf(best.log_likelihood) or half > finest:
         found: list[Peak] = []
         for start in survivors:
             peak = _scan(cells, line, family, start, half)
             spent += peak.evaluations
             found.append(peak)
-            if best is None or peak.log_likelihood > best.log_likelihood:
+            if peak.log_likelihood > best.log_likelihood:
                 best = peak
         if best.scale == 0.0:
             break
@@ -148,7 +150,7 @@ def _zoom(cells: Cells, line: Line, family: int, starts: list[Peak], half: float
 
 
 def reach_of(cells: Cells, line: Line, family: int, peak: Peak, *, drop: float) -> float:
-    """Distance from the maximum at which the profile has fallen by ``drop``, within a factor of 2."""
+    """Distance from the maximum at which the profile has fallen by ``drop``, to a factor of 2."""
     step = 4.0 * spacing(cells, line)
     while step < 1.0:
         both = np.array([peak.position - step, peak.position + step])
@@ -162,7 +164,7 @@ def reach_of(cells: Cells, line: Line, family: int, peak: Peak, *, drop: float) 
 def _scan(cells: Cells, line: Line, family: int, start: Peak, half: float) -> Peak:
     centre = start.position
     grid = np.linspace(centre - half, centre + half, _POINTS)
-    if cells.code and half < 0.02:
+    if cells.code and line.recipe and half < 0.02:
         grid = np.union1d(grid, simple_numbers(centre - half, centre + half))
     values, scales, spent = profile_at(cells, line.at(grid), family, guess=start.scale)
     top = float(values.max())

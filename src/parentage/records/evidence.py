@@ -16,6 +16,7 @@ from parentage.records.absence import Absent
 __all__ = [
     "SCHEMA",
     "VERSION",
+    "ArithmeticShare",
     "Comparison",
     "Coverage",
     "Evidence",
@@ -259,21 +260,37 @@ class ReplayTensor:
 
 
 @dataclass(frozen=True, slots=True)
+class ArithmeticShare:
+    """The same weights under another arithmetic: exact matches on the probe, of ``elements``."""
+
+    arithmetic: str
+    cast: str
+    matches: int
+    elements: int
+
+
+@dataclass(frozen=True, slots=True)
 class Replay:
-    """One recipe under one arithmetic, replayed on every tensor that was examined."""
+    """One recipe under one arithmetic, replayed on every tensor that was examined.
+
+    ``weights`` of most tensors; a tensor that allows none of them has its own. A control's replay
+    counts the probe only and lists no tensors. ``backward``: the first parent rebuilt from the suspect.
+    """
 
     subject: int
     parents: tuple[int, ...]
     arithmetic: str
     cast: str
-    scope: str
+    weights: tuple[float, ...]
     label: str
     examined: int
     matches: int
     informative: int
     informative_matches: int
-    backward_match: float | Absent
+    backward_matches: int
+    backward_informative: int
     full: bool
+    alternatives: tuple[ArithmeticShare, ...]
     tensors: tuple[ReplayTensor, ...]
 
 

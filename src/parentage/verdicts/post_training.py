@@ -3,16 +3,181 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from statistics import median
 
-from parentage.numerics.binomial import clopper_pearson, smallest_detectable_share
-from parentage.numerics.pooling import pool
+from parentage.numerics.intervals_binomial import (
+    clopper_pearson,
+    hartung_knapp,
+    smallest_detectable_share,
+)
 from parentage.records.absence import Absent
 from parentage.records.estimate import Estimate
+from parentage.records.evidence import Comparison
+from parentage.records.report import ExcludedCause, PostTraining, Stratum
 from parentage.verdicts.tensors import TensorReading, passes_later_change
-from parentage.verdicts.weighing import Weighing
+from parentage.verdicts.weighing import Status, Weighing
 
-__all__ = ["LaterChange", "Stratum", "strata", "weigh_later_change"]
+__all__ = ["judge_later_change", "pooled_alpha", "strata"]
 
 LEVEL = 0.95
+Z = 1.959963984540054
+# The share of elements farther off than one intermediate rounding reaches must be shown to exceed
+# this before a change is called one: it is three times the largest share that untrained blends with
+# subnormal or cancelling operands have shown.
+BEYOND_SHARE = 1e-4
+
+RIVALS = (
+    "another arithmetic",
+    "parents cast to another dtype first",
+    "an intermediate rounding (a blend of a blend, a dequantised parent)",
+    "a parent that is not on the list",
+    "another revision of a parent",
+)
+
+
+def strata(tensors: Sequence[TensorReading]) -> tuple[Stratum, ...]:
+    """Elements off the replay by layer and component, with what would have been seen."""
+    counts: dict[tuple[int, str], list[int]] = {}
+    for reading in tensors:
+        if reading.replay is None:
+            continue
+        layer = -1 if isinstance(reading.tensor.layer, Absent) else reading.tensor.layer
+        row = counts.setdefault((layer, reading.tensor.component), [0, 0])
+        row[0] += reading.replay.informative - reading.replay.informative_matches
+        row[1] += reading.replay.informative
+    return tuple(
+        Stratum(
+            layer=Absent("outside the stack of layers") if layer < 0 else layer,
+            component=component,
+            off_replay=off,
+            elements=total,
+            upper=clopper_pearson(off, total, level=LEVEL)[1] if off else 1 - 0.05 ** (1 / total),
+            smallest_seen=smallest_detectable_share(total, power=0.99),
+        )
+        for (layer, component), (off, total) in sorted(counts.items())
+        if total
+    )
+
+
+def judge_later_change(merge: Weighing | None, tensors: Sequence[TensorReading]) -> PostTraining:
+    """Only a supported blend can be asked whether it was changed afterwards."""
+    if merge is None or merge.status is not Status.SUPPORTED:
+        reason = Absent("no blend was established that a later change could be measured against")
+        rivals = (ExcludedCause("everything that the verdict leaves open", reason),)
+        return PostTraining("undetermined", reason, reason, rivals, reason)
+    replayed = [t for t in tensors if t.replay is not None and t.replay.informative]
+    total = sum(t.replay.informative for t in replayed if t.replay)
+    off = sum(t.replay.informative - t.replay.informative_matches for t in replayed if t.replay)
+    if total == 0:
+        reason = Absent("no element was replayed")
+        return PostTraining("undetermined", reason, reason, (), reason)
+    low, high = clopper_pearson(off, total, level=LEVEL)
+    share = Estimate(off / total, low, high, LEVEL)
+    seen = _would_have_seen(total, replayed)
+    if off == 0:
+        return PostTraining("not-detected", _no_change(replayed), share, _all_excluded(), seen)
+    return _changed(replayed, share, seen)
+
+
+def _no_change(replayed: Sequence[TensorReading]) -> Estimate | Absent:
+    return Absent("no element differs from the replay: there is no change to measure the size of")
+
+
+def _all_excluded() -> tuple[ExcludedCause, ...]:
+    why = "nothing is left to explain: every element equals the replay"
+    return tuple(ExcludedCause(rival, why) for rival in RIVALS)
+
+
+def _would_have_seen(total: int, replayed: Sequence[TensorReading]) -> str:
+    share = smallest_detectable_share(total, power=0.99)
+    tensors = len(replayed)
+    return (
+        f"{total:,} elements in {tensors:,} tensors were replayed: a change of "
+        f"{share:.2g} or more of all elements would have been seen with 99 % power, wherever it is "
+        f"spread evenly; the table by layer and component gives the bound for each part"
+    )
+
+
+def _changed(
+    replayed: Sequence[TensorReading], share: Estimate, seen: str
+) -> PostTraining:
+    carriers = [
+        t for t in replayed if t.replay and t.replay.informative > t.replay.informative_matches
+    ]
+    beyond = sum(t.replay.beyond_rounding for t in carriers if t.replay)
+    examined = sum(t.replay.examined for t in carriers if t.replay)
+    low = clopper_pearson(beyond, examined, level=0.99)[0] if examined else 0.0
+    passing = [t for t in carriers if t.mixture and passes_later_change(t.mixture.comparison)]
+    judged = [t for t in carriers if t.eligible and _compared(t)]
+    rounding_excluded = low > BEYOND_SHARE
+    grid_excluded = bool(judged) and len(passing) >= 0.5 * len(judged)
+    detected = rounding_excluded and grid_excluded
+    rivals = _weigh_rivals(beyond, examined, rounding_excluded, grid_excluded, passing, judged)
+    status = "detected" if detected else "undetermined"
+    return PostTraining(status, pooled_sigma(passing or judged), share, rivals, seen)
+
+
+def _compared(reading: TensorReading) -> bool:
+    return reading.mixture is not None and not isinstance(reading.mixture.comparison, Absent)
+
+
+def _weigh_rivals(
+    beyond: int,
+    examined: int,
+    rounding: bool,
+    grid: bool,
+    passing: Sequence[TensorReading],
+    judged: Sequence[TensorReading],
+) -> tuple[ExcludedCause, ...]:
+    far: str | Absent = (
+        f"{beyond:,} of {examined:,} elements lie farther from the blend than one intermediate "
+        f"rounding reaches"
+        if rounding
+        else Absent(
+            f"only {beyond:,} of {examined:,} elements lie farther from the blend than one "
+            f"intermediate rounding reaches"
+        )
+    )
+    on_grid: str | Absent = (
+        f"{len(passing)} of {len(judged)} matrices sit on the grid of the stored blend, which "
+        f"another parent or revision would move"
+        if grid
+        else Absent(
+            f"only {len(passing)} of {len(judged)} matrices sit on the grid of the stored blend"
+        )
+    )
+    reasons = (far, far, far, on_grid, on_grid)
+    return tuple(ExcludedCause(r, why) for r, why in zip(RIVALS, reasons, strict=True))
+
+
+def _comparisons(tensors: Sequence[TensorReading]) -> list[tuple[TensorReading, Comparison]]:
+    return [
+        (t, t.mixture.comparison)
+        for t in tensors
+        if t.mixture is not None and not isinstance(t.mixture.comparison, Absent)
+    ]
+
+
+def pooled_sigma(tensors: Sequence[TensorReading]) -> Estimate | Absent:
+    """Median over matrices of the change's scale over the weights' spread, with the central 95 %
+    of the median's own distribution (order statistics)."""
+    sizes = sorted(c.scale / t.tensor.spread for t, c in _comparisons(tensors) if t.tensor.spread)
+    if not sizes:
+        return Absent("no matrix carries a measurable change")
+    n = len(sizes)
+    half = Z * (n**0.5) / 2
+    low, high = max(0, int(n / 2 - half)), min(n - 1, int(n / 2 + half))
+    return Estimate(median(sizes), sizes[low], sizes[high], LEVEL)
+
+
+def pooled_alpha(tensors: Sequence[TensorReading]) -> Estimate | Absent:
+    """One weight for all matrices that carry the blend (Hartung-Knapp over their estimates)."""
+    found = [
+        (c.alpha, ((c.alpha_high - c.alpha_low) / (2 * Z)) ** 2)
+        for t, c in _comparisons(tensors)
+        if c.alpha_high > c.alpha_low and passes_later_change(c)
+    ]
+    if not found:
+        return Absent("no matrix has an interval for its weight")
+    pooled = hartung_knapp([a for a, _ in found], [v for _, v in found], level=LEVEL)
+    return Estimate(pooled.estimate, pooled.low, pooled.high, LEVEL)

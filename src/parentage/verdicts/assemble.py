@@ -1,0 +1,342 @@
+"""Put a verdict and all that stands beside it into one Report."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from parentage.records.absence import Absent
+from parentage.records.estimate import Estimate
+from parentage.records.evidence import Evidence, ModelPin, ModelRole
+from parentage.records.report import (
+    ArithmeticMatch,
+    ConsistencyCurve,
+    Control,
+    ControlCurve,
+    Coverage,
+    Direction,
+    LeastSquares,
+    ModelInput,
+    NotExamined,
+    Novelty,
+    PartVerdict,
+    PostTraining,
+    QuietRows,
+    Replay,
+    Report,
+    Rival,
+    Spectrum,
+    Suspect,
+    TensorVerdict,
+    Verdict,
+    VerdictParent,
+)
+from parentage.verdicts.parts import tell_parts
+from parentage.verdicts.post_training import judge_later_change, strata
+from parentage.verdicts.readings import Readings
+from parentage.verdicts.sentences import verdict_sentence
+from parentage.verdicts.tensors import TensorReading
+from parentage.verdicts.weighing import Status, Weighing
+from parentage.verdicts.weights import heterogeneity, mixture_weights, model_weights, tensor_weights
+
+__all__ = ["assemble"]
+
+OFFSET_RANGE = 8
+
+
+def assemble(
+    readings: Readings,
+    tensors: Sequence[TensorReading],
+    weighings: Sequence[Weighing],
+    chosen: Weighing,
+    claim: str | None,
+) -> Report:
+    """Everything that the contract of the report names."""
+    evidence = readings.evidence
+    merge = next((w for w in weighings if w.relation == "linear-merge"), None)
+    supported = merge if chosen is merge else None
+    after = judge_later_change(supported, tensors)
+    parents = _parents(readings, tensors, chosen)
+    verdict = _verdict(readings, chosen, weighings, parents, after, claim, tensors)
+    blend = chosen.models if chosen.relation == "linear-merge" else (readings.pair or ())
+    return Report(
+        tool=dict(evidence.tool),
+        asked=dict(evidence.asked),
+        used=dict(evidence.used),
+        suspect=_suspect(evidence.models[0]),
+        verdict=verdict,
+        post_training=after,
+        replay=_replay(readings, supported),
+        novelty=_novelty(readings, chosen),
+        direction=_direction(readings),
+        controls=_controls(readings),
+        coverage=_coverage(evidence),
+        tensors=tuple(_tensor(t, blend) for t in tensors),
+        parents=tuple(_model(m) for m in evidence.models[1:] if m.role is not ModelRole.SHUFFLED),
+        strata=strata(tensors) if readings.replay else Absent("nothing was replayed"),
+        consistency_curve=_curve(readings),
+        offset_histogram=_offsets(readings),
+        least_squares=_least_squares(readings),
+        heterogeneity=heterogeneity(tensors, blend) if blend else Absent("no blend was measured"),
+        quiet_rows=_quiet(readings),
+        spectrum=_spectra(readings),
+        notes=evidence.notes,
+    )
+
+
+def _parents(
+    readings: Readings, tensors: Sequence[TensorReading], chosen: Weighing
+) -> tuple[VerdictParent, ...]:
+    if chosen.relation == "linear-merge":
+        return model_weights(readings, tensors, chosen.models)
+    whole = Estimate(1.0, 1.0, 1.0, 1.0)
+    if chosen.relation in ("copy", "cast-copy"):
+        return (VerdictParent(readings.name(chosen.models[0]), whole),)
+    reason = Absent("a relation without shares")
+    if chosen.relation in ("independent", "undetermined"):
+        return ()
+    return tuple(VerdictParent(readings.name(i), reason) for i in chosen.models)
+
+
+def _verdict(
+    readings: Readings,
+    chosen: Weighing,
+    weighings: Sequence[Weighing],
+    parents: tuple[VerdictParent, ...],
+    after: PostTraining,
+    claim: str | None,
+    tensors: Sequence[TensorReading],
+) -> Verdict:
+    relation, status = chosen.relation, chosen.status.value
+    sentence = verdict_sentence(readings, chosen, parents, after)
+    if claim is not None and chosen.status is Status.SUPPORTED and claim != chosen.relation:
+        relation, status = claim, Status.CONTRADICTED.value
+        sentence = f"The claim “{claim}” is contradicted: {sentence}"
+    excluded = [Rival(name, why) for name, why in chosen.excluded]
+    live = [Rival(name, Absent(why)) for name, why in chosen.live]
+    named = {r.relation for r in (*excluded, *live)} | {chosen.relation}
+    weaker = [
+        Rival(w.relation, Absent(w.against) if chosen.status is not Status.SUPPORTED else w.against)
+        for w in weighings
+        if w.against and w.relation not in named
+    ]
+    return Verdict(
+        relation=relation,
+        status=status,
+        sentence=sentence,
+        parents=parents,
+        rivals=tuple(excluded + live + weaker),
+        limits=(*chosen.limits, *_general_limits(readings)),
+        parts=tuple(PartVerdict(*p) for p in tell_parts(readings, tensors, chosen)),
+    )
+
+
+def _general_limits(readings: Readings) -> tuple[str, ...]:
+    limits = []
+    coverage = readings.evidence.coverage
+    if coverage.elements_examined < coverage.elements:
+        limits.append(
+            f"{coverage.elements_examined:,} of {coverage.elements:,} elements were examined; "
+            f"--full replays all of them."
+        )
+    if not any(m.role is ModelRole.CONTROL for m in readings.evidence.models):
+        limits.append(
+            "No real control was given: the control is the suspect's own delta with its rows "
+            "shuffled, which is easier to tell apart than another fine-tune (-c adds one)."
+        )
+    return tuple(limits)
+
+
+def _digests(pin: ModelPin) -> dict[str, str | Absent]:
+    return {shard.name: shard.sha256 for shard in pin.shards}
+
+
+def _suspect(pin: ModelPin) -> Suspect:
+    return Suspect(pin.locator, pin.revision, _digests(pin))
+
+
+def _model(pin: ModelPin) -> ModelInput:
+    return ModelInput(pin.name, pin.role.value, pin.locator, pin.revision, _digests(pin))
+
+
+def _replay(readings: Readings, supported: Weighing | None) -> Replay | Absent:
+    own = readings.replay
+    if own is None:
+        return Absent("no recipe was replayed: no two parents could be blended")
+    names = [readings.name(i) for i in own.parents]
+    return Replay(
+        method="linear",
+        arithmetic=own.arithmetic,
+        match=own.informative_matches / own.informative if own.informative else 0.0,
+        informative_elements=own.informative,
+        parameters={
+            "parents": names,
+            "weights": list(own.weights),
+            "label": own.label,
+            "cast": own.cast,
+            "established": supported is not None,
+            "all_elements": own.full,
+        },
+        alternatives=tuple(
+            ArithmeticMatch(a.arithmetic, a.matches / a.elements if a.elements else 0.0)
+            for a in own.alternatives
+        ),
+    )
+
+
+def _novelty(readings: Readings, chosen: Weighing) -> Novelty:
+    if chosen.relation in ("copy", "cast-copy"):
+        return Novelty(0.0)
+    own = readings.replay
+    examined = sum(t.examined for t in own.tensors) if own else 0
+    if own is None or examined == 0:
+        return Novelty(Absent("no explanation was replayed that bits could be counted against"))
+    bits = sum(t.novel_bits * t.examined for t in own.tensors) / examined
+    whole = sum(t.own_bits * t.examined for t in own.tensors) / examined
+    return Novelty(bits, whole)
+
+
+def _direction(readings: Readings) -> Direction:
+    own = readings.replay
+    if own is None or own.informative == 0:
+        reason = Absent("no recipe was replayed")
+        return Direction(reason, reason)
+    backward: float | Absent = Absent("no first parent could be rebuilt")
+    if own.backward_informative:
+        backward = own.backward_matches / own.backward_informative
+    return Direction(own.informative_matches / own.informative, backward)
+
+
+def _controls(readings: Readings) -> tuple[Control, ...]:
+    return tuple(_control(readings, i) for i in readings.controls)
+
+
+def _control(readings: Readings, control: int) -> Control:
+    pair = readings.pair
+    found = [] if pair is None else [readings.mixture(t, control, pair) for t in readings.matrices]
+    known = [m for m in found if m is not None and m.informative]
+    consistency: float | Absent = Absent("no blend was measured")
+    weight: Estimate | Absent = Absent("no weight explains this control")
+    if known:
+        consistency = sum(m.count for m in known) / sum(m.informative for m in known)
+        first = [w for m in known if isinstance(w := mixture_weights(m, None)[0], Estimate)]
+        if first:
+            ordered = sorted(e.estimate for e in first)
+            middle = ordered[len(ordered) // 2]
+            weight = Estimate(middle, ordered[0], ordered[-1], 1.0)
+    replay = next((r for r in readings.evidence.replays if r.subject == control), None)
+    match: float | Absent = Absent("not replayed")
+    if replay is not None and replay.informative:
+        match = replay.informative_matches / replay.informative
+    real = readings.evidence.models[control].role is ModelRole.CONTROL
+    return Control(readings.name(control), consistency, match, weight, real)
+
+
+def _coverage(evidence: Evidence) -> Coverage:
+    c = evidence.coverage
+    return Coverage(
+        tensors=c.tensors,
+        tensors_examined=c.tensors_examined,
+        elements=c.elements,
+        elements_examined=c.elements_examined,
+        bytes_read=c.bytes_read,
+        not_examined=tuple(NotExamined(n.tensor, n.reason) for n in c.not_examined),
+    )
+
+
+def _tensor(reading: TensorReading, parents: Sequence[int]) -> TensorVerdict:
+    tensor, replay, mixture = reading.tensor, reading.replay, reading.mixture
+    sigma: float | Absent = Absent("no later change was measured here")
+    if mixture is not None and not isinstance(mixture.comparison, Absent) and tensor.spread:
+        sigma = mixture.comparison.scale / tensor.spread
+    match: float | Absent = Absent("not replayed, or the parents are equal here")
+    if replay is not None and replay.informative:
+        match = replay.informative_matches / replay.informative
+    consistency: float | Absent = Absent("no blend was measured here")
+    if mixture is not None and mixture.informative:
+        consistency = mixture.consistency
+    return TensorVerdict(
+        name=tensor.name,
+        role=tensor.role,
+        layer=tensor.layer,
+        component=tensor.component,
+        elements_examined=tensor.finite,
+        weights=tensor_weights(reading, parents) if parents else (),
+        consistency=consistency,
+        match=match,
+        sigma_relative=sigma,
+        relation=reading.relation,
+    )
+
+
+def _curve(readings: Readings) -> ConsistencyCurve | Absent:
+    pair = readings.pair
+    sweeps = {
+        s.subject: s for s in readings.evidence.sweeps if (s.first, s.second) == pair and s.curve
+    }
+    if pair is None or 0 not in sweeps or not sweeps[0].informative:
+        return Absent("no pair of parents was swept")
+
+    def shares(subject: int) -> tuple[float, ...]:
+        sweep = sweeps[subject]
+        return tuple(n / max(sweep.informative, 1) for n in sweep.curve)
+
+    return ConsistencyCurve(
+        first=readings.name(pair[0]),
+        second=readings.name(pair[1]),
+        grid=readings.evidence.curve_grid,
+        suspect=shares(0),
+        controls=tuple(
+            ControlCurve(readings.name(i), shares(i)) for i in readings.controls if i in sweeps
+        ),
+    )
+
+
+def _offsets(readings: Readings) -> dict[str, int] | Absent:
+    if readings.replay is None:
+        return Absent("nothing was replayed")
+    total: Counter[int] = Counter()
+    for tensor in readings.replay.tensors:
+        for k, count in enumerate(tensor.offsets):
+            total[k - OFFSET_RANGE] += count
+    return {str(k): total[k] for k in range(-OFFSET_RANGE, OFFSET_RANGE + 1)}
+
+
+def _least_squares(readings: Readings) -> tuple[LeastSquares, ...] | Absent:
+    pair = readings.pair
+    if pair is None:
+        return Absent("no pair of parents")
+    found = []
+    for tensor in readings.evidence.tensors:
+        m = readings.mixture(tensor, 0, pair)
+        if m is not None and not isinstance(m.least_squares, Absent):
+            found.append(LeastSquares(tensor.name, m.least_squares, m.cosine))
+    return tuple(found)
+
+
+def _quiet(readings: Readings) -> tuple[QuietRows, ...] | Absent:
+    if not readings.evidence.quiet_rows:
+        return Absent("no embedding row was moved by weight decay alone")
+    return tuple(
+        QuietRows(
+            parent=readings.name(q.model),
+            tensor=q.tensor,
+            rows=q.rows,
+            quiet_rows=q.quiet,
+            exact_rows=q.exact_rows,
+            schedule=q.schedule,
+            steps=q.steps,
+            learning_rate=q.learning_rate,
+            weight_decay=q.weight_decay,
+        )
+        for q in readings.evidence.quiet_rows
+    )
+
+
+def _spectra(readings: Readings) -> tuple[Spectrum, ...] | Absent:
+    found = tuple(
+        Spectrum(t.name, readings.name(s.model), s.stable_rank, s.rows, s.columns)
+        for t in readings.evidence.tensors
+        for s in t.spectra
+    )
+    return found or Absent("no matrix was small enough to take its spectrum")

@@ -1,0 +1,64 @@
+"""From Evidence to Report: every hypothesis is weighed, the strongest that holds is the verdict.
+
+Judging reads an Evidence and nothing else, so that last year's evidence can be judged again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from parentage.records.evidence import Evidence
+from parentage.records.report import Report
+from parentage.verdicts.assemble import assemble
+from parentage.verdicts.copies import weigh_cast_copy, weigh_copy
+from parentage.verdicts.linear_merge import weigh_linear_merge
+from parentage.verdicts.neighbours import (
+    weigh_between,
+    weigh_fine_tune,
+    weigh_independent,
+    weigh_shared_ancestor,
+)
+from parentage.verdicts.readings import Readings
+from parentage.verdicts.tensors import TensorReading, read_tensors
+from parentage.verdicts.weighing import Status, Weighing
+
+__all__ = ["judge", "weigh_all"]
+
+
+def judge(evidence: Evidence, *, claim: str | None = None) -> Report:
+    """Judge one evidence; ``claim`` names a relation that the user wants tested."""
+    readings = Readings(evidence)
+    tensors = read_tensors(readings)
+    weighings = weigh_all(readings, tensors)
+    return assemble(readings, tensors, weighings, choose(weighings), claim)
+
+
+def weigh_all(readings: Readings, tensors: Sequence[TensorReading]) -> tuple[Weighing, ...]:
+    """Every hypothesis, strongest evidence first; those without a footing are left out."""
+    found = (
+        weigh_copy(readings),
+        weigh_cast_copy(readings),
+        weigh_linear_merge(readings, tensors),
+        weigh_between(readings),
+        weigh_fine_tune(readings),
+        weigh_shared_ancestor(readings),
+        weigh_independent(readings),
+    )
+    return tuple(w for w in found if w is not None)
+
+
+def choose(weighings: Sequence[Weighing]) -> Weighing:
+    """The first that is supported; else the first look-alike; else undetermined."""
+    for weighing in weighings:
+        # What lies between two models is not said to descend from either.
+        if weighing.relation == "same-run-checkpoint":
+            return weighing
+        if weighing.status is Status.SUPPORTED:
+            return weighing
+    rivals = tuple((w.relation, w.against) for w in weighings if w.against)
+    return Weighing(
+        "undetermined",
+        Status.UNDETERMINED,
+        live=rivals,
+        against="no hypothesis was carried by the evidence",
+    )

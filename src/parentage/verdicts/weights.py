@@ -1,0 +1,131 @@
+"""Weights of the parents, whole model and tensor by tensor, each with its interval."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import median
+
+from parentage.records.absence import Absent
+from parentage.records.estimate import Estimate
+from parentage.records.evidence import Mixture
+from parentage.records.report import Heterogeneity, VerdictParent
+from parentage.verdicts.post_training import pooled_alpha
+from parentage.verdicts.readings import Readings
+from parentage.verdicts.tensors import TensorReading
+
+__all__ = ["heterogeneity", "mixture_weights", "model_weights", "tensor_weights"]
+
+LEVEL = 0.95
+# A feasible set excludes every number outside it outright.
+CERTAIN = 1.0
+
+
+def tensor_weights(reading: TensorReading, parents: Sequence[int]) -> tuple[Estimate | Absent, ...]:
+    """One tensor's weights in the order of the verdict's parents."""
+    replay = reading.replay
+    if reading.kind == "exact" and replay is not None and len(replay.weights) > 2:
+        ranges = [w for w in reading.tensor.weights if w.feasible]
+        if ranges:
+            bounds = zip(replay.weights, ranges[0].low, ranges[0].high, strict=True)
+            return tuple(Estimate(w, min(w, a), max(w, b), CERTAIN) for w, a, b in bounds)
+    if reading.mixture is None or {reading.mixture.first, reading.mixture.second} != set(parents):
+        return tuple(Absent("no blend of these parents was measured here") for _ in parents)
+    return mixture_weights(reading.mixture, replay.weights[0] if _exact(reading) else None)
+
+
+def _exact(reading: TensorReading) -> bool:
+    return reading.kind == "exact" and reading.replay is not None
+
+
+def mixture_weights(mixture: Mixture, replayed: float | None) -> tuple[Estimate | Absent, ...]:
+    """α and 1 - α: the feasible set when one weight explains all, else the likelihood's interval."""
+    if mixture.informative == 0:
+        reason = Absent("the parents are equal here")
+        return (reason, reason)
+    if mixture.consistency == 1.0:
+        middle = (mixture.low + mixture.high) / 2
+        first = Estimate(middle if replayed is None else replayed, mixture.low, mixture.high, CERTAIN)
+    elif replayed is not None:
+        first = Estimate(replayed, replayed, replayed, CERTAIN)
+    elif not isinstance(mixture.comparison, Absent):
+        c = mixture.comparison
+        first = Estimate(c.alpha, c.alpha_low, c.alpha_high, LEVEL)
+    else:
+        reason = Absent("too few informative elements for an estimate that storage does not bias")
+        return (reason, reason)
+    second = Estimate(1 - first.estimate, 1 - first.high, 1 - first.low, first.level)
+    return (first, second)
+
+
+def model_weights(
+    readings: Readings, tensors: Sequence[TensorReading], parents: Sequence[int]
+) -> tuple[VerdictParent, ...]:
+    """One weight a parent for the whole model, when one describes it."""
+    names = [readings.name(i) for i in parents]
+    exact = [t for t in tensors if t.kind == "exact" and t.replay is not None]
+    if exact and readings.replay is not None:
+        found = [tensor_weights(t, parents) for t in exact]
+        weights = readings.replay.weights
+        return tuple(
+            VerdictParent(name, _whole([row[k] for row in found], weights[k]))
+            for k, name in enumerate(names)
+        )
+    pooled = pooled_alpha([t for t in tensors if t.kind == "changed"])
+    if isinstance(pooled, Absent):
+        return tuple(VerdictParent(name, pooled) for name in names)
+    rest = Estimate(1 - pooled.estimate, 1 - pooled.high, 1 - pooled.low, pooled.level)
+    return tuple(VerdictParent(n, e) for n, e in zip(names, (pooled, rest), strict=True))
+
+
+def _whole(found: Sequence[Estimate | Absent], weight: float) -> Estimate:
+    """The intersection of the tensors' feasible sets when it holds the weight, else their range."""
+    known = [e for e in found if isinstance(e, Estimate) and e.low < e.high]
+    if not known:
+        return Estimate(weight, weight, weight, CERTAIN)
+    low, high = max(e.low for e in known), min(e.high for e in known)
+    if low <= weight <= high:
+        return Estimate(weight, low, high, CERTAIN)
+    return Estimate(
+        median(e.estimate for e in known),
+        min(e.estimate for e in known),
+        max(e.estimate for e in known),
+        CERTAIN,
+    )
+
+
+def heterogeneity(tensors: Sequence[TensorReading], parents: Sequence[int]) -> Heterogeneity | Absent:
+    """One weight for all, one a component, a course over depth, or one a tensor."""
+    rows = [(t, w[0]) for t in tensors if isinstance((w := _weights(t, parents))[0], Estimate)]
+    known = [(t, e) for t, e in rows if isinstance(e, Estimate) and t.kind in _BLENDS]
+    if len(known) < 2:
+        return Absent("fewer than two tensors carry a weight")
+    estimates = [e.estimate for _, e in known]
+    low, high = min(estimates), max(estimates)
+    if max(e.low for _, e in known) <= min(e.high for _, e in known):
+        return Heterogeneity("one-weight", "One weight fits every tensor.", low, high)
+    for pattern, key, sentence in (
+        ("by-component", lambda t: t.tensor.component, "One weight for each kind of component."),
+        ("by-depth", lambda t: str(t.tensor.layer), "One weight for each layer."),
+    ):
+        if _constant_within(known, key):
+            return Heterogeneity(pattern, sentence, low, high)
+    if all(e.level != CERTAIN for _, e in known):
+        sentence = "The tensors' intervals do not all overlap; their spread is part of the interval."
+        return Heterogeneity("varies", sentence, low, high)
+    return Heterogeneity("by-tensor", "The weight differs from tensor to tensor.", low, high)
+
+
+_BLENDS = ("exact", "blend", "changed")
+
+
+def _weights(reading: TensorReading, parents: Sequence[int]) -> tuple[Estimate | Absent, ...]:
+    return tensor_weights(reading, parents)
+
+
+def _constant_within(known: Sequence[tuple[TensorReading, Estimate]], key: object) -> bool:
+    groups: dict[str, list[Estimate]] = {}
+    for reading, estimate in known:
+        groups.setdefault(key(reading), []).append(estimate)  # type: ignore[operator]
+    if len(groups) in (1, len(known)):
+        return False
+    return all(max(e.low for e in g) <= min(e.high for e in g) for g in groups.values())
