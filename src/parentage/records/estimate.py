@@ -11,7 +11,7 @@ __all__ = ["Estimate"]
 class Estimate:
     """``estimate`` within ``[low, high]`` at confidence ``level``.
 
-    ``level`` 1.0 marks a feasible set: every value outside is excluded outright, not merely unlikely.
+    ``level`` 1.0 marks a feasible set: every value outside is excluded outright, not unlikely.
     """
 
     estimate: float

@@ -1,7 +1,7 @@
 """The files that we write and read back: whole or not at all, bounded, and checked before use.
 
-Writing goes to a ``.partial`` file beside the target, is flushed to disk and renamed, so that a full
-disk or an interrupt leaves the old file (or none) and never half of a new one.
+Writing goes to a ``.partial`` file beside the target, is flushed to disk and renamed, so that a
+full disk or an interrupt leaves the old file (or none) and never half of a new one.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ def write_text(path: Path, text: str) -> None:
 def write_bytes(path: Path, data: bytes) -> None:
     """Write ``data`` to ``path`` as a whole.
 
-    Raises ``OutputError``: ``output-is-folder``, ``output-no-space``, ``output-not-written``. A path
-    that is a device or a pipe is written straight through, for it cannot be replaced.
+    Raises ``OutputError``: ``output-is-folder``, ``output-no-space``, ``output-not-written``. A
+    path that is a device or a pipe is written straight through, for it cannot be replaced.
     """
     target = Path(os.path.realpath(path))
     if target.is_dir():
@@ -148,9 +148,7 @@ def loads(
     nesting beyond reason), ``file-wrong-schema``, ``file-newer-version``.
     """
     if len(data) > max_bytes:
-        raise EvidenceError(
-            f"larger than {max_bytes:,} bytes", code="file-too-large", where=where
-        )
+        raise EvidenceError(f"larger than {max_bytes:,} bytes", code="file-too-large", where=where)
     payload = _parse(data, where)
     found = payload.get("schema")
     if found != schema:

@@ -1,8 +1,9 @@
 """The report, version 1: what an audit concluded, as one file that any renderer can read.
 
-This is the public contract: fields may be added, never renamed or given another meaning. An estimate
-is always :class:`Estimate`, what is unknown is always :class:`Absent` with its reason. Shares,
-consistencies and matches lie in 0..1; offsets are in units of the last place of the suspect's dtype.
+This is the public contract: fields may be added, never renamed or given another meaning. An
+estimate is always :class:`Estimate`, what is unknown is always :class:`Absent` with its reason.
+Shares, consistencies and matches lie in 0..1; offsets are in units of the last place of the
+suspect's dtype.
 """
 
 from __future__ import annotations
@@ -16,6 +17,19 @@ from parentage.errors import EvidenceError
 from parentage.records.absence import Absent
 from parentage.records.codec import from_plain, to_plain
 from parentage.records.estimate import Estimate
+from parentage.records.findings import (
+    NOT_MEASURED,
+    ConsistencyCurve,
+    ControlCurve,
+    Heterogeneity,
+    LeastSquares,
+    QuietRows,
+    RecipeCandidate,
+    Spectrum,
+    Stratum,
+    Tree,
+    TreeBranch,
+)
 from parentage.records.json_files import load_json
 
 __all__ = [
@@ -56,7 +70,6 @@ __all__ = [
 
 SCHEMA = "parentage.report"
 VERSION = 1
-NOT_MEASURED = Absent("not measured")
 VERDICT_STATUSES = ("supported", "contradicted", "undetermined")
 POST_TRAINING_STATUSES = ("detected", "not-detected", "undetermined")
 
@@ -162,7 +175,7 @@ class ArithmeticMatch:
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """The recipe that reproduces the most bits; ``match`` counts elements where the parents differ."""
+    """The recipe that reproduces the most bits; ``match``: of elements where the parents differ."""
 
     method: str
     arithmetic: str
@@ -174,7 +187,7 @@ class Replay:
 
 @dataclass(frozen=True, slots=True)
 class Novelty:
-    """Bits per weight that the explanation leaves open, of ``own_bits_per_weight`` in the suspect."""
+    """Bits per weight that the explanation leaves open, beside those of the suspect itself."""
 
     bits_per_weight: float | Absent
     own_bits_per_weight: float | Absent = NOT_MEASURED
@@ -223,8 +236,8 @@ class Coverage:
 class TensorVerdict:
     """One tensor's own story; ``weights`` in the order of the verdict's parents.
 
-    ``component`` names the place in a layer (``attention.q``, ``mlp.down``, ``norm`` ...); ``layer``
-    is Absent outside the stack of layers.
+    ``component`` names the place in a layer (``attention.q``, ``mlp.down``, ``norm`` ...);
+    ``layer`` is Absent outside the stack of layers.
     """
 
     name: str
@@ -237,114 +250,6 @@ class TensorVerdict:
     match: float | Absent
     sigma_relative: float | Estimate | Absent
     relation: str
-
-
-@dataclass(frozen=True, slots=True)
-class Stratum:
-    """Elements off the replay in one layer and component.
-
-    ``upper`` is the Clopper-Pearson bound on their share at 95 %; ``smallest_seen`` the smallest share
-    of changed elements that would have been seen with 99 % power.
-    """
-
-    layer: int | Absent
-    component: str
-    off_replay: int
-    elements: int
-    upper: float
-    smallest_seen: float
-
-
-@dataclass(frozen=True, slots=True)
-class ControlCurve:
-    """A control's share of informative elements consistent with each weight of the grid."""
-
-    name: str
-    shares: tuple[float, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ConsistencyCurve:
-    """For each weight of ``first`` in ``grid``: the share of informative elements it explains."""
-
-    first: str
-    second: str
-    grid: tuple[float, ...]
-    suspect: tuple[float, ...]
-    controls: tuple[ControlCurve, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class LeastSquares:
-    """What ordinary least squares would read on one tensor: descriptive, biased by storage rounding."""
-
-    tensor: str
-    weight: float
-    cosine: float | Absent
-
-
-@dataclass(frozen=True, slots=True)
-class Heterogeneity:
-    """How the weight varies over the model: ``pattern`` is one-weight, by-component, by-depth ..."""
-
-    pattern: str
-    sentence: str
-    low: float | Absent = NOT_MEASURED
-    high: float | Absent = NOT_MEASURED
-
-
-@dataclass(frozen=True, slots=True)
-class QuietRows:
-    """Embedding rows that only weight decay moved, from ``parent`` to the suspect."""
-
-    parent: str
-    tensor: str
-    rows: int
-    quiet_rows: int
-    exact_rows: int
-    schedule: str | Absent = NOT_MEASURED
-    steps: int | Absent = NOT_MEASURED
-    learning_rate: float | Absent = NOT_MEASURED
-    weight_decay: float | Absent = NOT_MEASURED
-
-
-@dataclass(frozen=True, slots=True)
-class TreeBranch:
-    """One branch of the family tree; ``length`` in standard deviations of the weights."""
-
-    ancestor: str
-    descendant: str
-    length: float | Absent = NOT_MEASURED
-    note: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Tree:
-    """Who descends from whom, as far as distances tell."""
-
-    sentence: str
-    branches: tuple[TreeBranch, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Spectrum:
-    """Stable rank of the difference between the suspect and ``model`` on one tensor."""
-
-    tensor: str
-    model: str
-    stable_rank: float
-    rows: int
-    columns: int
-
-
-@dataclass(frozen=True, slots=True)
-class RecipeCandidate:
-    """A recipe that was weighed, simplest first; ``match`` over informative elements."""
-
-    recipe: str
-    arithmetic: str
-    match: float | Absent
-    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)

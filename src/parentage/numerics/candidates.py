@@ -1,0 +1,85 @@
+"""Simple numbers that a person may have typed as a weight, shortest description first."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+
+import numpy as np
+
+from parentage.numerics.formats import quantize
+from parentage.records.dtypes import DType
+
+__all__ = ["describe", "near", "simplest_in"]
+
+MAX_DECIMALS = 6
+MAX_DENOMINATOR = 64
+
+
+def _decimals(low: float, high: float, digits: int) -> list[float]:
+    scale = 10**digits
+    first, last = math.ceil(low * scale), math.floor(high * scale)
+    return [k / scale for k in range(first, min(last, first + 1000) + 1)]
+
+
+def _fractions(low: float, high: float) -> list[float]:
+    found = []
+    for denominator in range(2, MAX_DENOMINATOR + 1):
+        first, last = math.ceil(low * denominator), math.floor(high * denominator)
+        for k in range(first, min(last, first + 1000) + 1):
+            if math.gcd(k, denominator) == 1:
+                found.append(k / denominator)
+    return found
+
+
+def _cost(value: float) -> tuple[float, float, float]:
+    """Description length: characters to write it down, then size, so that the order is total."""
+    shortest = min(len(f"{value:.{d}f}") for d in range(MAX_DECIMALS + 1) if _is_decimal(value, d)) \
+        if any(_is_decimal(value, d) for d in range(MAX_DECIMALS + 1)) else 99
+    fraction = Fraction(value).limit_denominator(MAX_DENOMINATOR)
+    written = len(f"{fraction}") + 1 if float(fraction) == value else 99
+    return (float(min(shortest, written)), abs(value - 0.5), value)
+
+
+def _is_decimal(value: float, digits: int) -> bool:
+    return round(value, digits) == value
+
+
+def simplest_in(low: float, high: float, limit: int) -> list[float]:
+    """Up to ``limit`` numbers in [low, high], simplest first; at least the middle."""
+    found: list[float] = []
+    for digits in range(1, MAX_DECIMALS + 1):
+        found += _decimals(low, high, digits)
+        if len(found) >= limit:
+            break
+    found += _fractions(low, high)
+    for value in (0.0, 1.0):
+        if low <= value <= high:
+            found.append(value)
+    ordered = sorted(dict.fromkeys(found), key=_cost)[:limit]
+    return ordered or [(low + high) / 2]
+
+
+def near(centre: float, radius: float, limit: int) -> list[float]:
+    """Simple decimals (two digits) and fractions (to twelfths) within ``radius``, nearest in meaning:
+    simplest first."""
+    low, high = centre - radius, centre + radius
+    found = _decimals(low, high, 1) + _decimals(low, high, 2)
+    found += [v for v in _fractions(low, high) if Fraction(v).limit_denominator(12) == Fraction(v).limit_denominator(MAX_DENOMINATOR)]
+    fine = _decimals(centre - radius / 10, centre + radius / 10, 3)
+    ordered = sorted(dict.fromkeys(found), key=_cost)[:limit]
+    return list(dict.fromkeys([*ordered, *fine]))
+
+
+def describe(value: float) -> str:
+    """``0.6``, ``4/7``, ``0.6 as bf16 (0.6015625)`` or the number to six digits."""
+    for digits in range(0, 5):
+        if _is_decimal(value, digits):
+            return f"{value:.{max(digits, 1)}f}"
+    fraction = Fraction(value).limit_denominator(MAX_DENOMINATOR)
+    if float(fraction) == value:
+        return str(fraction)
+    for typed in near(value, 0.003, 16):
+        if float(quantize(np.array([typed]), DType.BF16)[0]) == value:
+            return f"{typed:g} as bf16 ({value:g})"
+    return f"{value:.6g}"

@@ -1,0 +1,134 @@
+"""What a report may add to its verdict: each finding describes, none of them decides.
+
+Kept apart from the report itself because any of them can be absent from one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from parentage.records.absence import Absent
+
+__all__ = [
+    "NOT_MEASURED",
+    "ConsistencyCurve",
+    "ControlCurve",
+    "Heterogeneity",
+    "LeastSquares",
+    "QuietRows",
+    "RecipeCandidate",
+    "Spectrum",
+    "Stratum",
+    "Tree",
+    "TreeBranch",
+]
+
+NOT_MEASURED = Absent("not measured")
+
+
+@dataclass(frozen=True, slots=True)
+class Stratum:
+    """Elements off the replay in one layer and component.
+
+    ``upper`` is the Clopper-Pearson bound on their share at 95 %; ``smallest_seen`` the smallest
+    share of changed elements that would have been seen with 99 % power.
+    """
+
+    layer: int | Absent
+    component: str
+    off_replay: int
+    elements: int
+    upper: float
+    smallest_seen: float
+
+
+@dataclass(frozen=True, slots=True)
+class ControlCurve:
+    """A control's share of informative elements consistent with each weight of the grid."""
+
+    name: str
+    shares: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ConsistencyCurve:
+    """For each weight of ``first`` in ``grid``: the share of informative elements it explains."""
+
+    first: str
+    second: str
+    grid: tuple[float, ...]
+    suspect: tuple[float, ...]
+    controls: tuple[ControlCurve, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LeastSquares:
+    """What least squares would read on one tensor: descriptive, biased by storage rounding."""
+
+    tensor: str
+    weight: float
+    cosine: float | Absent
+
+
+@dataclass(frozen=True, slots=True)
+class Heterogeneity:
+    """How the weight varies over the model; ``pattern``: one-weight, by-component, by-depth ..."""
+
+    pattern: str
+    sentence: str
+    low: float | Absent = NOT_MEASURED
+    high: float | Absent = NOT_MEASURED
+
+
+@dataclass(frozen=True, slots=True)
+class QuietRows:
+    """Embedding rows that only weight decay moved, from ``parent`` to the suspect."""
+
+    parent: str
+    tensor: str
+    rows: int
+    quiet_rows: int
+    exact_rows: int
+    schedule: str | Absent = NOT_MEASURED
+    steps: int | Absent = NOT_MEASURED
+    learning_rate: float | Absent = NOT_MEASURED
+    weight_decay: float | Absent = NOT_MEASURED
+
+
+@dataclass(frozen=True, slots=True)
+class TreeBranch:
+    """One branch of the family tree; ``length`` in standard deviations of the weights."""
+
+    ancestor: str
+    descendant: str
+    length: float | Absent = NOT_MEASURED
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """Who descends from whom, as far as distances tell."""
+
+    sentence: str
+    branches: tuple[TreeBranch, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Spectrum:
+    """Stable rank of the difference between the suspect and ``model`` on one tensor."""
+
+    tensor: str
+    model: str
+    stable_rank: float
+    rows: int
+    columns: int
+
+
+@dataclass(frozen=True, slots=True)
+class RecipeCandidate:
+    """A recipe that was weighed, simplest first; ``match`` over informative elements."""
+
+    recipe: str
+    arithmetic: str
+    match: float | Absent
+    note: str = ""
