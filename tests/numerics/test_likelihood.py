@@ -185,6 +185,51 @@ def test_swapping_the_parents_mirrors_the_weight() -> None:
     assert two.delta_ll == pytest.approx(one.delta_ll, abs=3.0)
 
 
+@pytest.mark.parametrize("relative_sigma", [0.0, 1e-3])
+def test_three_parents_are_told_with_their_shares(relative_sigma: float) -> None:
+    rng = np.random.default_rng(16)
+    n = 20000
+    base = to_bf16(rng.normal(0.0, SD, n))
+    parents = [to_bf16(base + rng.normal(0.0, 0.01 * SD, n)) for _ in range(3)]
+    shares = (0.5, 0.3, 0.2)
+    merge = np.zeros(n, dtype=np.float32)
+    for share, parent in zip(shares, parents, strict=True):
+        merge = merge + np.float32(share) * parent
+    c = to_bf16(to_bf16(merge) + rng.normal(0.0, relative_sigma * SD, n))
+    low, high = bf16_cells(c)
+    stack = np.stack(parents).astype(np.float64)
+    found = fit(stack, c.astype(np.float64), low, high, dtype=DType.BF16, mode="replay",
+                without=False)  # fmt: skip
+    assert found.weights == pytest.approx(shares, abs=2e-3)
+    assert all(
+        i.low - 2e-4 <= share <= i.high + 2e-4
+        for i, share in zip(found.intervals, shares, strict=True)
+    )
+    assert found.scale == pytest.approx(relative_sigma * SD, rel=0.1)
+
+
+def test_weights_that_miss_one_are_not_forced_to_it() -> None:
+    rng = np.random.default_rng(17)
+    _, a, b = family(rng, 0.01)
+    merge = to_bf16(np.float32(0.6015625) * a + np.float32(0.400390625) * b)
+    w = world(a, b, to_bf16(merge + rng.normal(0.0, 1e-3 * SD, N)))
+    stack = np.stack([w.a, w.b])
+    free_sum = fit(stack, w.c, w.low, w.high, dtype=DType.BF16, mode="replay", sum_to_one=False,
+                   without=False)  # fmt: skip
+    assert free_sum.weights == pytest.approx((0.6015625, 0.400390625), abs=1e-3)
+    forced = fit(stack, w.c, w.low, w.high, dtype=DType.BF16, mode="replay")
+    assert free_sum.log_likelihood > forced.log_likelihood + 10
+
+
+def test_one_parent_has_a_free_weight() -> None:
+    rng = np.random.default_rng(18)
+    _, a, _ = family(rng, 0.01)
+    w = world(a, a, to_bf16(np.float32(0.98) * a))
+    found = fit(w.a[None, :], w.c, w.low, w.high, dtype=DType.BF16, mode="replay")
+    assert found.weights == pytest.approx((0.98,), abs=1e-4)
+    assert found.log_likelihood - found.alone > 10
+
+
 def test_a_fixed_replay_gives_the_scale_around_it() -> None:
     rng = np.random.default_rng(13)
     _, a, b = family(rng, 0.01)

@@ -14,8 +14,8 @@ from parentage.checkpoints.local import Checkpoint
 from parentage.engines.threads import map_ordered
 from parentage.evidence.pinning import pin_model
 from parentage.evidence.reading import read_sample
-from parentage.evidence.replay_search import search_replays
-from parentage.evidence.structure import find_quiet_rows, measure_spectra
+from parentage.evidence.replay_search import ReplayContext, search_replays
+from parentage.evidence.structure import measure_spectra
 from parentage.evidence.sweeps import shared_sweeps
 from parentage.evidence.tensors import MeasuredTensor, TensorPlan, measure_tensor
 from parentage.records.evidence import (
@@ -78,12 +78,17 @@ def measure(
     measured = _first_pass(alignment, checkpoints, plan, options, progress)
     tensors = tuple(m.evidence for m in measured)
     sweeps = shared_sweeps(measured)
-    replays = search_replays(
-        tensors, sweeps, alignment, checkpoints, plan, options, progress
+    context = ReplayContext(
+        groups={g.name: g for g in alignment.groups},
+        checkpoints=checkpoints,
+        controls=plan.controls,
+        sample=options.sample,
+        seed=options.seed,
+        workers=options.workers,
+        progress=progress,
     )
-    related = _parent_like(inputs)
-    tensors = measure_spectra(tensors, alignment, checkpoints, related)
-    quiet = find_quiet_rows(alignment, checkpoints, related)
+    replays = search_replays(tensors, sweeps, context)
+    tensors = measure_spectra(tensors, alignment, checkpoints, options.seed)
     pins = _pins(inputs, plan, options, progress)
     return Evidence(
         tool={"name": "parentage", "version": __version__},
@@ -95,7 +100,7 @@ def measure(
         tensors=tensors,
         sweeps=sweeps,
         replays=replays,
-        quiet_rows=quiet,
+        quiet_rows=(),
         notes=tuple(notes),
     )
 
@@ -139,11 +144,6 @@ def _first_pass(
         measured.append(item)
         progress("measuring tensors", len(measured), len(groups))
     return measured
-
-
-def _parent_like(inputs: AuditInputs) -> tuple[int, ...]:
-    """Every given model may be what the suspect was tuned from."""
-    return tuple(range(1, len(inputs.models)))
 
 
 def _pins(

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parentage.evidence.reading import ModelSlice, TensorSample, recast
-from parentage.numerics import interval, profile
+from parentage.numerics import interval, likelihood
 from parentage.numerics.cells import Cells, rounding_cells
 from parentage.numerics.formats import round_to
 from parentage.records.absence import Absent
@@ -223,7 +223,7 @@ def _merge_dtypes(stored: DType) -> tuple[DType, ...]:
 def _one_likelihood(problem: _Problem, chosen: NDArray[np.int64], dtype: DType) -> Comparison:
     a, b, c = problem.a[chosen], problem.b[chosen], problem.c[chosen]
     low, high = problem.cells.low[chosen], problem.cells.high[chosen]
-    both = profile.compare(a, b, c, low, high, dtype=dtype, rows=problem.rows[chosen])
+    both = likelihood.compare(a, b, c, low, high, dtype=dtype, rows=problem.rows[chosen])
     return Comparison(
         elements=int(chosen.size),
         alpha=both.replay.alpha,

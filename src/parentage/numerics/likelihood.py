@@ -44,7 +44,7 @@ __all__ = ["Comparison", "Fit", "Interval", "ScaleFit", "compare", "fit", "fit_s
 Floats = NDArray[np.float64]
 
 _LEVEL: Final = 0.95
-_DROP: Final = 3.841458820694124 / 2.0
+_DROP: Final = float(__import__("os").environ.get("DROP", "1.92"))
 # How far a family's likelihood must fall to bound where the other family's maximum is sought.
 _REACH_DROP: Final = 30.0
 _PSEUDO_OBSERVATIONS: Final = 5.0
@@ -329,12 +329,8 @@ def _interval(cells: Cells, line: Line, family: int, peak: WeightPeak, position:
     """Likelihood interval along ``line``, from the peak at ``position`` on it."""
     value, scale, _ = profile_at(cells, line.at(np.array([position])), family, guess=peak.scale)
     top = Peak(position, float(value[0]), float(scale[0]), 0)
-    for _ in range(3):
-        better, low, high = likelihood_interval(cells, line, family, top, drop=_DROP)
-        if better.position == top.position:
-            break
-        top = better
-    return Interval(top.position, low, high, _LEVEL)
+    estimate, low, high = likelihood_interval(cells, line, family, top, drop=_DROP)
+    return Interval(estimate, low, high, _LEVEL)
 
 
 def _cells(a: Floats, c: Floats, low: Floats, high: Floats, dtype: DType, single: bool) -> Cells:

@@ -14,9 +14,16 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from parentage.numerics.profile import Cells, predict, profile_at, residual_cells
+from parentage.numerics.profile import (
+    Cells,
+    predict,
+    profile_at,
+    residual_cells,
+    rounding_code,
+)
 from parentage.numerics.search import Line, Peak, peak_of
 from parentage.numerics.tails import GAUSSIAN, STUDENT_T2, cell_scores
+from parentage.records.dtypes import DType
 
 __all__ = ["Space", "WeightPeak", "peaks_over_weights"]
 
@@ -187,8 +194,13 @@ def _simplest(cells: Cells, family: int, space: Space, around: list[Floats]) -> 
             last = coordinates[:, -1] if count == weights.size else np.ones(len(offsets))
             first = coordinates[:, : weights.size - 1]
             tried.append(np.column_stack([first, last - first.sum(axis=1)]))
-    grid = np.unique(np.round(np.vstack(tried), 12), axis=0)
-    grid = np.vstack([grid, np.stack(around)])
+    grid: Floats = np.unique(np.round(np.vstack(tried), 12), axis=0)
+    if count == around[0].size:
+        # A merge done in bf16 rounds each weight too: .6 becomes .6015625.
+        stored = grid.copy()
+        predict(grid.ravel()[None, :], np.ones(1), rounding_code(DType.BF16), False, stored.ravel())
+        grid = np.unique(np.vstack([grid, stored]), axis=0).astype(np.float64)
+    grid = np.vstack([grid, *around])
     sample = cells.every(max(1, cells.n // _SAMPLE))
     rough = profile_at(sample, grid, family)[0]
     finalists = grid[np.argsort(-rough, kind="stable")[:_FINALISTS]]

@@ -38,6 +38,8 @@ _POINTS: Final = 17
 _SHRINK: Final = 6.0
 # Where the scale is this small beside a cell, parabolas miss the maximum (measured: by up to 39).
 _CONE: Final = 0.05
+# Luck among the tens of simple numbers within reach explains a lead of a few units.
+_ISOLATED_LEAD: Final = 6.0
 _FINEST: Final = 1e-10
 
 
@@ -60,6 +62,10 @@ class Line:
         if parents == 1:
             return Line(np.zeros(1), np.ones(1), True)
         return Line(np.array([0.0, 1.0]), np.array([1.0, -1.0]), True)
+
+    def smooth(self) -> Line:
+        """The same line without a try at simple numbers."""
+        return Line(self.origin, self.direction)
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,32 +216,70 @@ def _smooth(cells: Cells, line: Line, family: int, start: Peak, half: float) -> 
 
 def likelihood_interval(
     cells: Cells, line: Line, family: int, peak: Peak, *, drop: float
-) -> tuple[Peak, float, float]:
-    """The smallest interval that holds every grid point within ``drop`` of the maximum.
+) -> tuple[float, float, float]:
+    """Estimate, low and high: all positions on ``line`` within ``drop`` of the maximum, filled in.
 
-    Returns the (possibly better) peak found on the way, and the interval's ends.
+    An isolated maximum (a simple number at which many elements are exact ties) stands alone only
+    where it leads every other position by ``_ISOLATED_LEAD``; otherwise theirs is joined to it.
     """
-    finest = max(_FINEST, 0.1 * spacing(cells, line)) if cells.code else _FINEST
-    low = _edge(cells, line, family, peak, drop, -1.0, finest)
-    high = _edge(cells, line, family, peak, drop, 1.0, finest)
-    better = max((low[1], high[1], peak), key=lambda p: p.log_likelihood)
-    return better, min(low[0], better.position), max(high[0], better.position)
+    top, low, high = _hull(cells, line, family, peak, drop)
+    finest = _finest(cells, line)
+    if cells.code and line.recipe and top.scale > 0.0 and high - low < 4.0 * finest:
+        reach = reach_of(cells, line, family, top, drop=_ISOLATED_LEAD + drop)
+        beside = Peak(top.position + 0.37 * finest, top.log_likelihood, top.scale, 0)
+        rival = peak_of(cells, line.smooth(), family, [beside], half=2.0 * reach)
+        if top.log_likelihood - rival.log_likelihood < _ISOLATED_LEAD:
+            _, other_low, other_high = _hull(cells, line.smooth(), family, rival, drop)
+            low, high = min(low, other_low), max(high, other_high)
+    blur = _blur(cells, line)
+    return top.position, low - blur, high + blur
+
+
+def _hull(
+    cells: Cells, line: Line, family: int, peak: Peak, drop: float
+) -> tuple[Peak, float, float]:
+    low = high = peak.position
+    for _ in range(3):
+        left = _edge(cells, line, family, peak, drop, -1.0)
+        right = _edge(cells, line, family, peak, drop, 1.0)
+        low, high = left[0], right[0]
+        better = max((peak, left[1], right[1]), key=lambda p: p.log_likelihood)
+        if better.position == peak.position:
+            break
+        # A better maximum met on the way out raises the floor: measure from there.
+        peak = better
+    return peak, min(low, peak.position), max(high, peak.position)
+
+
+def _finest(cells: Cells, line: Line) -> float:
+    return max(_FINEST, 0.1 * spacing(cells, line)) if cells.code else _FINEST
+
+
+def _blur(cells: Cells, line: Line) -> float:
+    """How far float32 arithmetic moves an element's break point: which order summed is unknown."""
+    if not cells.single:
+        return 0.0
+    slope = np.abs(line.direction @ cells.parents)
+    moves = slope > 0.0
+    if not moves.any():
+        return 0.0
+    size = np.abs(cells.low + cells.high)[moves]
+    return float(np.median(size / slope[moves])) * 2.0**-24
 
 
 def _edge(
-    cells: Cells, line: Line, family: int, peak: Peak, drop: float, side: float, finest: float
+    cells: Cells, line: Line, family: int, peak: Peak, drop: float, side: float
 ) -> tuple[float, Peak]:
     """Walk out in doubling steps until well below the floor, then zoom on the last point above."""
     best = peak
-    step, inside, spent = finest, 0.0, 0
+    finest = _finest(cells, line)
+    step, inside = finest, 0.0
     floor = peak.log_likelihood - drop
-    outside = 0.0
     while step < 4.0:
         grid = np.array([1.0, 1.35, 1.7]) * step
-        values, scales, used = profile_at(
+        values, scales, _ = profile_at(
             cells, line.at(peak.position + side * grid), family, guess=peak.scale
         )
-        spent += used
         k = int(np.argmax(values))
         if values[k] > best.log_likelihood:
             best = Peak(
@@ -245,8 +289,6 @@ def _edge(
         above = np.flatnonzero(values >= floor)
         if above.size:
             inside = float(grid[above[-1]])
-        elif outside == 0.0 or inside > outside:
-            outside = float(grid[0])
         # Three times the drop below: no noise of a few break points climbs back from there.
         if values.max() < floor - 2.0 * drop:
             break
@@ -256,7 +298,7 @@ def _edge(
         if outer - inside <= max(finest, 0.01 * outer):
             break
         grid = np.linspace(inside, outer, 10)[1:-1]
-        values, _, used = profile_at(
+        values, _, _ = profile_at(
             cells, line.at(peak.position + side * grid), family, guess=peak.scale
         )
         above = np.flatnonzero(values >= floor)

@@ -57,13 +57,13 @@ def _steps(report: Report) -> Iterator[str]:
     if report.coverage.elements_examined < report.coverage.elements:
         yield "Run again with --full to replay the recipe on every number, not on a sample."
     if not any(c.real for c in report.controls):
-        yield "Give other fine-tunes of the same base with -c: they show what a chance match is worth."
+        yield "Give other fine-tunes of the base with -c: they show what a chance match is worth."
     if any(isinstance(r.why_excluded, Absent) for r in report.verdict.rivals):
         yield "Look for what would tell the explanations apart that are still possible (see above)."
     if report.post_training.status == "undetermined" and report.verdict.status == "supported":
-        yield "Try other revisions of the parents: they are the commonest cause of a small residual."
+        yield "Try other revisions of the parents: a common cause of a small residual."
     yield (
         "Save the evidence with --evidence evidence.json; anyone can then check it with "
         "parentage verify evidence.json."
     )
-    yield "Before publishing, ask the model's authors: weights say how a model was made, not by whom."
+    yield "Before publishing, ask the model's authors: weights tell how it was made, not by whom."

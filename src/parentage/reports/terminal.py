@@ -1,7 +1,7 @@
 """A Report on a terminal: the verdict first, then what carries it, then what it does not cover.
 
-Names come from the models under examination and are hostile until shown otherwise: they are put into
-``Text`` objects (never parsed as markup) after ``visible`` has written out control characters.
+Names come from the models under examination and are hostile until shown otherwise: they are put
+into ``Text`` objects (never parsed as markup) after ``visible`` has written out control characters.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ _STATUS_STYLE = {
 
 
 def render(report: Report) -> RenderableType:
-    """The report for ``rich``: adapts to the console's width, colour only where there is a terminal."""
+    """The report for ``rich``, which fits it to the console's width and colours."""
     return Group(*_sections(report))
 
 

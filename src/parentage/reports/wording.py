@@ -1,7 +1,7 @@
 """Words and numbers as every renderer shows them: plain, exact, and safe to print.
 
-A number is never rounded towards the stronger claim: a match below 1 is never shown as 1.000000, and
-the ends of an interval are rounded outwards.
+A number is never rounded towards the stronger claim: a match below 1 is never shown as 1.000000,
+and the ends of an interval are rounded outwards.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from parentage.records.absence import Absent
 from parentage.records.estimate import Estimate
 
 __all__ = [
-    "GLOSSARY",
     "PUBLISHED_CHANGE",
     "PUBLISHED_SOURCE",
     "bits_text",
@@ -55,7 +54,7 @@ def _seen(character: str) -> str:
 
 
 def clipped(text: object, limit: int = 120) -> str:
-    """Visible, and no longer than ``limit``: the middle gives way, the two ends tell names apart."""
+    """Visible, at most ``limit`` long: the middle gives way, for the ends tell names apart."""
     seen = visible(text)
     if len(seen) <= limit:
         return seen
@@ -116,15 +115,17 @@ def plain(value: object, missing: str = "not measured") -> str:
         return f"{missing} ({visible(value.reason)})"
     if isinstance(value, Estimate):
         return f"{estimate_text(value)} {interval_text(value)}"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(plain(v) for v in value)
+    return _scalar(value)
+
+
+def _scalar(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int):
         return count_text(value)
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    if isinstance(value, (list, tuple)):
-        return ", ".join(plain(v) for v in value)
-    return visible(value)
+    return f"{value:.6g}" if isinstance(value, float) else visible(value)
 
 
 def count_text(count: int) -> str:
@@ -225,77 +226,7 @@ PUBLISHED_CHANGE: Final[tuple[tuple[str, float], ...]] = (
     ("Reinforcement learning (RLVR)", 0.23),
 )
 PUBLISHED_SOURCE: Final = (
-    "Published for Qwen3-8B stored in bf16 (arXiv 2606.07082), cited second-hand: fine-tuning leaves "
-    "8 %, on-policy distillation 52 % and RLVR 77 % of the weights unchanged. Very short runs change "
-    "about 1 %."
+    "Published for Qwen3-8B stored in bf16 (arXiv 2606.07082), cited second-hand: fine-tuning "
+    "leaves 8 %, on-policy distillation 52 % and RLVR 77 % of the weights unchanged. Very short "
+    "runs change about 1 %."
 )
-
-GLOSSARY: Final[Mapping[str, tuple[str, str]]] = {
-    "weight": (
-        "weight (of a parent)",
-        "How much of a parent is in the suspect. In a merge with weights 0.6 and 0.4 each number of "
-        "the suspect is 0.6 times the first parent's number plus 0.4 times the second's.",
-    ),
-    "interval": (
-        "interval",
-        "The range that the evidence leaves for a number. For an exact merge, every value outside it "
-        "is impossible; otherwise it holds the truth in the stated share of such audits.",
-    ),
-    "match": (
-        "match",
-        "The share of numbers that the recipe reproduces in every bit, counted only where the parents "
-        "differ, for elsewhere any recipe would.",
-    ),
-    "consistency": (
-        "consistency",
-        "The largest share of numbers that one single weight can explain once the rounding of stored "
-        "numbers is allowed for. 1 means that one weight explains them all.",
-    ),
-    "replay": (
-        "replay",
-        "Making the merge again from the parents, with the same order of operations and the same "
-        "rounding, and comparing the result bit by bit.",
-    ),
-    "arithmetic": (
-        "arithmetic",
-        "The exact sequence of operations and number formats in which a merging tool computes; it "
-        "leaves marks in the last bits.",
-    ),
-    "ulp": (
-        "unit in the last place",
-        "The distance from a stored number to the next one that its number format can hold.",
-    ),
-    "control": (
-        "control",
-        "A model that is known not to be made from these parents, put through the same tests to show "
-        "what they answer when there is nothing to find.",
-    ),
-    "novelty": (
-        "novelty",
-        "Bits of information per number that the explanation leaves open: 0 means that parents and "
-        "recipe determine the suspect completely.",
-    ),
-    "sigma": (
-        "σ of the change",
-        "The typical size of a change made after the merge, relative to the spread of the weights.",
-    ),
-    "element": ("element", "One number in a model; also called a weight or a parameter."),
-    "tensor": ("tensor", "A named block of numbers, such as one matrix of one layer."),
-    "component": (
-        "component",
-        "What a tensor does within its layer, such as attention or feed-forward (mlp).",
-    ),
-    "power": (
-        "99 % power",
-        "Of a hundred models changed by this much, ninety-nine would have been noticed.",
-    ),
-    "bf16": (
-        "bf16, fp16, fp32",
-        "Number formats of 16, 16 and 32 bits. The shorter ones round every number to a coarse grid, "
-        "and that grid betrays how a merge was computed.",
-    ),
-    "digest": (
-        "digest (SHA-256)",
-        "A fingerprint of a file: equal digests mean equal files, byte for byte.",
-    ),
-}
