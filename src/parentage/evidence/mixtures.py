@@ -227,8 +227,8 @@ def _one_likelihood(problem: _Problem, chosen: NDArray[np.int64], dtype: DType) 
     return Comparison(
         elements=int(chosen.size),
         alpha=both.replay.alpha,
-        alpha_low=both.replay.low,
-        alpha_high=both.replay.high,
+        alpha_low=_bound(both.replay.interval, both.replay.alpha, low=True),
+        alpha_high=_bound(both.replay.interval, both.replay.alpha, low=False),
         scale=both.replay.scale,
         family=both.replay.family,
         log_likelihood=both.replay.log_likelihood,
@@ -238,8 +238,14 @@ def _one_likelihood(problem: _Problem, chosen: NDArray[np.int64], dtype: DType) 
         delta_ll=both.delta_ll,
         drop_at_zero=both.drop_at_zero,
         drop_at_one=both.drop_at_one,
-        residual_correlation=both.residual_correlation,
+        residual_correlation=both.residual_correlation or 0.0,
         off_replay=both.off_replay,
         off_replay_elements=int(chosen.size),
         merge_dtype=dtype.value,
     )
+
+
+def _bound(interval_: likelihood.Interval | None, alpha: float, *, low: bool) -> float:
+    if interval_ is None:
+        return alpha
+    return interval_.low if low else interval_.high

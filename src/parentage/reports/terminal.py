@@ -10,7 +10,8 @@ import io
 from collections.abc import Iterable, Sequence
 from itertools import islice
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.measure import Measurement
 from rich.padding import Padding
 from rich.rule import Rule
 from rich.table import Table
@@ -35,14 +36,16 @@ from parentage.reports.wording import (
     share_text,
     size_text,
     status_words,
-    visible,
 )
 
 __all__ = ["render", "render_text"]
 
 NAME_LIMIT = 48
+# A sentence of ours is at most about 400 characters; more is a name that floods the screen.
+PROSE_LIMIT = 800
 LISTED = 8
 BAR = 24
+ROOM_FOR_BAR = 80
 _STATUS_STYLE = {
     "supported": "bold green",
     "contradicted": "bold red",
@@ -73,13 +76,17 @@ def _sections(report: Report) -> Iterable[RenderableType]:
     yield from _section("Part by part", _parts(report))
     yield from _section("What excludes the other explanations", _rivals(report, alive=False))
     yield from _section("Explanations that remain possible", _rivals(report, alive=True))
-    yield from _section("After the merge", _post_training(report))
+    yield from _section("Later training", _post_training(report))
     yield from _section("Replay", _replay(report))
     yield from _section("Controls", _controls(report.controls))
     yield from _section("Rows that training left alone", _quiet_rows(report))
     yield from _section("What was looked at", _coverage(report))
     yield from _section("Limits", _bullets((*report.verdict.limits, *report.notes)))
     yield from _section("Where to go next", _bullets(next_steps(report)))
+
+
+def _prose(text: object) -> str:
+    return clipped(text, PROSE_LIMIT)
 
 
 def _section(title: str, body: RenderableType | None) -> Iterable[RenderableType]:
@@ -94,36 +101,54 @@ def _verdict(report: Report) -> Iterable[RenderableType]:
     verdict = report.verdict
     yield Rule(style="dim")
     head = Text(status_words(verdict.status), style=_STATUS_STYLE[verdict.status])
-    head.append(f" · {relation_words(verdict.relation)}", style="dim")
+    if verdict.relation != verdict.status:
+        head.append(f" · {relation_words(verdict.relation)}", style="dim")
     yield head
-    yield Text(visible(verdict.sentence), style="bold")
+    yield Text(_prose(verdict.sentence), style="bold")
     yield Rule(style="dim")
 
 
 def _weights(report: Report) -> RenderableType | None:
     if not report.verdict.parents:
         return None
-    table = _grid(4)
+    table = Table.grid(padding=(0, 2))
+    for _ in range(4):
+        table.add_column(overflow="fold")
     for parent in report.verdict.parents:
         table.add_row(*_weight_row(parent))
-    if isinstance(report.heterogeneity, Absent):
-        return table
-    return Group(table, Text(visible(report.heterogeneity.sentence), style="dim"))
+    known = [p.weight for p in report.verdict.parents if isinstance(p.weight, Estimate)]
+    lines = [f"Interval: {text}." for text in sorted({level_text(e) for e in known})]
+    if not isinstance(report.heterogeneity, Absent):
+        lines.append(_prose(report.heterogeneity.sentence))
+    return Group(table, *(Text(line, style="dim") for line in lines))
 
 
-def _weight_row(parent: VerdictParent) -> tuple[Text, ...]:
+def _weight_row(parent: VerdictParent) -> tuple[RenderableType, ...]:
     name = Text(clipped(parent.name, NAME_LIMIT))
     weight = parent.weight
     if isinstance(weight, Absent):
-        return name, Text("–"), Text(visible(weight.reason), style="dim"), Text()
-    interval = Text(f"{interval_text(weight)} {level_text(weight)}", style="dim")
-    return name, Text(estimate_text(weight), style="bold"), interval, _bar(weight.estimate)
+        reason = Text(_prose(weight.reason), style="dim")
+        return name, Text("–"), Text(), reason
+    interval = Text(interval_text(weight), style="dim")
+    number = Text(estimate_text(weight), style="bold", no_wrap=True)
+    return name, number, interval, _Bar(weight.estimate)
 
 
-def _bar(share: float) -> Text:
-    filled = round(max(0.0, min(1.0, share)) * BAR)
-    bar = Text("█" * filled, style="cyan")
-    return bar.append("░" * (BAR - filled), style="dim")
+class _Bar:
+    """A share as a bar as wide as the room it is given, so that it stays true in little room."""
+
+    def __init__(self, share: float) -> None:
+        self.share = max(0.0, min(1.0, share))
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        # The bar gives way first on a narrow terminal: it repeats what the number says.
+        return Measurement(0, BAR if options.max_width >= ROOM_FOR_BAR else 0)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        width = min(BAR, options.max_width)
+        filled = round(self.share * width)
+        bar = Text("█" * filled, style="cyan", no_wrap=True, overflow="crop")
+        yield bar.append("░" * (width - filled), style="dim")
 
 
 def _parts(report: Report) -> RenderableType | None:
@@ -134,19 +159,22 @@ def _parts(report: Report) -> RenderableType | None:
         table.add_row(
             Text(clipped(part.where, NAME_LIMIT)),
             Text(relation_words(part.relation), style="bold"),
-            Text(visible(part.sentence)),
+            Text(_prose(part.sentence)),
         )
     return table
 
 
 def _rivals(report: Report, *, alive: bool) -> RenderableType | None:
-    table = _grid(2)
+    by_reason: dict[str, list[str]] = {}
     for rival in report.verdict.rivals:
         reason = rival.why_excluded
         if isinstance(reason, Absent) == alive:
             words = reason.reason if isinstance(reason, Absent) else reason
-            table.add_row(Text(relation_words(rival.relation)), Text(visible(words)))
-    return table if table.row_count else None
+            by_reason.setdefault(words, []).append(clipped(relation_words(rival.relation)))
+    lines: list[RenderableType] = []
+    for reason, names in by_reason.items():
+        lines += [Text("; ".join(names)), Padding(Text(_prose(reason), style="dim"), (0, 0, 0, 2))]
+    return Group(*lines) if lines else None
 
 
 def _post_training(report: Report) -> RenderableType:
@@ -163,10 +191,10 @@ def _post_training(report: Report) -> RenderableType:
             )
         )
     seen = after.would_have_seen
-    lines.append(Text(visible(seen.reason if isinstance(seen, Absent) else seen), style="dim"))
+    lines.append(Text(_prose(seen.reason if isinstance(seen, Absent) else seen), style="dim"))
     alive = [r for r in after.rivals if isinstance(r.why_excluded, Absent)]
     if alive and after.status != "not-detected":
-        lines.append(Text("could also be: " + "; ".join(visible(r.cause) for r in alive)))
+        lines.append(Text("could also be: " + "; ".join(_prose(r.cause) for r in alive)))
     return Group(*lines)
 
 
@@ -175,7 +203,7 @@ def _changed(share: Estimate) -> str:
         return f"no examined number was changed; at most {bound_text(share.high)} may have been"
     return (
         f"changed: {share_text(share.estimate)} of the numbers "
-        f"({share_text(share.low)} to {bound_text(share.high)})"
+        f"({share_text(share.low)} to {share_text(share.high)})"
     )
 
 
@@ -183,15 +211,15 @@ def _replay(report: Report) -> RenderableType:
     replay = report.replay
     table = _grid(2)
     if isinstance(replay, Absent):
-        table.add_row(Text("recipe"), Text(visible(replay.reason), style="dim"))
+        table.add_row(Text("recipe"), Text(_prose(replay.reason), style="dim"))
     else:
         match = f"{match_text(replay.match)} of {count_text(replay.informative_elements)} numbers"
         table.add_row(Text("match"), Text(f"{match} where the parents differ"))
-        table.add_row(Text("arithmetic"), Text(visible(f"{replay.method}, {replay.arithmetic}")))
+        table.add_row(Text("arithmetic"), Text(_prose(f"{replay.method}, {replay.arithmetic}")))
         for other in islice(replay.alternatives, 3):
             table.add_row(
-                Text("instead", style="dim"),
-                Text(f"{match_text(other.match)} {visible(other.arithmetic)}", style="dim"),
+                Text("others", style="dim"),
+                Text(f"{match_text(other.match)} {clipped(other.arithmetic)}", style="dim"),
             )
     table.add_row(Text("novelty"), Text(_novelty(report)))
     table.add_row(Text("direction"), Text(_direction(report)))
@@ -204,7 +232,7 @@ def _novelty(report: Report) -> str:
         return plain(bits)
     own = report.novelty.own_bits_per_weight
     whole = "" if isinstance(own, Absent) else f" of {own:.2f}"
-    return f"{bits_text(bits)}{whole} bits per weight that the explanation does not account for"
+    return f"{bits_text(bits)}{whole} bits per weight are not accounted for by the explanation"
 
 
 def _direction(report: Report) -> str:
@@ -244,7 +272,7 @@ def _quiet_rows(report: Report) -> RenderableType | None:
         words = f"{count_text(found.quiet_rows)} of {count_text(found.rows)} rows of "
         words += f"{clipped(found.tensor)} were moved by weight decay alone"
         if not isinstance(found.schedule, Absent):
-            words += f": {visible(found.schedule)}"
+            words += f": {_prose(found.schedule)}"
         if found.exact_rows:
             words += f" ({count_text(found.exact_rows)} reproduced in every bit)"
         table.add_row(Text(f"from {clipped(found.parent, NAME_LIMIT)}"), Text(words))
@@ -264,7 +292,7 @@ def _coverage(report: Report) -> RenderableType:
     if c.not_examined:
         lines.append(Text(f"Not looked at: {count_text(len(c.not_examined))}"))
     for missed in c.not_examined[:LISTED]:
-        lines.append(Text(f"  {clipped(missed.tensor)}: {visible(missed.reason)}"))
+        lines.append(Text(f"  {clipped(missed.tensor)}: {_prose(missed.reason)}"))
     if len(c.not_examined) > LISTED:
         more = count_text(len(c.not_examined) - LISTED)
         lines.append(Text(f"  and {more} more; --json and --html list every one", style="dim"))
@@ -278,7 +306,7 @@ def _bullets(lines: Sequence[str]) -> RenderableType | None:
     table.add_column(width=1)
     table.add_column(overflow="fold")
     for line in lines:
-        table.add_row(Text("•", style="dim"), Text(visible(line)))
+        table.add_row(Text("•", style="dim"), Text(_prose(line)))
     return table
 
 

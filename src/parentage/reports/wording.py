@@ -217,7 +217,7 @@ def level_text(estimate: Estimate) -> str:
     """What the interval promises."""
     if estimate.level >= 1.0:
         return "every value outside is impossible"
-    return f"{estimate.level:.0%} interval"
+    return f"{estimate.level * 100:.3g} % confidence"
 
 
 PUBLISHED_CHANGE: Final[tuple[tuple[str, float], ...]] = (
