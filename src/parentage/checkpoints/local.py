@@ -18,16 +18,29 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from parentage.checkpoints.places import Place, find_place, load_json_file, safe_file
-from parentage.checkpoints.safetensors_header import parse_header, parse_length
-from parentage.errors import CheckpointError, IndexFileError, InputMissingError, ParentageError, ReadError
+from parentage.checkpoints.places import Place, find_place, load_json_file, open_file, safe_file
+from parentage.checkpoints.safetensors_header import parse_header, parse_length, shown
+from parentage.errors import (
+    CheckpointError,
+    IndexFileError,
+    InputMissingError,
+    ParentageError,
+    ReadError,
+)
 from parentage.records.tensors import ShardRef, TensorRef
 
 __all__ = ["Checkpoint", "open_checkpoint"]
 
 HASH_BLOCK = 8 * 2**20
 SIDE_FILES = ("config.json", "generation_config.json", "README.md", "mergekit_config.yml", "LICENSE")
+STILL_WRITTEN = "wait until it is no longer written, then begin again"
 SIDE_ENDINGS = (".jinja", ".model", ".txt")
+
+
+def _not_read(error: OSError, where: str) -> ReadError:
+    return ReadError(
+        f"cannot be read: {error.strerror}", code="read-failed", where=where, hint="check the disk"
+    )
 
 
 class Checkpoint:
@@ -48,11 +61,11 @@ class Checkpoint:
             for name in place.files:
                 self._open_shard(name, tensors)
             self._check_index(tensors)
-        except ParentageError:
+            self.config = self._config()
+        except BaseException:
             self.close()
             raise
         self.tensors: Mapping[str, TensorRef] = MappingProxyType(dict(sorted(tensors.items())))
-        self.config = self._config()
 
     @property
     def oddities(self) -> tuple[str, ...]:
@@ -76,35 +89,39 @@ class Checkpoint:
         found = []
         for path in sorted(self._place.folder.iterdir()):
             named = path.name in SIDE_FILES or path.name.startswith("tokenizer")
-            if path.is_file() and (named or path.suffix in SIDE_ENDINGS):
+            if (named or path.suffix in SIDE_ENDINGS) and os.path.isfile(path):
                 found.append(path.name)
         return tuple(found)
 
     def read_text(self, name: str, limit: int = 4 * 2**20) -> str:
         """The first ``limit`` bytes of a side file, decoded as UTF-8 with replacement."""
-        with safe_file(self._place.folder, name).open("rb") as stream:
-            return stream.read(limit).decode("utf-8", errors="replace")
+        number = open_file(safe_file(self._place.folder, name))
+        with os.fdopen(number, "rb") as stream:
+            try:
+                return stream.read(limit).decode("utf-8", errors="replace")
+            except OSError as error:
+                raise _not_read(error, name) from None
 
     def _open_shard(self, name: str, tensors: dict[str, TensorRef]) -> None:
-        path = safe_file(self._place.folder, name) if self._place.weight_map is not None else (
-            self._place.folder / name
-        )
+        folder = self._place.folder
+        path = folder / name if self._place.as_named else safe_file(folder, name)
         where = str(path)
-        try:
-            number = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        except PermissionError:
-            raise InputMissingError(
-                "no permission to read it", code="input-permission", where=where
-            ) from None
-        except OSError as error:
-            raise InputMissingError(
-                f"cannot be opened: {error.strerror}", code="input-unreadable", where=where
-            ) from None
-        self._files[name] = number
+        number = self._files[name] = open_file(path)
         status = os.fstat(number)
         self._stamps[name] = (status.st_size, status.st_mtime_ns)
-        length = parse_length(os.pread(number, 8, 0), status.st_size, where)
-        raw = os.pread(number, length, 8)
+        try:
+            length = parse_length(os.pread(number, 8, 0), status.st_size, where)
+            raw = os.pread(number, length, 8)
+        except OSError as error:
+            raise InputMissingError(
+                f"cannot be read: {error.strerror}", code="input-unreadable", where=where,
+                hint="check the disk",
+            ) from None
+        if len(raw) < length:
+            raise ReadError(
+                "the file became shorter while it was read", code="read-short", where=where,
+                hint=STILL_WRITTEN,
+            )
         found, metadata = parse_header(raw, file_size=status.st_size, where=where)
         if hasattr(os, "posix_fadvise"):
             os.posix_fadvise(number, 0, 0, os.POSIX_FADV_RANDOM)
@@ -112,8 +129,11 @@ class Checkpoint:
         self.metadata.update(metadata)
         for tensor in found:
             if tensor.name in tensors:
-                message = f"{tensor.name} is also in {tensors[tensor.name].shard}"
-                raise CheckpointError(message, code="duplicate-tensor", where=where)
+                message = f"{shown(tensor.name)} is also in {shown(tensors[tensor.name].shard)}"
+                raise CheckpointError(
+                    message, code="duplicate-tensor", where=where,
+                    hint="keep the files of one model only, or name one file",
+                )
             tensors[tensor.name] = replace(tensor, shard=name)
 
     def _check_index(self, tensors: dict[str, TensorRef]) -> None:
@@ -123,19 +143,20 @@ class Checkpoint:
         for name, shard in sorted(mapping.items()):
             if name not in tensors or tensors[name].shard != shard:
                 raise IndexFileError(
-                    f"the index says that {name} is in {shard}, and it is not",
+                    f"the index says that {shown(name)} is in {shown(shard)}, and it is not",
                     code="index-wrong-shard",
                     where=self.locator,
+                    hint="fetch the index and the shard again",
                 )
         extra = sorted(set(tensors) - set(mapping))
         self._oddities += [f"{name}: in a shard, not in the index" for name in extra]
 
     def _config(self) -> dict[str, Any] | None:
-        path = self._place.folder / "config.json"
-        if not path.is_file():
+        folder = self._place.folder
+        if not os.path.lexists(folder / "config.json"):
             return None
         try:
-            loaded = load_json_file(safe_file(self._place.folder, "config.json"))
+            loaded = load_json_file(safe_file(folder, "config.json"))
         except ParentageError as error:
             self._oddities.append(f"config.json: {error.message}")
             return None
@@ -151,7 +172,11 @@ class Checkpoint:
         """Fill a contiguous 1-D array of the tensor's storage dtype from element ``start``."""
         tensor = self.tensors[name]
         if start < 0 or start + out.size > tensor.elements:
-            raise ReadError("a slice outside the tensor", code="read-range", where=name)
+            message = f"elements {start:,} to {start + out.size:,} of {tensor.elements:,}"
+            raise ReadError(
+                f"a slice outside the tensor: {message}", code="read-range", where=shown(name),
+                hint="this is our mistake: please report it",
+            )
         view = memoryview(out).cast("B") if out.size else memoryview(b"")
         offset = tensor.begin + start * tensor.dtype.itemsize
         number = self._files[tensor.shard]
@@ -159,13 +184,11 @@ class Checkpoint:
             try:
                 got = os.preadv(number, [view], offset)
             except OSError as error:
-                raise ReadError(
-                    f"cannot be read: {error.strerror}", code="read-failed", where=tensor.shard
-                ) from None
+                raise _not_read(error, tensor.shard) from None
             if got == 0:
                 raise ReadError(
                     "the file became shorter while it was read", code="read-short",
-                    where=f"{tensor.shard}: {name}",
+                    where=f"{tensor.shard}: {shown(name)}", hint=STILL_WRITTEN,
                 )
             view, offset = view[got:], offset + got
         with self._lock:
@@ -187,7 +210,7 @@ class Checkpoint:
     def _hash(self, shard: ShardRef, progress: Callable[[int], None] | None) -> str:
         digest, offset = hashlib.sha256(), 0
         number = self._files[shard.name]
-        while block := os.pread(number, HASH_BLOCK, offset):
+        while block := self._block(number, offset, shard.name):
             digest.update(block)
             offset += len(block)
             if progress is not None:
@@ -195,9 +218,17 @@ class Checkpoint:
         status = os.fstat(number)
         if (status.st_size, status.st_mtime_ns) != self._stamps[shard.name]:
             raise ReadError(
-                "the file changed while it was examined", code="read-changed", where=shard.name
+                "the file changed while it was examined", code="read-changed", where=shard.name,
+                hint=STILL_WRITTEN,
             )
         return digest.hexdigest()
+
+    @staticmethod
+    def _block(number: int, offset: int, where: str) -> bytes:
+        try:
+            return os.pread(number, HASH_BLOCK, offset)
+        except OSError as error:
+            raise _not_read(error, where) from None
 
     def close(self) -> None:
         """Close all files; safe to call twice."""
@@ -209,7 +240,10 @@ class Checkpoint:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.close()
 

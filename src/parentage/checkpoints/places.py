@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from parentage.checkpoints.safetensors_header import DuplicateNameError, shown, unique_names
 from parentage.errors import CheckpointError, IndexFileError, InputMissingError
 
-__all__ = ["Place", "find_place", "load_json_file", "safe_file"]
+__all__ = ["Place", "find_place", "load_json_file", "open_file", "safe_file"]
 
 MAX_JSON = 64 * 2**20
 OTHER_FORMATS = (".bin", ".pt", ".pth", ".gguf", ".onnx", ".ckpt", ".h5", ".msgpack")
@@ -18,29 +21,68 @@ READ_LATER = "convert it to safetensors with a tool that you trust; it is never 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A checkpoint's folder, its weight files in order, and the index's map when it has one."""
+    """A checkpoint's folder, its weight files in order, and the index's map when it has one.
+
+    ``as_named``: the user named the weight file itself, so a link is followed wherever it leads.
+    """
 
     folder: Path
     files: tuple[str, ...]
     weight_map: dict[str, str] | None
     oddities: tuple[str, ...]
+    as_named: bool = False
 
 
 def find_place(path: Path) -> Place:
     """Find the weight files of a file or folder; raises with one code for each kind of trouble."""
     try:
-        if path.is_file():
-            return Place(path.parent, (path.name,), None, ())
-        if not path.is_dir():
-            raise InputMissingError(
-                "there is no such file or folder", where=str(path), hint="check the path"
-            )
-        names = sorted(p.name for p in path.iterdir())
-    except PermissionError:
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            return _folder(path, sorted(p.name for p in path.iterdir()))
+    except OSError as error:
+        raise _unreadable(error, str(path)) from None
+    except ValueError:
         raise InputMissingError(
-            "no permission to read it", code="input-permission", where=str(path)
+            "no file has such a name", where=shown(str(path)), hint="check the path"
         ) from None
-    return _folder(path, names)
+    if path.name.endswith(OTHER_FORMATS):
+        raise CheckpointError(
+            "not a safetensors file", code="format-not-read", where=str(path), hint=READ_LATER
+        )
+    return Place(path.parent, (path.name,), None, (), as_named=True)
+
+
+def _unreadable(error: OSError, where: str) -> InputMissingError:
+    where = shown(where)
+    if isinstance(error, FileNotFoundError | NotADirectoryError):
+        return InputMissingError(
+            "there is no such file or folder", where=where, hint="check the path"
+        )
+    if isinstance(error, PermissionError):
+        return InputMissingError(
+            "no permission to read it", code="input-permission", where=where,
+            hint="ask its owner, or copy it to where you may read it",
+        )
+    return InputMissingError(
+        f"cannot be opened: {error.strerror or type(error).__name__}", code="input-unreadable",
+        where=where, hint="check the path and the disk",
+    )
+
+
+def open_file(path: Path) -> int:
+    """A descriptor of a regular file, opened to read; ``InputMissingError`` for anything else."""
+    try:
+        # Without O_NONBLOCK a named pipe that nobody writes to would hold us for ever.
+        number = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError as error:
+        raise _unreadable(error, str(path)) from None
+    if not stat.S_ISREG(os.fstat(number).st_mode):
+        os.close(number)
+        raise InputMissingError(
+            "not a regular file", code="input-not-file", where=shown(str(path)),
+            hint="name a file or a folder of files",
+        )
+    return number
 
 
 def _folder(folder: Path, names: list[str]) -> Place:
@@ -66,22 +108,33 @@ def _folder(folder: Path, names: list[str]) -> Place:
 
 def _indexed(folder: Path, index: str, weights: list[str]) -> Place:
     where = str(folder / index)
-    table = load_json_file(safe_file(folder, index))
+    table = load_json_file(safe_file(folder, index), unique=True)
     mapping = table.get("weight_map") if isinstance(table, dict) else None
     if not isinstance(mapping, dict) or not mapping:
-        raise IndexFileError("it has no weight_map", code="index-malformed", where=where)
+        raise _bad_index("index-malformed", "it has no weight_map", where)
     if not all(isinstance(v, str) for v in mapping.values()):
-        raise IndexFileError("weight_map is not name to file", code="index-malformed", where=where)
+        raise _bad_index("index-malformed", "weight_map is not name to file", where)
     shards = sorted(set(mapping.values()))
     for shard in shards:
         _check_name(shard, where)
-        if not (folder / shard).exists():
+        if not _is_there(folder / shard):
             raise IndexFileError(
-                f"shard {shard} is not there", code="index-absent-shard", where=where,
+                f"shard {shown(shard)} is not there", code="index-absent-shard", where=where,
                 hint="finish the download",
             )
     extra = [f"{n}: a weight file that the index does not name" for n in weights if n not in shards]
     return Place(folder, tuple(shards), dict(mapping), tuple(extra))
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a name too long for any file
+        return False
+
+
+def _bad_index(code: str, message: str, where: str) -> IndexFileError:
+    return IndexFileError(message, code=code, where=where, hint="fetch the index again")
 
 
 def _check_name(shard: str, where: str) -> None:
@@ -89,7 +142,7 @@ def _check_name(shard: str, where: str) -> None:
     bad = not shard or "\0" in shard or "\\" in shard or Path(shard).is_absolute() or ".." in parts
     if bad:
         raise IndexFileError(
-            f"shard {shard!r} leaves the folder", code="index-escapes", where=where,
+            f"shard {shown(shard)} leaves the folder", code="index-escapes", where=where,
             hint="do not trust this checkpoint",
         )
 
@@ -97,18 +150,19 @@ def _check_name(shard: str, where: str) -> None:
 def safe_file(folder: Path, name: str) -> Path:
     """The file, refused when a link leads out of the checkpoint.
 
-    The hub's own cache is fine: ``models--x/snapshots/rev/file`` may link to ``models--x/blobs/…``.
+    The hub's own cache is fine: ``models--x/snapshots/rev/file`` may link to ``models--x/blobs/…``,
+    from folders below ``rev`` as well.
     """
     path = folder / name
     try:
         real, home = path.resolve(strict=True), folder.resolve(strict=True)
-    except (OSError, RuntimeError) as error:
+    except RuntimeError:
         raise InputMissingError(
-            f"cannot be resolved: {type(error).__name__}", code="input-unreadable", where=str(path)
+            "a link that leads to itself", code="link-loop", where=str(path), hint="remove the link"
         ) from None
-    allowed = [home]
-    if home.parent.name == "snapshots" and home.parent.parent.name.startswith("models--"):
-        allowed.append(home.parent.parent / "blobs")
+    except OSError as error:
+        raise _unreadable(error, str(path)) from None
+    allowed = [home, *_blobs(home)]
     if not any(real.is_relative_to(a) for a in allowed):
         raise InputMissingError(
             "a link that leaves the checkpoint", code="link-escapes", where=str(path),
@@ -117,15 +171,33 @@ def safe_file(folder: Path, name: str) -> Path:
     return path
 
 
-def load_json_file(path: Path) -> Any:
-    """Parse a JSON file of bounded size; ``IndexFileError`` (``json-malformed``, ``json-too-large``)."""
+def _blobs(home: Path) -> list[Path]:
+    """Where the hub's cache keeps the files that a snapshot links to."""
+    return [
+        folder.parent / "blobs"
+        for folder in home.parents
+        if folder.name == "snapshots" and folder.parent.name.startswith("models--")
+    ][:1]
+
+
+def load_json_file(path: Path, *, unique: bool = False) -> Any:
+    """Parse a JSON file of bounded size.
+
+    Raises ``IndexFileError`` (``json-malformed``, ``json-too-large``; ``json-duplicate-name`` when
+    names must be ``unique``), ``InputMissingError`` when it cannot be opened.
+    """
+    where = str(path)
+    with os.fdopen(open_file(path), "rb") as stream:
+        try:
+            raw = stream.read(MAX_JSON + 1)
+        except OSError as error:
+            raise _unreadable(error, where) from None
+    if len(raw) > MAX_JSON:
+        raise _bad_index("json-too-large", f"more than {MAX_JSON:,} bytes", where)
     try:
-        if path.stat().st_size > MAX_JSON:
-            raise IndexFileError("unreasonably large", code="json-too-large", where=str(path))
-        return json.loads(path.read_bytes())
-    except PermissionError:
-        raise InputMissingError(
-            "no permission to read it", code="input-permission", where=str(path)
-        ) from None
+        return json.loads(raw, object_pairs_hook=unique_names if unique else None)
+    except DuplicateNameError as error:
+        message = f"{shown(error.args[0])} appears twice"
+        raise _bad_index("json-duplicate-name", message, where) from None
     except (ValueError, RecursionError):
-        raise IndexFileError("it is not JSON", code="json-malformed", where=str(path)) from None
+        raise _bad_index("json-malformed", "it is not JSON", where) from None

@@ -13,12 +13,21 @@ from parentage.errors import HeaderError
 from parentage.records.dtypes import DType
 from parentage.records.tensors import TensorRef
 
-__all__ = ["MAX_HEADER", "parse_header", "parse_length"]
+__all__ = [
+    "MAX_HEADER",
+    "DuplicateNameError",
+    "parse_header",
+    "parse_length",
+    "shown",
+    "unique_names",
+]
 
 # The limit of the format's own reader.
 MAX_HEADER = 100_000_000
 MAX_DIMENSIONS = 64
 MAX_ELEMENTS = 2**62
+SHOWN = 120
+_DTYPES = tuple(d.value for d in DType)
 
 
 def parse_length(first: bytes, file_size: int, where: str) -> int:
@@ -50,52 +59,83 @@ def parse_header(
     return tuple(tensors), metadata
 
 
+def shown(text: str) -> str:
+    """A name as a message may show it: short, and without what would steer a terminal."""
+    short = text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
+    return short if short.isprintable() else ascii(short)
+
+
 def _lie(code: str, message: str, where: str) -> HeaderError:
     hint = "fetch the file again; if it stays so, it is not a valid safetensors file"
     return HeaderError(message, code=code, where=where, hint=hint)
 
 
-def _load(raw: bytes, where: str) -> dict[str, Any]:
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        table = dict(pairs)
-        if len(table) != len(pairs):
-            names = [name for name, _ in pairs]
-            twice = next(n for n in names if names.count(n) > 1)
-            raise _lie("header-duplicate-name", f"{twice!r} appears twice", where)
-        return table
+def unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The table of one JSON object; raises ``DuplicateNameError`` when a name is there twice."""
+    table = dict(pairs)
+    if len(table) != len(pairs):
+        seen: set[str] = set()
+        for name, _ in pairs:
+            if name in seen:
+                raise DuplicateNameError(name)
+            seen.add(name)
+    return table
 
+
+class DuplicateNameError(Exception):
+    """A JSON object names one thing twice; its argument is the name."""
+
+
+def _whole(text: str) -> int:
+    # The format's own reader takes -0 for a fraction, and numbers of more than 20 digits overflow it.
+    return int(text) if len(text) <= 20 and text != "-0" else -1
+
+
+def _load(raw: bytes, where: str) -> dict[str, Any]:
     if not raw.startswith(b"{"):
         raise _lie("header-not-json", "the header does not begin with {", where)
     try:
-        table = json.loads(raw.decode("utf-8"), object_pairs_hook=unique)
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        table = json.loads(
+            raw.decode("utf-8"), object_pairs_hook=unique_names, parse_int=_whole
+        )
+        # Escapes can spell half a surrogate pair, which is no text.
+        "".join(table).encode("utf-8")
+    except DuplicateNameError as error:
+        message = f"{shown(error.args[0])} appears twice"
+        raise _lie("header-duplicate-name", message, where) from None
+    except (ValueError, RecursionError) as error:
         message = f"the header is not JSON: {type(error).__name__}"
         raise _lie("header-not-json", message, where) from None
-    if not isinstance(table, dict):
-        raise _lie("header-not-json", "the header is not an object", where)
-    return table
+    return table  # type: ignore[no-any-return]
 
 
 def _metadata(value: Any, where: str) -> dict[str, str]:
     if not isinstance(value, dict) or not all(isinstance(v, str) for v in value.values()):
         raise _lie("header-metadata", "__metadata__ is not a table of strings", where)
+    try:
+        for text in (*value.keys(), *value.values()):
+            text.encode("utf-8")
+    except UnicodeEncodeError:
+        message = "__metadata__ holds half a surrogate pair"
+        raise _lie("header-not-json", message, where) from None
     return value
 
 
 def _tensor(name: str, entry: Any, start: int, where: str) -> TensorRef:
-    at = f"{where}: {name}"
+    at = f"{where}: {shown(name)}"
     if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
         raise _lie("header-entry", "an entry needs dtype, shape and data_offsets, no more", at)
-    try:
-        dtype = DType(entry["dtype"])
-    except ValueError:
-        raise _lie("header-unknown-dtype", f"unknown dtype {entry['dtype']!r}", at) from None
+    if entry["dtype"] not in _DTYPES:
+        given = entry["dtype"]
+        message = f"unknown dtype {shown(given)}" if isinstance(given, str) else "dtype is no string"
+        raise _lie("header-unknown-dtype", message, at)
+    dtype = DType(entry["dtype"])
     shape = _whole_numbers(entry["shape"], "header-bad-shape", "shape", at)
     if len(shape) > MAX_DIMENSIONS:
         raise _lie("header-bad-shape", f"{len(shape)} dimensions", at)
     offsets = _whole_numbers(entry["data_offsets"], "header-bad-offsets", "data_offsets", at)
     if len(offsets) != 2 or offsets[0] > offsets[1]:
-        raise _lie("header-bad-offsets", f"data_offsets {offsets} are no range", at)
+        raise _lie("header-bad-offsets", f"data_offsets {list(offsets[:3])} are no range", at)
     elements = 1
     for extent in shape:
         elements *= extent
@@ -124,10 +164,10 @@ def _check_layout(tensors: list[TensorRef], start: int, file_size: int, where: s
     position = start
     for tensor in tensors:
         if tensor.begin < position:
-            raise _lie("header-overlap", "its data overlap another tensor's", f"{where}: {tensor.name}")
+            raise _lie("header-overlap", "its data overlap another tensor's", f"{where}: {shown(tensor.name)}")
         if tensor.begin > position:
             message = f"{tensor.begin - position:,} bytes before it belong to no tensor"
-            raise _lie("header-gap", message, f"{where}: {tensor.name}")
+            raise _lie("header-gap", message, f"{where}: {shown(tensor.name)}")
         position = tensor.end
     if position > file_size:
         message = f"the data end at {position:,}, the file at {file_size:,}: it is truncated"

@@ -21,7 +21,7 @@ AS_STORED = "as-stored"
 
 # Elements for the two likelihoods: a comparison costs time in proportion, and the decision needs
 # 138 to 4,207 elements for a difference of 10 at the sizes of change that matter.
-LIKELIHOOD_ELEMENTS = 16_384
+LIKELIHOOD_ELEMENTS = 8_192
 # Fewer informative elements than this and a tensor is described, not judged.
 MINIMUM_INFORMATIVE = 200
 
@@ -93,10 +93,19 @@ def measure_mixture(
 def _subject(
     sample: TensorSample, request: MixtureRequest, replaced: NDArray[np.float64] | None
 ) -> ModelSlice | None:
-    if replaced is None:
-        return sample.models[request.subject]
     own = sample.suspect
-    return ModelSlice(replaced, own.dtype, own.effective)
+    if replaced is not None:
+        return ModelSlice(replaced, own.dtype, own.effective)
+    chosen = sample.models[request.subject]
+    if request.subject == 0 or chosen is None or not _narrower(own, chosen):
+        return chosen
+    # A control walks the suspect's path from the start: stored as the suspect is.
+    return ModelSlice(recast(chosen.values, own.effective), own.effective, own.effective)
+
+
+def _narrower(own: ModelSlice, other: ModelSlice) -> bool:
+    floats = own.effective.is_float and other.effective.is_float
+    return floats and own.effective.itemsize < other.effective.itemsize
 
 
 def _problem(
@@ -196,7 +205,7 @@ def _compare(
     chosen = np.flatnonzero(problem.a != problem.b)
     if chosen.size > LIKELIHOOD_ELEMENTS:
         chosen = _whole_rows(chosen, problem.rows)
-    return _likelihoods(problem, chosen)
+    return _likelihoods(request, problem, chosen)
 
 
 def _whole_rows(chosen: NDArray[np.int64], rows: NDArray[np.int32]) -> NDArray[np.int64]:
@@ -207,12 +216,17 @@ def _whole_rows(chosen: NDArray[np.int64], rows: NDArray[np.int32]) -> NDArray[n
     return chosen[np.isin(rows[chosen], picked)][: 2 * LIKELIHOOD_ELEMENTS]
 
 
-def _likelihoods(problem: _Problem, chosen: NDArray[np.int64]) -> Comparison:
-    found = max(
-        (_one_likelihood(problem, chosen, dtype) for dtype in _merge_dtypes(problem.dtype)),
-        key=lambda comparison: comparison.log_likelihood,
-    )
-    return found
+def _likelihoods(request: MixtureRequest, problem: _Problem, chosen: NDArray[np.int64]) -> Comparison:
+    dtypes = _merge_dtypes(problem.dtype)
+    best = dtypes[0]
+    if len(dtypes) > 1:
+        quick = {d: _compared(problem, chosen, d, interval_=False) for d in dtypes}
+        best = max(dtypes, key=lambda d: quick[d].replay.log_likelihood)
+        if request.subject:
+            return _record(quick[best], chosen.size, best)
+    # What a control's weight would be is of no interest: whether it passes is.
+    both = _compared(problem, chosen, best, interval_=request.subject == 0)
+    return _record(both, chosen.size, best)
 
 
 def _merge_dtypes(stored: DType) -> tuple[DType, ...]:
@@ -220,12 +234,19 @@ def _merge_dtypes(stored: DType) -> tuple[DType, ...]:
     return (DType.F32, DType.BF16, DType.F16) if stored is DType.F32 else (stored,)
 
 
-def _one_likelihood(problem: _Problem, chosen: NDArray[np.int64], dtype: DType) -> Comparison:
+def _compared(
+    problem: _Problem, chosen: NDArray[np.int64], dtype: DType, *, interval_: bool
+) -> likelihood.Comparison:
     a, b, c = problem.a[chosen], problem.b[chosen], problem.c[chosen]
     low, high = problem.cells.low[chosen], problem.cells.high[chosen]
-    both = likelihood.compare(a, b, c, low, high, dtype=dtype, rows=problem.rows[chosen])
+    return likelihood.compare(
+        a, b, c, low, high, dtype=dtype, rows=problem.rows[chosen], interval=interval_
+    )
+
+
+def _record(both: likelihood.Comparison, elements: int, dtype: DType) -> Comparison:
     return Comparison(
-        elements=int(chosen.size),
+        elements=elements,
         alpha=both.replay.alpha,
         alpha_low=_bound(both.replay.interval, both.replay.alpha, low=True),
         alpha_high=_bound(both.replay.interval, both.replay.alpha, low=False),
@@ -240,7 +261,7 @@ def _one_likelihood(problem: _Problem, chosen: NDArray[np.int64], dtype: DType) 
         drop_at_one=both.drop_at_one,
         residual_correlation=both.residual_correlation or 0.0,
         off_replay=both.off_replay,
-        off_replay_elements=int(chosen.size),
+        off_replay_elements=elements,
         merge_dtype=dtype.value,
     )
 

@@ -44,9 +44,10 @@ __all__ = ["Comparison", "Fit", "Interval", "ScaleFit", "compare", "fit", "fit_s
 Floats = NDArray[np.float64]
 
 _LEVEL: Final = 0.95
-_DROP: Final = float(__import__("os").environ.get("DROP", "1.92"))
+_DROP: Final = 1.92
 # How far a family's likelihood must fall to bound where the other family's maximum is sought.
 _REACH_DROP: Final = 30.0
+_LEAST_WIDTH: Final = 2.0**-40
 _PSEUDO_OBSERVATIONS: Final = 5.0
 
 
@@ -132,7 +133,7 @@ class Comparison:
 
 def fit_scale(c: Floats, r: Floats, low: Floats, high: Floats) -> ScaleFit:
     """Scale of the change around a replay ``r`` from any arithmetic; all arrays float64 ``[n]``."""
-    low, high = _finite_cells(c, low, high)
+    low, high = _finite_cells(c, low, high, np.abs(r))
     n = low.size
     lo, hi = np.empty(n), np.empty(n)
     off = int(residual_cells(low, high, np.ones(n), r, lo, hi))
@@ -341,17 +342,25 @@ def _cells(a: Floats, c: Floats, low: Floats, high: Floats, dtype: DType, single
             f"parents {a.shape}, suspect {c.shape} and cells {low.shape}, {high.shape} disagree",
             code="fit-shapes",
         )
-    low, high = _finite_cells(c, low, high)
+    low, high = _finite_cells(c, low, high, np.abs(a).max(axis=0))
     return Cells(
         np.ascontiguousarray(a, dtype=np.float64), low, high, np.ones(c.size),
         rounding_code(dtype), single,
     )  # fmt: skip
 
 
-def _finite_cells(c: Floats, low: Floats, high: Floats) -> tuple[Floats, Floats]:
-    """The largest finite value's cell reaches to infinity: mirror its other side."""
+def _finite_cells(c: Floats, low: Floats, high: Floats, size: Floats) -> tuple[Floats, Floats]:
+    """Cells with a width that survives subtraction of a prediction of ``size``.
+
+    The largest finite value's cell reaches to infinity: mirror its other side. A zero's cell is so
+    narrow (1e-40) that its ends less a prediction would be one number: no sum of operands of this
+    size is exact to 2⁻⁴⁰ of them, so the cell may be that wide.
+    """
     high = np.where(np.isfinite(high), high, 2.0 * c - low)
     low = np.where(np.isfinite(low), low, 2.0 * c - high)
+    least = _LEAST_WIDTH * (size + np.abs(c))
+    narrow = high - low < least
+    low, high = np.where(narrow, low - least, low), np.where(narrow, high + least, high)
     return np.ascontiguousarray(low), np.ascontiguousarray(high)
 
 

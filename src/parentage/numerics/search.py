@@ -137,7 +137,7 @@ def _zoom(cells: Cells, line: Line, family: int, starts: list[Peak], half: float
     best = Peak(starts[0].position, -np.inf, starts[0].scale, 0)
     spent = 0
     survivors = starts
-    while math.isinf(best.log_likelihood) or half > finest:
+    while half > finest or (math.isinf(best.log_likelihood) and half > _FINEST):
         found: list[Peak] = []
         for start in survivors:
             peak = _scan(cells, line, family, start, half)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from parentage.records.absence import Absent
 from parentage.records.evidence import Comparison
+from parentage.verdicts.readings import ELIGIBLE_INFORMATIVE, Readings
 from parentage.verdicts.tensors import TensorReading, passes_later_change
 from parentage.verdicts.weighing import Status, Weighing
 

@@ -85,9 +85,12 @@ def _classify(
     if tensor.finite == 0:
         return "silent", "undetermined", None
     copied = _copied(readings, tensor)
+    common = readings.replay is not None and replay is not None and _exact(replay)
     if copied is not None:
-        return copied
-    if replay is not None and _exact(replay):
+        fits = common and replay.weights == readings.replay.weights  # type: ignore[union-attr]
+        # Vectors of one grid step's difference often equal a parent and the blend as well.
+        return ("shared", *copied[1:]) if fits else copied
+    if common:
         return "exact", "linear-merge", None
     if mixture is not None and _blend(mixture):
         return "blend", "linear-merge", None

@@ -1,0 +1,190 @@
+"""Learning-rate schedules as training code writes them, and the recipes that one would try first.
+
+Definitions follow ``transformers`` (``get_linear_schedule_with_warmup`` and its siblings): step 0 runs
+at rate zero when there is a warm-up, so k optimiser steps use the rates of steps 0 ... k - 1.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+__all__ = [
+    "GRID",
+    "Grid",
+    "Schedule",
+    "ScheduleKind",
+    "multiplier",
+    "multipliers",
+    "plausible_schedules",
+    "split_product",
+    "splits",
+]
+
+# The spacing of float32 just below one: a factor 1 - lr x wd is a whole number of these below one.
+GRID = 2.0**-24
+
+_MANTISSAS = (1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0)
+_LEARNING_RATES = tuple(
+    dict.fromkeys(float(f"{m:g}e{e}") for e in (-6, -5, -4) for m in _MANTISSAS)
+) + (1e-3,)
+# PyTorch's default first: where only the product shows, this reading is named.
+_WEIGHT_DECAYS = (0.01, 0.1, 0.001, 0.05)
+_WARMUPS = (0, 10, 50, 100, 200, 500, 1000, 2000)
+_WARMUP_SHARES = (0.03, 0.05, 0.06, 0.1)
+# Checkpoints are kept at the end of an epoch: e of E epochs.
+_EPOCH_SHARES = tuple(sorted({(e, n) for n in (2, 3, 4, 5, 10) for e in range(1, n) if math.gcd(e, n) == 1}))
+_LONGEST = 300_000
+
+
+class ScheduleKind(IntEnum):
+    """The shape of the rate after the warm-up."""
+
+    LINEAR = 0
+    COSINE = 1
+    CONSTANT = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """``steps`` taken of a schedule planned for ``total`` steps."""
+
+    kind: ScheduleKind
+    steps: int
+    total: int
+    warmup: int
+    learning_rate: float
+    weight_decay: float
+
+    def decays(self) -> NDArray[np.float64]:
+        """lr x wd at each step taken, in the order of operations of LambdaLR and AdamW: [steps]."""
+        return self.learning_rate * multipliers(self) * self.weight_decay
+
+    def sentence(self) -> str:
+        """In words."""
+        if self.kind is ScheduleKind.CONSTANT:
+            shape = f"{self.steps:,} steps at a constant rate"
+        else:
+            shape = f"{self.steps:,} steps of a {self.total:,}-step {self.kind.name.lower()} schedule"
+        return (
+            f"{shape}, warm-up {self.warmup:,}, learning rate {self.learning_rate:g}, "
+            f"weight decay {self.weight_decay:g}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Schedules to try, as columns of equal length [n]; ``asked`` is the number of steps that makes one
+    plausible, or -1 where any number is."""
+
+    kind: NDArray[np.int64]
+    total: NDArray[np.int64]
+    warmup: NDArray[np.int64]
+    product: NDArray[np.float64]
+    asked: NDArray[np.int64]
+
+
+@njit(cache=True, nogil=True)
+def multiplier(kind: int, step: int, total: int, warmup: int) -> float:
+    """The rate at ``step`` over its peak."""
+    if step < warmup:
+        return step / max(1, warmup)
+    if kind == 2:
+        return 1.0
+    if kind == 0:
+        return max(0.0, (total - step) / max(1, total - warmup))
+    progress = (step - warmup) / max(1, total - warmup)
+    return max(0.0, 0.5 * (1.0 + math.cos(math.pi * 2.0 * 0.5 * progress)))
+
+
+def multipliers(schedule: Schedule) -> NDArray[np.float64]:
+    """The rates over their peak of all steps taken: [steps]."""
+    s = schedule
+    rates = (multiplier(int(s.kind), t, s.total, s.warmup) for t in range(s.steps))
+    return np.fromiter(rates, dtype=np.float64, count=s.steps)
+
+
+def splits(product: float) -> tuple[tuple[float, float], ...]:
+    """Usual (learning rate, weight decay) with this product; the first is the one to name."""
+    return tuple(
+        (rate, decay)
+        for decay in _WEIGHT_DECAYS
+        for rate in _LEARNING_RATES
+        if math.isclose(rate * decay, product, rel_tol=1e-9)
+    )
+
+
+def split_product(product: float) -> tuple[float, float]:
+    """The reading of a product of ``plausible_schedules`` that is named."""
+    return splits(product)[0]
+
+
+def _products() -> list[float]:
+    found: dict[str, float] = {}
+    for decay in _WEIGHT_DECAYS:
+        for rate in _LEARNING_RATES:
+            found.setdefault(f"{rate * decay:.9e}", rate * decay)
+    return sorted(found.values())
+
+
+def plausible_schedules(log_decay: float) -> Grid:
+    """Schedules whose sum of lr x wd can reach ``log_decay`` (> 0).
+
+    Three sorts: run to the end, with any total that gives this sum; stopped anywhere in a schedule of
+    a round total (two leading digits); stopped after e of E epochs. A constant rate needs no total.
+    """
+    rows: set[tuple[int, int, int, float, int]] = set()
+    for product in _products():
+        # Below half a grid step at the peak nothing moves; above, the whole run would be one step.
+        if product >= 0.5 * GRID and product <= 2 * log_decay:
+            rows.update(_with_product(product, log_decay))
+    # Short ones first, so that a budget of steps cuts the least plausible.
+    columns = list(zip(*sorted(rows, key=lambda r: (r[1], r)), strict=True)) or [()] * 5
+    return Grid(
+        np.array(columns[0], dtype=np.int64),
+        np.array(columns[1], dtype=np.int64),
+        np.array(columns[2], dtype=np.int64),
+        np.array(columns[3], dtype=np.float64),
+        np.array(columns[4], dtype=np.int64),
+    )
+
+
+def _with_product(product: float, log_decay: float) -> Iterator[tuple[int, int, int, float, int]]:
+    # Factors round to whole grid steps: of c grid steps at the peak, a ramp loses or gains at most
+    # 1/8 step a unit of c, that is .25 / c^2 of its sum.
+    slack = min(0.6, 0.01 + 0.25 * (GRID / product) ** 2 + 2 * GRID / log_decay)
+    full = log_decay / product
+    for warmup in _WARMUPS:
+        longest = int(full * (1 + slack) + warmup + 2)
+        if longest <= _LONGEST:
+            yield (ScheduleKind.CONSTANT, longest, warmup, product, -1)
+    for total in _round_totals(full * (1 - slack)):
+        for warmup in _warmups(total):
+            yield (ScheduleKind.LINEAR, total, warmup, product, -1)
+            yield (ScheduleKind.COSINE, total, warmup, product, -1)
+    # Both shapes average half of the peak over a whole run, with or without warm-up.
+    for total in range(max(1, int(2 * full * (1 - slack))), int(2 * full * (1 + slack)) + 2):
+        if total > _LONGEST:
+            break
+        for warmup in _warmups(total):
+            yield (ScheduleKind.LINEAR, total, warmup, product, total)
+            yield (ScheduleKind.COSINE, total, warmup, product, total)
+
+
+def _round_totals(least: float) -> Iterator[int]:
+    for power in range(5):
+        for digits in range(10, 100):
+            total = digits * 10**power
+            if least <= total <= _LONGEST and total <= 60 * least:
+                yield total
+
+
+def _warmups(total: int) -> list[int]:
+    shares = {math.ceil(total * s) for s in _WARMUP_SHARES} | {int(total * s) for s in _WARMUP_SHARES}
+    return sorted({w for w in _WARMUPS if w < total} | shares)

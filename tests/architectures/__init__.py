@@ -1,0 +1,1 @@
+"""Roles and alignment from names alone."""

@@ -1,0 +1,1 @@
+"""Reading: the same bits whatever the sharding, the slice or the dtype."""

@@ -1,0 +1,1 @@
+"""Merge values worked by hand."""
