@@ -32,9 +32,7 @@ class ParentageError(Exception):
     exit_code: ClassVar[int] = 1
     default_code: ClassVar[str] = "internal"
 
-    def __init__(
-        self, message: str, *, code: str | None = None, where: str = "", hint: str = ""
-    ) -> None:
+    def __init__(self, message: str, *, code: str | None = None, where: str = "", hint: str = "") -> None:
         super().__init__(message)
         self.message = message
         self.code = code or self.default_code

@@ -1,4 +1,4 @@
-"""Every lie of a header is refused by its own code, cheaply, and nothing that safetensors refuses passes."""
+"""Every lie of a header is refused by its own code, cheaply; what safetensors refuses never passes."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import pytest
 import safetensors
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from safetensors.numpy import save
 
 import parentage.checkpoints.safetensors_header as header_module
 from parentage.checkpoints.local import open_checkpoint
@@ -31,9 +32,7 @@ def opens(path: Path) -> bool:
     try:
         with open_checkpoint(path):
             return True
-    except ParentageError as error:
-        assert error.code
-        assert str(error)
+    except ParentageError:
         return False
 
 
@@ -199,7 +198,8 @@ _ENTRIES = st.builds(
     st.lists(_NUMBERS, max_size=3),
     st.lists(_NUMBERS, min_size=1, max_size=3),
 )
-_FIELDS = _ENTRIES | st.none() | st.dictionaries(st.text(max_size=3), st.text(max_size=3) | st.none())
+_STRINGS = st.dictionaries(st.text(max_size=3), st.text(max_size=3) | st.none())
+_FIELDS = _ENTRIES | st.none() | _STRINGS
 
 
 @settings(max_examples=600, deadline=None, suppress_health_check=list(HealthCheck))
@@ -227,14 +227,8 @@ def test_a_file_that_safetensors_writes_opens(fuzzed: Path, shapes: list[list[in
         f"t{k}": rng.integers(0, 2, size=shape).astype(kinds[(seed + k) % len(kinds)])
         for k, shape in enumerate(shapes)
     }
-    fuzzed.write_bytes(_saved(arrays))
+    fuzzed.write_bytes(save(arrays))
     with open_checkpoint(fuzzed) as checkpoint:
         for name, array in arrays.items():
             assert checkpoint.tensors[name].shape == array.shape
             assert checkpoint.read(name, 0, array.size).tobytes() == array.tobytes()
-
-
-def _saved(arrays: dict[str, np.ndarray]) -> bytes:
-    from safetensors.numpy import save
-
-    return save(arrays)

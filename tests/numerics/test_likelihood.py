@@ -165,9 +165,7 @@ def test_rows_with_different_scales_are_told_apart() -> None:
     rows = np.repeat(np.arange(64, dtype=np.int32), 256)
     sizes = np.where(rows < 32, 1e-3, 1e-2)
     w = world(a, b, to_bf16(blend(0.6, a, b) + rng.normal(size=N) * sizes * SD))
-    found = fit(
-        np.stack([w.a, w.b]), w.c, w.low, w.high, dtype=DType.BF16, mode="replay", rows=rows
-    )
+    found = fit(np.stack([w.a, w.b]), w.c, w.low, w.high, dtype=DType.BF16, mode="replay", rows=rows)
     assert found.row_spread == pytest.approx(np.log(10) / 2, rel=0.1)
     alone = fit(np.stack([w.a, w.b]), w.c, w.low, w.high, dtype=DType.BF16, mode="replay")
     assert alone.row_spread == 0.0
@@ -202,8 +200,7 @@ def test_three_parents_are_told_with_their_shares(relative_sigma: float) -> None
                 without=False)  # fmt: skip
     assert found.weights == pytest.approx(shares, abs=2e-3)
     assert all(
-        i.low - 2e-4 <= share <= i.high + 2e-4
-        for i, share in zip(found.intervals, shares, strict=True)
+        i.low - 2e-4 <= share <= i.high + 2e-4 for i, share in zip(found.intervals, shares, strict=True)
     )
     assert found.scale == pytest.approx(relative_sigma * SD, rel=0.1)
 

@@ -29,9 +29,7 @@ def reference(lo: float, hi: float, family: int) -> float:
 @pytest.mark.parametrize("family", [GAUSSIAN, STUDENT_T2])
 @pytest.mark.parametrize("centre", CENTRES)
 @pytest.mark.parametrize("width", WIDTHS)
-def test_a_cells_mass_is_the_integral_of_the_density(
-    family: int, centre: float, width: float
-) -> None:
+def test_a_cells_mass_is_the_integral_of_the_density(family: int, centre: float, width: float) -> None:
     lo, hi = centre - width / 2, centre + width / 2
     assert log_mass(lo, hi, family) == pytest.approx(reference(lo, hi, family), abs=2e-6)
 

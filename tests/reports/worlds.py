@@ -142,9 +142,7 @@ def demo(seed: int = 0) -> Report:
         strata=tuple(_stratum(t) for t in tensors),
         consistency_curve=_curve(rng),
         offset_histogram={str(k): informative if k == 0 else 0 for k in range(-8, 9)},
-        least_squares=tuple(
-            LeastSquares(t.name, 0.6 + abs(rng.gauss(0.02, 0.02)), 0.99) for t in tensors
-        ),
+        least_squares=tuple(LeastSquares(t.name, 0.6 + abs(rng.gauss(0.02, 0.02)), 0.99) for t in tensors),
         heterogeneity=Heterogeneity("one-weight", "One weight fits every tensor.", 0.6, 0.6),
         recipe_candidates=(
             RecipeCandidate("0.6 and 0.4", "fp32 weighted sum", 1.0, "the simplest decimal"),
@@ -182,9 +180,7 @@ def _tensors(rng: random.Random) -> tuple[TensorVerdict, ...]:
     return tuple(made)
 
 
-def _tensor(
-    name: str, layer: int | Absent, component: str, size: int, rng: random.Random
-) -> TensorVerdict:
+def _tensor(name: str, layer: int | Absent, component: str, size: int, rng: random.Random) -> TensorVerdict:
     half = 1e-6 * rng.uniform(0.5, 5) if size > 1000 else 0.02 * rng.uniform(0.5, 2)
     return TensorVerdict(
         name=name,
@@ -291,9 +287,7 @@ def hostile() -> Report:
         ),
         replay=replace(report.replay, arithmetic=bad[1], parameters={bad[0]: bad[2]}),  # type: ignore[type-var]
         controls=tuple(Control(name, 0.1, 0.1, Absent(name)) for name in bad),
-        coverage=replace(
-            report.coverage, not_examined=tuple(NotExamined(name, name) for name in bad)
-        ),
+        coverage=replace(report.coverage, not_examined=tuple(NotExamined(name, name) for name in bad)),
         tensors=tensors,
         parents=tuple(ModelInput(name, "parent", name, name, pins) for name in bad),
         strata=Absent(bad[0]),

@@ -51,8 +51,7 @@ def align(suspect: Checkpoint, others: Sequence[Checkpoint]) -> Alignment:
     used: list[set[str]] = [set() for _ in others]
     for name, tensor in suspect.tensors.items():
         found = tuple(
-            _counterpart(tensor, other.tensors, stems)
-            for other, stems in zip(others, maps, strict=True)
+            _counterpart(tensor, other.tensors, stems) for other, stems in zip(others, maps, strict=True)
         )
         for k, ref in enumerate(found):
             if isinstance(ref, TensorRef):

@@ -1,4 +1,4 @@
-"""What a checkpoint says of its own origin: names in card, config, recipe and metadata. Claims only."""
+"""What a checkpoint says of its own origin, in card, config, recipe and metadata. Claims only."""
 
 from __future__ import annotations
 
@@ -13,12 +13,16 @@ from parentage.errors import ParentageError
 __all__ = ["declared_sources"]
 
 LIMIT = 64
-NAME = re.compile(r"^[\w.\-]+(?:/[\w.\-]+)*$")
+MAX_YAML = 200_000
+NAME = re.compile(r"[\w.\-]+(?:/[\w.\-]+)*")
+# Cards carry megabytes of benchmark results, and YAML is read at some 50 kB a second: only the
+# block that names bases is parsed.
+BASES = re.compile(r"^base_model[ \t]*:[^\n]*(?:\n(?:[ \t]|-[ \t])[^\n]*)*", re.MULTILINE)
 
 
 def declared_sources(checkpoint: Checkpoint) -> tuple[str, ...]:
     """Names of models that the files name as sources, in the order found, without repeats."""
-    found = [name for name in _all(checkpoint) if isinstance(name, str) and NAME.match(name)]
+    found = [name for name in _all(checkpoint) if isinstance(name, str) and NAME.fullmatch(name)]
     return tuple(dict.fromkeys(found))[:LIMIT]
 
 
@@ -36,7 +40,8 @@ def _from_card(checkpoint: Checkpoint) -> Iterator[object]:
     text = _text(checkpoint, "README.md")
     if not text.startswith("---"):
         return
-    table = _yaml(text[3:].split("\n---", 1)[0])
+    block = BASES.search(text[3:].replace("\r\n", "\n").split("\n---", 1)[0])
+    table = _yaml(block.group()) if block else None
     bases = table.get("base_model") if isinstance(table, dict) else None
     yield from bases if isinstance(bases, list) else [bases]
 
@@ -46,11 +51,16 @@ def _from_recipe(checkpoint: Checkpoint) -> Iterator[object]:
     if not isinstance(table, dict):
         return
     yield table.get("base_model")
-    for entry in table.get("models") or []:
-        yield entry.get("model") if isinstance(entry, dict) else None
-    for part in table.get("slices") or []:
-        for source in (part.get("sources") or []) if isinstance(part, dict) else []:
-            yield source.get("model") if isinstance(source, dict) else None
+    for entry in _tables(table.get("models")):
+        yield entry.get("model")
+    for part in _tables(table.get("slices")):
+        for source in _tables(part.get("sources")):
+            yield source.get("model")
+
+
+def _tables(value: object) -> Iterator[dict[object, object]]:
+    if isinstance(value, list):
+        yield from (item for item in value if isinstance(item, dict))
 
 
 def _text(checkpoint: Checkpoint, name: str) -> str:
@@ -60,9 +70,28 @@ def _text(checkpoint: Checkpoint, name: str) -> str:
         return ""
 
 
+class _Loader(yaml.SafeLoader):
+    """Plain values only; no merge keys, whose expansion grows without bound."""
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        if any(key.tag == "tag:yaml.org,2002:merge" for key, _ in node.value):
+            raise yaml.YAMLError("merge key")
+
+
 def _yaml(text: str) -> object:
-    # An alias bomb expands on use only; the safe loader constructs plain values and shares them.
+    if len(text) > MAX_YAML:
+        return None
+    # An alias shares the value that it names, so aliases alone do not grow. The loader answers some
+    # tagged scalars (!!bool x, !!int "") with errors of its own code.
     try:
-        return yaml.safe_load(text) if len(text) < 1_000_000 else None
-    except (yaml.YAMLError, RecursionError, ValueError):
+        return yaml.load(text, Loader=_Loader)
+    except (
+        yaml.YAMLError,
+        RecursionError,
+        ValueError,
+        AttributeError,
+        LookupError,
+        TypeError,
+        OverflowError,
+    ):
         return None

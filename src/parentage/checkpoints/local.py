@@ -1,7 +1,7 @@
 """Local safetensors checkpoints: named tensors read by slice, never whole, never executed.
 
-Data are read with ``pread`` and never mapped: mapped pages would count as ours, and a file cut short
-under a map kills the process.
+Data are read with ``pread`` and never mapped: mapped pages would count as ours, and a file cut
+short under a map kills the process.
 """
 
 from __future__ import annotations
@@ -32,9 +32,15 @@ from parentage.records.tensors import ShardRef, TensorRef
 __all__ = ["Checkpoint", "open_checkpoint"]
 
 HASH_BLOCK = 8 * 2**20
-SIDE_FILES = ("config.json", "generation_config.json", "README.md", "mergekit_config.yml", "LICENSE")
-STILL_WRITTEN = "wait until it is no longer written, then begin again"
+SIDE_FILES = (
+    "config.json",
+    "generation_config.json",
+    "README.md",
+    "mergekit_config.yml",
+    "LICENSE",
+)
 SIDE_ENDINGS = (".jinja", ".model", ".txt")
+STILL_WRITTEN = "wait until it is no longer written, then begin again"
 
 
 def _not_read(error: OSError, where: str) -> ReadError:
@@ -114,12 +120,16 @@ class Checkpoint:
             raw = os.pread(number, length, 8)
         except OSError as error:
             raise InputMissingError(
-                f"cannot be read: {error.strerror}", code="input-unreadable", where=where,
+                f"cannot be read: {error.strerror}",
+                code="input-unreadable",
+                where=where,
                 hint="check the disk",
             ) from None
         if len(raw) < length:
             raise ReadError(
-                "the file became shorter while it was read", code="read-short", where=where,
+                "the file became shorter while it was read",
+                code="read-short",
+                where=where,
                 hint=STILL_WRITTEN,
             )
         found, metadata = parse_header(raw, file_size=status.st_size, where=where)
@@ -131,7 +141,9 @@ class Checkpoint:
             if tensor.name in tensors:
                 message = f"{shown(tensor.name)} is also in {shown(tensors[tensor.name].shard)}"
                 raise CheckpointError(
-                    message, code="duplicate-tensor", where=where,
+                    message,
+                    code="duplicate-tensor",
+                    where=where,
                     hint="keep the files of one model only, or name one file",
                 )
             tensors[tensor.name] = replace(tensor, shard=name)
@@ -174,7 +186,9 @@ class Checkpoint:
         if start < 0 or start + out.size > tensor.elements:
             message = f"elements {start:,} to {start + out.size:,} of {tensor.elements:,}"
             raise ReadError(
-                f"a slice outside the tensor: {message}", code="read-range", where=shown(name),
+                f"a slice outside the tensor: {message}",
+                code="read-range",
+                where=shown(name),
                 hint="this is our mistake: please report it",
             )
         view = memoryview(out).cast("B") if out.size else memoryview(b"")
@@ -187,16 +201,16 @@ class Checkpoint:
                 raise _not_read(error, tensor.shard) from None
             if got == 0:
                 raise ReadError(
-                    "the file became shorter while it was read", code="read-short",
-                    where=f"{tensor.shard}: {shown(name)}", hint=STILL_WRITTEN,
+                    "the file became shorter while it was read",
+                    code="read-short",
+                    where=f"{tensor.shard}: {shown(name)}",
+                    hint=STILL_WRITTEN,
                 )
             view, offset = view[got:], offset + got
         with self._lock:
             self.bytes_read += out.nbytes
 
-    def read_blocks(
-        self, name: str, starts: NDArray[np.int64], length: int
-    ) -> NDArray[np.unsignedinteger]:
+    def read_blocks(self, name: str, starts: NDArray[np.int64], length: int) -> NDArray[np.unsignedinteger]:
         """Runs of ``length`` elements at ``starts`` as [len(starts), length]."""
         out = np.empty((len(starts), length), dtype=self.tensors[name].dtype.storage)
         for row, start in zip(out, starts, strict=True):
@@ -218,7 +232,9 @@ class Checkpoint:
         status = os.fstat(number)
         if (status.st_size, status.st_mtime_ns) != self._stamps[shard.name]:
             raise ReadError(
-                "the file changed while it was examined", code="read-changed", where=shard.name,
+                "the file changed while it was examined",
+                code="read-changed",
+                where=shard.name,
                 hint=STILL_WRITTEN,
             )
         return digest.hexdigest()

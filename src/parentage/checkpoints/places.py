@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from parentage.errors import CheckpointError, IndexFileError, InputMissingError
 __all__ = ["Place", "find_place", "load_json_file", "open_file", "safe_file"]
 
 MAX_JSON = 64 * 2**20
+MAX_PATH = 4096
 OTHER_FORMATS = (".bin", ".pt", ".pth", ".gguf", ".onnx", ".ckpt", ".h5", ".msgpack")
 READ_LATER = "convert it to safetensors with a tool that you trust; it is never unpickled here"
 
@@ -43,7 +44,7 @@ def find_place(path: Path) -> Place:
         raise _unreadable(error, str(path)) from None
     except ValueError:
         raise InputMissingError(
-            "no file has such a name", where=shown(str(path)), hint="check the path"
+            "no file has such a name", where=shown(str(path), MAX_PATH), hint="check the path"
         ) from None
     if path.name.endswith(OTHER_FORMATS):
         raise CheckpointError(
@@ -53,19 +54,21 @@ def find_place(path: Path) -> Place:
 
 
 def _unreadable(error: OSError, where: str) -> InputMissingError:
-    where = shown(where)
+    where = shown(where, MAX_PATH)
     if isinstance(error, FileNotFoundError | NotADirectoryError):
-        return InputMissingError(
-            "there is no such file or folder", where=where, hint="check the path"
-        )
+        return InputMissingError("there is no such file or folder", where=where, hint="check the path")
     if isinstance(error, PermissionError):
         return InputMissingError(
-            "no permission to read it", code="input-permission", where=where,
+            "no permission to read it",
+            code="input-permission",
+            where=where,
             hint="ask its owner, or copy it to where you may read it",
         )
     return InputMissingError(
-        f"cannot be opened: {error.strerror or type(error).__name__}", code="input-unreadable",
-        where=where, hint="check the path and the disk",
+        f"cannot be opened: {error.strerror or type(error).__name__}",
+        code="input-unreadable",
+        where=where,
+        hint="check the path and the disk",
     )
 
 
@@ -79,7 +82,9 @@ def open_file(path: Path) -> int:
     if not stat.S_ISREG(os.fstat(number).st_mode):
         os.close(number)
         raise InputMissingError(
-            "not a regular file", code="input-not-file", where=shown(str(path)),
+            "not a regular file",
+            code="input-not-file",
+            where=shown(str(path), MAX_PATH),
             hint="name a file or a folder of files",
         )
     return number
@@ -90,19 +95,22 @@ def _folder(folder: Path, names: list[str]) -> Place:
     weights = [n for n in names if n.endswith(".safetensors")]
     preferred = [n for n in indexes if n == "model.safetensors.index.json"] or indexes
     if preferred:
-        return _indexed(folder, preferred[0], weights)
+        place = _indexed(folder, preferred[0], weights)
+        rest = tuple(f"{n}: not read beside {preferred[0]}" for n in indexes if n != preferred[0])
+        return replace(place, oddities=(*place.oddities, *rest))
     if weights:
         single = ("model.safetensors",) if "model.safetensors" in weights else tuple(weights)
-        rest = [f"{n}: not read beside {single[0]}" for n in weights if n not in single]
-        return Place(folder, single, None, tuple(rest))
+        left = tuple(f"{n}: not read beside {single[0]}" for n in weights if n not in single)
+        return Place(folder, single, None, left)
     others = [n for n in names if n.endswith(OTHER_FORMATS)]
     if others:
         message = f"no safetensors files; found {', '.join(others[:3])}"
-        raise CheckpointError(
-            message, code="format-not-read", where=str(folder), hint=READ_LATER
-        )
+        raise CheckpointError(message, code="format-not-read", where=str(folder), hint=READ_LATER)
     raise CheckpointError(
-        "the folder holds no weights", code="no-weights", where=str(folder), hint="name a model folder"
+        "the folder holds no weights",
+        code="no-weights",
+        where=str(folder),
+        hint="name a model folder",
     )
 
 
@@ -119,7 +127,9 @@ def _indexed(folder: Path, index: str, weights: list[str]) -> Place:
         _check_name(shard, where)
         if not _is_there(folder / shard):
             raise IndexFileError(
-                f"shard {shown(shard)} is not there", code="index-absent-shard", where=where,
+                f"shard {shown(shard)} is not there",
+                code="index-absent-shard",
+                where=where,
                 hint="finish the download",
             )
     extra = [f"{n}: a weight file that the index does not name" for n in weights if n not in shards]
@@ -142,7 +152,9 @@ def _check_name(shard: str, where: str) -> None:
     bad = not shard or "\0" in shard or "\\" in shard or Path(shard).is_absolute() or ".." in parts
     if bad:
         raise IndexFileError(
-            f"shard {shown(shard)} leaves the folder", code="index-escapes", where=where,
+            f"shard {shown(shard)} leaves the folder",
+            code="index-escapes",
+            where=where,
             hint="do not trust this checkpoint",
         )
 
@@ -165,7 +177,9 @@ def safe_file(folder: Path, name: str) -> Path:
     allowed = [home, *_blobs(home)]
     if not any(real.is_relative_to(a) for a in allowed):
         raise InputMissingError(
-            "a link that leaves the checkpoint", code="link-escapes", where=str(path),
+            "a link that leaves the checkpoint",
+            code="link-escapes",
+            where=str(path),
             hint="name the linked file itself if you trust it",
         )
     return path

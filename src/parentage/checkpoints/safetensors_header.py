@@ -1,7 +1,7 @@
 """The safetensors header, checked as strictly as the format's own reader does, and one step more.
 
-Format: 8 bytes little-endian header length, a JSON object, then the data buffer. One error code for each
-way in which a header can lie.
+Format: 8 bytes little-endian header length, a JSON object, then the data buffer. One error code for
+each way in which a header can lie.
 """
 
 from __future__ import annotations
@@ -43,9 +43,7 @@ def parse_length(first: bytes, file_size: int, where: str) -> int:
     return length
 
 
-def parse_header(
-    raw: bytes, *, file_size: int, where: str
-) -> tuple[tuple[TensorRef, ...], dict[str, str]]:
+def parse_header(raw: bytes, *, file_size: int, where: str) -> tuple[tuple[TensorRef, ...], dict[str, str]]:
     """Tensors in the order of their data, and the metadata; ``raw`` is the JSON without its length.
 
     Raises ``HeaderError``; its code names the lie.
@@ -59,9 +57,9 @@ def parse_header(
     return tuple(tensors), metadata
 
 
-def shown(text: str) -> str:
+def shown(text: str, limit: int = SHOWN) -> str:
     """A name as a message may show it: short, and without what would steer a terminal."""
-    short = text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
+    short = text if len(text) <= limit else f"{text[:limit]}…"
     return short if short.isprintable() else ascii(short)
 
 
@@ -87,7 +85,7 @@ class DuplicateNameError(Exception):
 
 
 def _whole(text: str) -> int:
-    # The format's own reader takes -0 for a fraction, and numbers of more than 20 digits overflow it.
+    # The format's own reader takes -0 for a fraction; more than 20 digits overflow it.
     return int(text) if len(text) <= 20 and text != "-0" else -1
 
 
@@ -95,9 +93,7 @@ def _load(raw: bytes, where: str) -> dict[str, Any]:
     if not raw.startswith(b"{"):
         raise _lie("header-not-json", "the header does not begin with {", where)
     try:
-        table = json.loads(
-            raw.decode("utf-8"), object_pairs_hook=unique_names, parse_int=_whole
-        )
+        table = json.loads(raw.decode("utf-8"), object_pairs_hook=unique_names, parse_int=_whole)
         # Escapes can spell half a surrogate pair, which is no text.
         "".join(table).encode("utf-8")
     except DuplicateNameError as error:
@@ -126,9 +122,8 @@ def _tensor(name: str, entry: Any, start: int, where: str) -> TensorRef:
     if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
         raise _lie("header-entry", "an entry needs dtype, shape and data_offsets, no more", at)
     if entry["dtype"] not in _DTYPES:
-        given = entry["dtype"]
-        message = f"unknown dtype {shown(given)}" if isinstance(given, str) else "dtype is no string"
-        raise _lie("header-unknown-dtype", message, at)
+        given = shown(entry["dtype"]) if isinstance(entry["dtype"], str) else "that is no string"
+        raise _lie("header-unknown-dtype", f"unknown dtype {given}", at)
     dtype = DType(entry["dtype"])
     shape = _whole_numbers(entry["shape"], "header-bad-shape", "shape", at)
     if len(shape) > MAX_DIMENSIONS:
@@ -163,11 +158,12 @@ def _check_layout(tensors: list[TensorRef], start: int, file_size: int, where: s
     """No overlap, no gap, and the buffer ends where the file ends."""
     position = start
     for tensor in tensors:
-        if tensor.begin < position:
-            raise _lie("header-overlap", "its data overlap another tensor's", f"{where}: {shown(tensor.name)}")
-        if tensor.begin > position:
+        if tensor.begin != position:
+            at = f"{where}: {shown(tensor.name)}"
+            if tensor.begin < position:
+                raise _lie("header-overlap", "its data overlap another tensor's", at)
             message = f"{tensor.begin - position:,} bytes before it belong to no tensor"
-            raise _lie("header-gap", message, f"{where}: {shown(tensor.name)}")
+            raise _lie("header-gap", message, at)
         position = tensor.end
     if position > file_size:
         message = f"the data end at {position:,}, the file at {file_size:,}: it is truncated"

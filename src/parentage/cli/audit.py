@@ -49,7 +49,8 @@ def command(
     ] = False,
     seed: Annotated[int, typer.Option("--seed", help="Which elements are drawn.")] = 0,
     workers: Annotated[
-        int, typer.Option("--workers", min=0, help="Threads; 0: one a core. No result depends on it.")
+        int,
+        typer.Option("--workers", min=0, help="Threads; 0: one a core. No result depends on it."),
     ] = 0,
     claim: Annotated[
         str | None,

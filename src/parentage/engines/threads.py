@@ -13,9 +13,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-def map_ordered(
-    work: Callable[[T], R], items: Iterable[T], *, workers: int, ahead: int = 4
-) -> Iterator[R]:
+def map_ordered(work: Callable[[T], R], items: Iterable[T], *, workers: int, ahead: int = 4) -> Iterator[R]:
     """Yield ``work(item)`` in order, at most ``workers + ahead`` items in flight.
 
     The bound keeps memory independent of the number of items. An error in one item cancels those

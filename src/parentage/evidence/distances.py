@@ -61,9 +61,7 @@ def _gram(
     suspect: NDArray[np.float64], others: list[NDArray[np.float64] | None]
 ) -> tuple[tuple[float, ...], ...]:
     deltas = [None if v is None else v - suspect for v in others]
-    return tuple(
-        tuple(0.0 if x is None or y is None else _dot(x, y) for y in deltas) for x in deltas
-    )
+    return tuple(tuple(0.0 if x is None or y is None else _dot(x, y) for y in deltas) for x in deltas)
 
 
 def _correlation(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:

@@ -83,9 +83,7 @@ def measure_mixture(
     # The first of equals wins: parents as stored, unless a cast explains strictly more.
     cast, problem, swept = max(scored, key=lambda item: item[2].consistency)
     mixture = _assemble(request, cast, problem, swept)
-    curve = interval.consistency_curve(
-        problem.a, problem.b, problem.cells.low, problem.cells.high, grid
-    )
+    curve = interval.consistency_curve(problem.a, problem.b, problem.cells.low, problem.cells.high, grid)
     counts = np.rint(curve * mixture.informative).astype(np.int64)
     return mixture, counts
 
@@ -128,9 +126,7 @@ def _assemble(
     request: MixtureRequest, cast: str, problem: _Problem, swept: interval.IntervalEstimate
 ) -> Mixture:
     ends = np.array([0.0, 1.0])
-    shares = interval.consistency_curve(
-        problem.a, problem.b, problem.cells.low, problem.cells.high, ends
-    )
+    shares = interval.consistency_curve(problem.a, problem.b, problem.cells.low, problem.cells.high, ends)
     fold_alpha, fold_consistency = _folds(problem, swept)
     slope, cosine = _least_squares(problem)
     return Mixture(
@@ -155,9 +151,7 @@ def _assemble(
     )
 
 
-def _folds(
-    problem: _Problem, swept: interval.IntervalEstimate
-) -> tuple[float | Absent, float | Absent]:
+def _folds(problem: _Problem, swept: interval.IntervalEstimate) -> tuple[float | Absent, float | Absent]:
     """Estimate on the even rows, test on the odd ones: a fit cannot vouch for itself."""
     if swept.informative < MINIMUM_INFORMATIVE:
         return Absent("too few informative elements"), Absent("too few informative elements")

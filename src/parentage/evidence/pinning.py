@@ -16,8 +16,7 @@ def pin_model(name: str, role: ModelRole, checkpoint: Checkpoint, *, digests: bo
     """Sizes and, unless declined, the SHA-256 of every weight file."""
     hashes = checkpoint.sha256() if digests else {}
     shards = tuple(
-        ShardPin(shard.name, shard.size, hashes.get(shard.name, NOT_HASHED))
-        for shard in checkpoint.shards
+        ShardPin(shard.name, shard.size, hashes.get(shard.name, NOT_HASHED)) for shard in checkpoint.shards
     )
     revision = checkpoint.revision
     return ModelPin(

@@ -115,8 +115,5 @@ def own_guesses(tensor: TensorEvidence, pair: tuple[int, ...]) -> list[Guess]:
     """Simple weights that one tensor allows, for a suspect whose tensors were blended differently."""
     for m in tensor.mixtures:
         if m.subject == 0 and (m.first, m.second) == pair and m.consistency == 1.0:
-            return [
-                Guess(pair, (a, 1.0 - a))
-                for a in candidates.simplest_in(m.low, m.high, 4)
-            ]
+            return [Guess(pair, (a, 1.0 - a)) for a in candidates.simplest_in(m.low, m.high, 4)]
     return []

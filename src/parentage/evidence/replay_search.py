@@ -84,13 +84,12 @@ def search_replays(
             winner = found
     if winner is None:
         return ()
-    own = _replay_all(winner, tensors, context)
+    winner, alike = _settle(winner)
+    own = replace(_replay_all(winner, tensors, context), indistinguishable=alike)
     return (own, *_replay_controls(winner.recipe, own, tensors, context))
 
 
-def _compete(
-    guesses: Sequence[Guess], names: Sequence[str], context: ReplayContext
-) -> _Winner | None:
+def _compete(guesses: Sequence[Guess], names: Sequence[str], context: ReplayContext) -> _Winner | None:
     """The recipe with the most exact matches among the informative elements of the probe."""
     best: _Winner | None = None
     for cast in CASTS:
@@ -104,6 +103,29 @@ def _compete(
                 if probe and (best is None or share > best.share):
                     best = _Winner(share, recipe, probe)
     return best
+
+
+def _settle(winner: _Winner) -> tuple[_Winner, tuple[str, ...]]:
+    """The first arithmetic of those that the probe cannot tell apart, and the others' ids.
+
+    Two arithmetics differ in few elements; where the suspect was changed afterwards, which of them
+    matches more of those is a coin's toss unless it leads by three standard deviations.
+    """
+    alike = []
+    for arithmetic in variants(winner.recipe.weights):
+        rival = replace(winner.recipe, arithmetic=arithmetic)
+        lead, discordant = 0, 0
+        for operands in winner.probe:
+            ours, theirs = predict_bits(operands, winner.recipe), predict_bits(operands, rival)
+            differ = ours != theirs
+            discordant += int(np.count_nonzero(differ))
+            lead += int(np.count_nonzero(differ & (ours == operands.bits)))
+            lead -= int(np.count_nonzero(differ & (theirs == operands.bits)))
+        # An exact replay allows no rival a single miss.
+        if lead <= (0.0 if winner.share == 1.0 else 3.0 * discordant**0.5):
+            alike.append(arithmetic)
+    recipe = replace(winner.recipe, arithmetic=alike[0])
+    return replace(winner, recipe=recipe), tuple(a.id for a in alike[1:])
 
 
 def _wide(names: Sequence[str], guesses: Sequence[Guess], context: ReplayContext) -> bool:
@@ -158,9 +180,7 @@ def _share(probe: Sequence[Operands], recipe: Recipe, to_beat: float) -> float:
     return matches / total if total else 0.0
 
 
-def _replay_all(
-    winner: _Winner, tensors: Sequence[TensorEvidence], context: ReplayContext
-) -> Replay:
+def _replay_all(winner: _Winner, tensors: Sequence[TensorEvidence], context: ReplayContext) -> Replay:
     recipe = winner.recipe
 
     def work(tensor: TensorEvidence) -> tuple[ReplayTensor, tuple[int, int]] | None:

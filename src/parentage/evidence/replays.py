@@ -42,9 +42,7 @@ class Operands:
     informative: NDArray[np.bool_]
 
 
-def prepare(
-    sample: TensorSample, subject: int, parents: tuple[int, ...], cast: str
-) -> Operands | None:
+def prepare(sample: TensorSample, subject: int, parents: tuple[int, ...], cast: str) -> Operands | None:
     """Gather the operands; None when a model lacks the tensor."""
     chosen = sample.models[subject]
     models = [sample.models[i] for i in parents]
@@ -55,9 +53,7 @@ def prepare(
     finite = np.isfinite(values).all(axis=0) & np.isfinite(chosen.values)
     values, suspect = values[:, finite], chosen.values[finite]
     informative = (values != values[-1]).any(axis=0)
-    return Operands(
-        values, suspect, round_to(suspect, chosen.effective), chosen.effective, informative
-    )
+    return Operands(values, suspect, round_to(suspect, chosen.effective), chosen.effective, informative)
 
 
 def predict_bits(operands: Operands, recipe: Recipe) -> NDArray[np.unsignedinteger]:

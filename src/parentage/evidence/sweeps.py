@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -17,25 +18,21 @@ __all__ = ["shared_sweeps"]
 
 @dataclass(slots=True)
 class _Tally:
-    tensors: int = 0
-    consistent: int = 0
-    informative: int = 0
-    low: float = -np.inf
-    high: float = np.inf
-    casts: dict[str, int] = field(default_factory=dict)
+    mixtures: list[Mixture] = field(default_factory=list)
     curve: NDArray[np.int64] | None = None
 
     def add(self, mixture: Mixture, curve: NDArray[np.int64]) -> None:
         """Count one tensor in."""
-        if mixture.informative == 0:
-            return
-        self.tensors += 1
-        self.informative += mixture.informative
-        self.casts[mixture.cast] = self.casts.get(mixture.cast, 0) + mixture.informative
-        self.curve = curve.copy() if self.curve is None else self.curve + curve
-        if mixture.consistency == 1.0:
-            self.consistent += 1
-            self.low, self.high = max(self.low, mixture.low), min(self.high, mixture.high)
+        if mixture.informative:
+            self.mixtures.append(mixture)
+            self.curve = curve.copy() if self.curve is None else self.curve + curve
+
+    def cast(self) -> str:
+        """What most informative elements saw their parents cast to."""
+        votes: Counter[str] = Counter()
+        for mixture in self.mixtures:
+            votes[mixture.cast] += mixture.informative
+        return max(sorted(votes), key=lambda c: votes[c], default="as-stored")
 
 
 def shared_sweeps(measured: Sequence[MeasuredTensor]) -> tuple[SharedSweep, ...]:
@@ -49,18 +46,24 @@ def shared_sweeps(measured: Sequence[MeasuredTensor]) -> tuple[SharedSweep, ...]
 
 
 def _entry(key: tuple[int, int, int], tally: _Tally) -> SharedSweep:
-    shared = tally.consistent > 0 and tally.low <= tally.high
+    cast = tally.cast()
+    # A merger casts all tensors alike: where the parents meet once cast, another cast may fit too,
+    # and would only mislead.
+    consistent = [m for m in tally.mixtures if m.consistency == 1.0]
+    alike = [m for m in consistent if m.cast == cast]
+    low = max((m.low for m in alike), default=0.0)
+    high = min((m.high for m in alike), default=0.0)
+    shared = bool(alike) and low <= high
     none = Absent("no weight is allowed by every consistent tensor")
-    curve = () if tally.curve is None else tuple(int(x) for x in tally.curve)
     return SharedSweep(
         subject=key[0],
         first=key[1],
         second=key[2],
-        cast=max(sorted(tally.casts), key=lambda c: tally.casts[c], default="as-stored"),
-        tensors=tally.tensors,
-        consistent_tensors=tally.consistent,
-        low=float(tally.low) if shared and np.isfinite(tally.low) else none,
-        high=float(tally.high) if shared and np.isfinite(tally.high) else none,
-        informative=tally.informative,
-        curve=curve,
+        cast=cast,
+        tensors=len(tally.mixtures),
+        consistent_tensors=len(consistent),
+        low=float(low) if shared else none,
+        high=float(high) if shared else none,
+        informative=sum(m.informative for m in tally.mixtures),
+        curve=() if tally.curve is None else tuple(int(x) for x in tally.curve),
     )

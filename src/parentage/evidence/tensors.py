@@ -14,7 +14,7 @@ from parentage.evidence.sampling import seeded_rng
 from parentage.evidence.weight_sets import measure_weight_set
 from parentage.numerics import permutation
 from parentage.records.absence import Absent
-from parentage.records.evidence import Mixture, TensorEvidence
+from parentage.records.evidence import Mixture, TensorEvidence, WeightSet
 
 __all__ = ["CurveCounts", "MeasuredTensor", "TensorPlan", "measure_tensor", "shuffled_subject"]
 
@@ -53,7 +53,7 @@ def measure_tensor(sample: TensorSample, plan: TensorPlan) -> MeasuredTensor:
     best = _best_pair(distances, plan.pairs, sample)
     for pair in plan.pairs:
         _measure_pair(sample, plan, pair, pair == best, mixtures, curves)
-    weights = ()
+    weights: tuple[WeightSet, ...] = ()
     if len(plan.parents) > 2:
         found = measure_weight_set(sample, plan.parents)
         weights = () if found is None else (found,)
@@ -121,9 +121,7 @@ def _measure_pair(
     for subject in (0, *plan.controls):
         if subject in pair:
             continue
-        measured = measure_mixture(
-            sample, MixtureRequest(subject, first, second, compare), plan.grid
-        )
+        measured = measure_mixture(sample, MixtureRequest(subject, first, second, compare), plan.grid)
         if measured is not None:
             mixtures.append(measured[0])
             curves[(subject, first, second)] = measured[1]
@@ -137,9 +135,7 @@ def _measure_pair(
                 curves[(plan.shuffled, first, second)] = measured[1]
 
 
-def shuffled_subject(
-    sample: TensorSample, second: int, seed: int
-) -> NDArray[np.float64] | None:
+def shuffled_subject(sample: TensorSample, second: int, seed: int) -> NDArray[np.float64] | None:
     """A control when no real one was given: the suspect's own delta from ``second``, its rows (runs)
     in another order, stored again. It has the suspect's sizes and shapes and none of its parents."""
     base = sample.models[second]

@@ -34,8 +34,11 @@ def _fractions(low: float, high: float) -> list[float]:
 
 def _cost(value: float) -> tuple[float, float, float]:
     """Description length: characters to write it down, then size, so that the order is total."""
-    shortest = min(len(f"{value:.{d}f}") for d in range(MAX_DECIMALS + 1) if _is_decimal(value, d)) \
-        if any(_is_decimal(value, d) for d in range(MAX_DECIMALS + 1)) else 99
+    shortest = (
+        min(len(f"{value:.{d}f}") for d in range(MAX_DECIMALS + 1) if _is_decimal(value, d))
+        if any(_is_decimal(value, d) for d in range(MAX_DECIMALS + 1))
+        else 99
+    )
     fraction = Fraction(value).limit_denominator(MAX_DENOMINATOR)
     written = len(f"{fraction}") + 1 if float(fraction) == value else 99
     return (float(min(shortest, written)), abs(value - 0.5), value)
@@ -65,7 +68,11 @@ def near(centre: float, radius: float, limit: int) -> list[float]:
     simplest first."""
     low, high = centre - radius, centre + radius
     found = _decimals(low, high, 1) + _decimals(low, high, 2)
-    found += [v for v in _fractions(low, high) if Fraction(v).limit_denominator(12) == Fraction(v).limit_denominator(MAX_DENOMINATOR)]
+    found += [
+        v
+        for v in _fractions(low, high)
+        if Fraction(v).limit_denominator(12) == Fraction(v).limit_denominator(MAX_DENOMINATOR)
+    ]
     fine = _decimals(centre - radius / 10, centre + radius / 10, 3)
     ordered = sorted(dict.fromkeys(found), key=_cost)[:limit]
     return list(dict.fromkeys([*ordered, *fine]))

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from parentage.numerics.schedules import GRID, Grid, multiplier
 
 __all__ = [
+    "DecayReplay",
     "Shrinkage",
     "Update",
     "measure_shrinkage",
@@ -28,6 +29,7 @@ __all__ = [
 ]
 
 SMALLEST_NORMAL = 2.0**-126
+TABLE_SIZE = 2**23
 
 
 class Update(IntEnum):
@@ -66,9 +68,7 @@ def measure_shrinkage(
 @njit(cache=True, nogil=True)
 def _shrinkage(
     before: NDArray[np.float32], after: NDArray[np.float32], least: int
-) -> tuple[
-    NDArray[np.bool_], NDArray[np.bool_], NDArray[np.float64], NDArray[np.float64]
-]:
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.float64], NDArray[np.float64]]:
     rows, columns = before.shape
     shrunk = np.zeros(rows, np.bool_)
     unchanged = np.zeros(rows, np.bool_)
@@ -222,6 +222,36 @@ def _all_match(
     return True
 
 
+class DecayReplay:
+    """One sequence of steps, ready to be checked against many rows.
+
+    Past 8 M elements every mantissa is replayed once and looked up after: the product of normal
+    numbers does not depend on their sign and exponent.
+    """
+
+    def __init__(self, decays: NDArray[np.float64], update: Update, elements: int) -> None:
+        self._decays, self._update = decays, update
+        self._table: NDArray[np.uint32] | None = None
+        if elements > TABLE_SIZE:
+            ones = np.arange(TABLE_SIZE, dtype=np.uint32) | np.uint32(0x3F800000)
+            self._table = replay_decay(ones.view(np.float32), decays, update).view(np.uint32)
+
+    def exact(self, before: NDArray[np.float32], after: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """Elements (any shape) of ``after`` that are ``before`` after all steps, in every bit."""
+        old, new = before.view(np.uint32), after.view(np.uint32)
+        exponent = (old >> np.uint32(23)) & np.uint32(0xFF)
+        if self._table is None or exponent.size == 0:
+            return replay_decay(before, self._decays, self._update).view(np.uint32) == new
+        moved = self._table[old & np.uint32(0x7FFFFF)] + ((exponent - np.uint32(127)) << np.uint32(23))
+        same = np.asarray((moved | (old & np.uint32(0x80000000))) == new)
+        # The exponents near the subnormals, and zero, are replayed one by one.
+        small = exponent < 64
+        if small.any():
+            replayed = replay_decay(before[small], self._decays, self._update)
+            same[small] = replayed.view(np.uint32) == new[small]
+        return same
+
+
 def visible_decays(decays: NDArray[np.float64]) -> NDArray[np.int64]:
     """The decays as whole grid steps of the factor, steps that round to nothing left out: the part of a
     schedule that ``Update.FACTOR`` lets through."""
@@ -233,15 +263,16 @@ def order_witnesses(values: NDArray[np.float32], log_decay: float, most: int = 7
     """Elements (any shape) that tell the order of steps, not only how many of each size there were.
 
     A factor of m grid steps moves a mantissa u in [1, 2) by m u / 2 units, rounded; on its way down an
-    element passes a place where that rounds differently. Only those that start up to ``log_decay``
-    above such a place, u = (2 j + 1) / m for m <= ``most``, pass it.
+    element passes a place where that rounds differently, u = (2 j + 1) / m for m <= ``most``. Told are
+    those within ``log_decay`` of such a place: from above they may pass it, from below they must not
+    have (a sibling's had, on its own way down from the common ancestor).
     """
     table = np.zeros(2**16, dtype=bool)
     for m in range(1, most + 1):
         for odd in range(m, 2 * m):
             if odd % 2:
                 u = odd / m
-                begin = int((u - 1) * 2**16)
+                begin = max(0, int((u * (1 - log_decay) - 1) * 2**16))
                 end = int((u * (1 + log_decay) - 1) * 2**16) + 1
                 table[begin : min(end, 2**16)] = True
     mantissa = (values.view(np.uint32) & np.uint32(0x7FFFFF)) >> np.uint32(7)

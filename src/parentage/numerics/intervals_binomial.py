@@ -50,9 +50,7 @@ class Pooled:
     i2: float
 
 
-def hartung_knapp(
-    estimates: Sequence[float], variances: Sequence[float], *, level: float = 0.95
-) -> Pooled:
+def hartung_knapp(estimates: Sequence[float], variances: Sequence[float], *, level: float = 0.95) -> Pooled:
     """Pool k estimates: DerSimonian & Laird's tau², Hartung & Knapp's (2001) interval.
 
     Its variance is never taken below the fixed-effect one (Röver 2015): by chance alike estimates must

@@ -188,9 +188,7 @@ def compare(
     cells = _cells(parents, c, low, high, dtype, single)
     replay = _fit(cells, "replay", rows, True, interval=interval, without=True)
     # G is also tried where R is best, so that R never wins for want of search.
-    free = _fit(
-        cells.free(), "free", None, True, interval=False, without=False, also=replay.weights
-    )
+    free = _fit(cells.free(), "free", None, True, interval=False, without=False, also=replay.weights)
     r = np.empty(c.size)
     predict(parents, np.array(replay.weights), rounding_code(dtype), single, r)
     return Comparison(
@@ -242,9 +240,7 @@ def _on_a_line(count: int, sum_to_one: bool) -> bool:
     return count == 1 or (count == 2 and sum_to_one)
 
 
-def _peaks(
-    cells: Cells, sum_to_one: bool, also: tuple[float, ...] | None = None
-) -> dict[int, WeightPeak]:
+def _peaks(cells: Cells, sum_to_one: bool, also: tuple[float, ...] | None = None) -> dict[int, WeightPeak]:
     """The t₂ maximum, then the Gaussian one near it; a pure merge needs one family only."""
     count = len(cells.parents)
     if not _on_a_line(count, sum_to_one):
@@ -259,9 +255,7 @@ def _peaks(
         reach = reach_of(cells, line, STUDENT_T2, first, drop=_REACH_DROP)
         found[GAUSSIAN] = peak_of(cells, line, GAUSSIAN, [first], half=2.0 * reach)
     return {
-        family: WeightPeak(
-            line.at(np.array([p.position]))[0], p.log_likelihood, p.scale, p.evaluations
-        )
+        family: WeightPeak(line.at(np.array([p.position]))[0], p.log_likelihood, p.scale, p.evaluations)
         for family, p in found.items()
     }
 
@@ -308,9 +302,7 @@ def _intervals(
             each.append(Interval(weight, weight, weight, _LEVEL))
             continue
         moved = _interval(cells, Line(peak.weights, move), family, peak, 0.0)
-        each.append(
-            Interval(weight + moved.estimate, weight + moved.low, weight + moved.high, _LEVEL)
-        )
+        each.append(Interval(weight + moved.estimate, weight + moved.low, weight + moved.high, _LEVEL))
     return tuple(each), spread
 
 

@@ -257,9 +257,7 @@ def _rounds(
     return best
 
 
-def _along(
-    cells: Cells, family: int, best: WeightPeak, direction: Floats, half: float
-) -> WeightPeak:
+def _along(cells: Cells, family: int, best: WeightPeak, direction: Floats, half: float) -> WeightPeak:
     line = Line(best.weights, direction)
     start = Peak(0.0, best.log_likelihood, best.scale, 0)
     peak = peak_of(cells, line, family, [start], half=half)

@@ -136,9 +136,7 @@ def predict(
         for i in range(n):
             total = np.float32(weights[0]) * np.float32(parents[0, i])
             for j in range(1, count):
-                total = np.float32(
-                    total + np.float32(np.float32(weights[j]) * np.float32(parents[j, i]))
-                )
+                total = np.float32(total + np.float32(np.float32(weights[j]) * np.float32(parents[j, i])))
             out[i] = np.float64(total)
     else:
         for i in range(n):

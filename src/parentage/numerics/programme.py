@@ -55,7 +55,14 @@ def feasible_weights(parents: Floats, low: Floats, high: Floats) -> WeightRanges
     if feasible:
         estimate = (bounds[0] + bounds[1]) / 2
     return WeightRanges(
-        estimate, bounds[0], bounds[1], bounds[2], bounds[3], slack, float(np.mean(inside)), feasible
+        estimate,
+        bounds[0],
+        bounds[1],
+        bounds[2],
+        bounds[3],
+        slack,
+        float(np.mean(inside)),
+        feasible,
     )
 
 
@@ -85,7 +92,7 @@ def _minimal_slack(matrix: Floats, lower: Floats, upper: Floats) -> tuple[float,
         cost = np.append(np.zeros(k), 1.0)
         limits = [(None, None)] * k + [(0, None)]
         found = linprog(cost, A_ub=left, b_ub=right, bounds=limits, method="highs")
-        if not found.success:
+        if found.x is None:
             return np.inf, np.zeros(k)
         x, t = found.x[:k], float(found.x[k])
         excess = np.maximum(matrix @ x - upper, lower - matrix @ x) - t
@@ -109,7 +116,7 @@ def _extreme(matrix: Floats, lower: Floats, upper: Floats, cost: Floats) -> floa
             bounds=[(-1e9, 1e9)] * matrix.shape[1],
             method="highs",
         )
-        if not found.success:
+        if found.x is None or found.fun is None:
             return value
         value = float(found.fun)
         excess = np.maximum(matrix @ found.x - upper, lower - matrix @ found.x)

@@ -31,16 +31,15 @@ __all__ = [
 GRID = 2.0**-24
 
 _MANTISSAS = (1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0)
-_LEARNING_RATES = tuple(
-    dict.fromkeys(float(f"{m:g}e{e}") for e in (-6, -5, -4) for m in _MANTISSAS)
-) + (1e-3,)
+_LEARNING_RATES = tuple(dict.fromkeys(float(f"{m:g}e{e}") for e in (-6, -5, -4) for m in _MANTISSAS)) + (
+    1e-3,
+)
 # PyTorch's default first: where only the product shows, this reading is named.
 _WEIGHT_DECAYS = (0.01, 0.1, 0.001, 0.05)
 _WARMUPS = (0, 10, 50, 100, 200, 500, 1000, 2000)
 _WARMUP_SHARES = (0.03, 0.05, 0.06, 0.1)
-# Checkpoints are kept at the end of an epoch: e of E epochs.
-_EPOCH_SHARES = tuple(sorted({(e, n) for n in (2, 3, 4, 5, 10) for e in range(1, n) if math.gcd(e, n) == 1}))
 _LONGEST = 300_000
+_MOST_TOTALS = 4_000
 
 
 class ScheduleKind(IntEnum):
@@ -136,16 +135,17 @@ def _products() -> list[float]:
 def plausible_schedules(log_decay: float) -> Grid:
     """Schedules whose sum of lr x wd can reach ``log_decay`` (> 0).
 
-    Three sorts: run to the end, with any total that gives this sum; stopped anywhere in a schedule of
-    a round total (two leading digits); stopped after e of E epochs. A constant rate needs no total.
+    Two sorts: run to the end, with any total that gives this sum; stopped anywhere in a schedule of a
+    round total (two leading digits). A constant rate needs no total. Peaks below 1.5 grid steps are
+    left out: all their steps move a weight alike, so nothing but their number could be told.
     """
     rows: set[tuple[int, int, int, float, int]] = set()
     for product in _products():
-        # Below half a grid step at the peak nothing moves; above, the whole run would be one step.
-        if product >= 0.5 * GRID and product <= 2 * log_decay:
+        if 1.5 * GRID < product <= 2 * log_decay:
             rows.update(_with_product(product, log_decay))
     # Short ones first, so that a budget of steps cuts the least plausible.
-    columns = list(zip(*sorted(rows, key=lambda r: (r[1], r)), strict=True)) or [()] * 5
+    ordered = sorted(rows, key=lambda r: (r[1], r))
+    columns = list(zip(*ordered, strict=True)) or [()] * 5
     return Grid(
         np.array(columns[0], dtype=np.int64),
         np.array(columns[1], dtype=np.int64),
@@ -164,24 +164,21 @@ def _with_product(product: float, log_decay: float) -> Iterator[tuple[int, int, 
         longest = int(full * (1 + slack) + warmup + 2)
         if longest <= _LONGEST:
             yield (ScheduleKind.CONSTANT, longest, warmup, product, -1)
+    shapes = (ScheduleKind.LINEAR, ScheduleKind.COSINE)
     for total in _round_totals(full * (1 - slack)):
-        for warmup in _warmups(total):
-            yield (ScheduleKind.LINEAR, total, warmup, product, -1)
-            yield (ScheduleKind.COSINE, total, warmup, product, -1)
+        yield from ((k, total, w, product, -1) for w in _warmups(total) for k in shapes)
     # Both shapes average half of the peak over a whole run, with or without warm-up.
-    for total in range(max(1, int(2 * full * (1 - slack))), int(2 * full * (1 + slack)) + 2):
-        if total > _LONGEST:
-            break
-        for warmup in _warmups(total):
-            yield (ScheduleKind.LINEAR, total, warmup, product, total)
-            yield (ScheduleKind.COSINE, total, warmup, product, total)
+    least, most = int(2 * full * (1 - slack)), int(2 * full * (1 + slack)) + 2
+    if most <= _LONGEST and most - least <= _MOST_TOTALS:
+        for total in range(max(1, least), most):
+            yield from ((k, total, w, product, total) for w in _warmups(total) for k in shapes)
 
 
 def _round_totals(least: float) -> Iterator[int]:
     for power in range(5):
         for digits in range(10, 100):
             total = digits * 10**power
-            if least <= total <= _LONGEST and total <= 60 * least:
+            if least <= total <= min(_LONGEST, 20 * least):
                 yield total
 
 

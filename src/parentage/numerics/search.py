@@ -98,9 +98,7 @@ def spacing(cells: Cells, line: Line) -> float:
 def points(cells: Cells, line: Line, positions: list[float]) -> list[Peak]:
     """The t₂ profile at each position: further starts for :func:`peak_of`."""
     values, scales, _ = profile_at(cells, line.at(np.array(positions)), STUDENT_T2)
-    return [
-        Peak(x, float(v), float(s), 1) for x, v, s in zip(positions, values, scales, strict=True)
-    ]
+    return [Peak(x, float(v), float(s), 1) for x, v, s in zip(positions, values, scales, strict=True)]
 
 
 def coarse_starts(cells: Cells, line: Line) -> list[Peak]:
@@ -186,9 +184,7 @@ def _smooth(cells: Cells, line: Line, family: int, start: Peak, half: float) -> 
 
     def at(points: list[float]) -> tuple[Floats, Floats]:
         nonlocal spent
-        values, scales, used = profile_at(
-            cells, line.at(np.array(points)), family, guess=start.scale
-        )
+        values, scales, used = profile_at(cells, line.at(np.array(points)), family, guess=start.scale)
         spent += used
         return values, scales
 
@@ -235,9 +231,7 @@ def likelihood_interval(
     return top.position, low - blur, high + blur
 
 
-def _hull(
-    cells: Cells, line: Line, family: int, peak: Peak, drop: float
-) -> tuple[Peak, float, float]:
+def _hull(cells: Cells, line: Line, family: int, peak: Peak, drop: float) -> tuple[Peak, float, float]:
     low = high = peak.position
     for _ in range(3):
         left = _edge(cells, line, family, peak, drop, -1.0)
@@ -282,9 +276,7 @@ def _edge(
         )
         k = int(np.argmax(values))
         if values[k] > best.log_likelihood:
-            best = Peak(
-                peak.position + side * float(grid[k]), float(values[k]), float(scales[k]), 0
-            )
+            best = Peak(peak.position + side * float(grid[k]), float(values[k]), float(scales[k]), 0)
             floor = best.log_likelihood - drop
         above = np.flatnonzero(values >= floor)
         if above.size:
@@ -298,9 +290,7 @@ def _edge(
         if outer - inside <= max(finest, 0.01 * outer):
             break
         grid = np.linspace(inside, outer, 10)[1:-1]
-        values, _, _ = profile_at(
-            cells, line.at(peak.position + side * grid), family, guess=peak.scale
-        )
+        values, _, _ = profile_at(cells, line.at(peak.position + side * grid), family, guess=peak.scale)
         above = np.flatnonzero(values >= floor)
         if above.size:
             k = int(above[-1])

@@ -21,7 +21,7 @@ def stable_rank(matrix: NDArray[np.float64], rng: np.random.Generator) -> float:
     if whole == 0:
         return 0.0
     vector = rng.standard_normal(matrix.shape[1])
-    vector /= np.linalg.norm(vector)
+    vector = vector / float(np.linalg.norm(vector))
     largest = 0.0
     for _ in range(STEPS):
         image = matrix @ vector
@@ -29,7 +29,7 @@ def stable_rank(matrix: NDArray[np.float64], rng: np.random.Generator) -> float:
         size = float(np.linalg.norm(vector))
         if size == 0:
             break
-        vector /= size
+        vector = vector / size
         if abs(size - largest) <= TOLERANCE * size:
             largest = size
             break

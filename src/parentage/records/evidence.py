@@ -275,6 +275,7 @@ class Replay:
 
     ``weights`` of most tensors; a tensor that allows none of them has its own. A control's replay
     counts the probe only and lists no tensors. ``backward``: the first parent rebuilt from the suspect.
+    ``indistinguishable``: other arithmetics that explain the probe as well.
     """
 
     subject: int
@@ -292,6 +293,7 @@ class Replay:
     full: bool
     alternatives: tuple[ArithmeticShare, ...]
     tensors: tuple[ReplayTensor, ...]
+    indistinguishable: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,9 +34,7 @@ def dumps(payload: Mapping[str, Any], *, compact: bool = False) -> str:
     try:
         return json.dumps(payload, ensure_ascii=False, allow_nan=False, **layout) + "\n"
     except ValueError as error:
-        raise OutputError(
-            f"a value cannot be written as JSON: {error}", code="output-not-finite"
-        ) from None
+        raise OutputError(f"a value cannot be written as JSON: {error}", code="output-not-finite") from None
 
 
 def write_json(path: Path, payload: Mapping[str, Any], *, compact: bool = False) -> None:
@@ -118,9 +116,7 @@ def _refuse(path: Path, error: OSError) -> NoReturn:
     ) from None
 
 
-def load_json(
-    path: Path, *, schema: str, version: int, max_bytes: int = MAX_BYTES
-) -> dict[str, Any]:
+def load_json(path: Path, *, schema: str, version: int, max_bytes: int = MAX_BYTES) -> dict[str, Any]:
     """Read one of our files; the object as parsed, its ``schema`` and ``version`` checked.
 
     Raises ``InputMissingError`` (``input-missing``) and the errors of :func:`loads`.
@@ -175,9 +171,7 @@ def loads(
 
 def _parse(data: bytes, where: str) -> dict[str, Any]:
     try:
-        payload = json.loads(
-            data.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant
-        )
+        payload = json.loads(data.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         raise EvidenceError(
             f"not a JSON file: {_short(error)}", code="file-not-json", where=where

@@ -76,9 +76,7 @@ POST_TRAINING_STATUSES = ("detected", "not-detected", "undetermined")
 
 def _one_of(value: str, known: tuple[str, ...], where: str) -> None:
     if value not in known:
-        raise EvidenceError(
-            f"{value!r} is none of {', '.join(known)}", code="report-status", where=where
-        )
+        raise EvidenceError(f"{value!r} is none of {', '.join(known)}", code="report-status", where=where)
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,4 @@ def renderer(name: str) -> Renderer:
         return cast(Renderer, getattr(import_module(module), function))
     for entry in entry_points(group=GROUP, name=name):
         return cast(Renderer, entry.load())
-    raise UsageError(
-        f"no renderer is called {name!r}", code="renderer-unknown", hint=", ".join(names())
-    )
+    raise UsageError(f"no renderer is called {name!r}", code="renderer-unknown", hint=", ".join(names()))

@@ -63,9 +63,7 @@ def render(report: Report) -> RenderableType:
 def render_text(report: Report, width: int = 100) -> str:
     """The same as plain text, ``width`` columns wide, without trailing blanks."""
     stream = io.StringIO()
-    console = Console(
-        file=stream, width=width, color_system=None, highlight=False, legacy_windows=False
-    )
+    console = Console(file=stream, width=width, color_system=None, highlight=False, legacy_windows=False)
     console.print(render(report))
     return "\n".join(line.rstrip() for line in stream.getvalue().splitlines()) + "\n"
 

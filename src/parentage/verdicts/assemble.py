@@ -176,6 +176,7 @@ def _replay(readings: Readings, supported: Weighing | None) -> Replay | Absent:
             "cast": own.cast,
             "established": supported is not None,
             "all_elements": own.full,
+            "indistinguishable": list(own.indistinguishable),
         },
         alternatives=tuple(
             ArithmeticMatch(a.arithmetic, a.matches / a.elements if a.elements else 0.0)
@@ -271,9 +272,7 @@ def _tensor(reading: TensorReading, parents: Sequence[int]) -> TensorVerdict:
 
 def _curve(readings: Readings) -> ConsistencyCurve | Absent:
     pair = readings.pair
-    sweeps = {
-        s.subject: s for s in readings.evidence.sweeps if (s.first, s.second) == pair and s.curve
-    }
+    sweeps = {s.subject: s for s in readings.evidence.sweeps if (s.first, s.second) == pair and s.curve}
     if pair is None or 0 not in sweeps or not sweeps[0].informative:
         return Absent("no pair of parents was swept")
 
@@ -286,9 +285,7 @@ def _curve(readings: Readings) -> ConsistencyCurve | Absent:
         second=readings.name(pair[1]),
         grid=readings.evidence.curve_grid,
         suspect=shares(0),
-        controls=tuple(
-            ControlCurve(readings.name(i), shares(i)) for i in readings.controls if i in sweeps
-        ),
+        controls=tuple(ControlCurve(readings.name(i), shares(i)) for i in readings.controls if i in sweeps),
     )
 
 

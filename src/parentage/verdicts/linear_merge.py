@@ -39,9 +39,7 @@ def weigh_linear_merge(readings: Readings, tensors: Sequence[TensorReading]) -> 
     )
 
 
-def _objection(
-    readings: Readings, judged: Sequence[TensorReading], blends: Sequence[TensorReading]
-) -> str:
+def _objection(readings: Readings, judged: Sequence[TensorReading], blends: Sequence[TensorReading]) -> str:
     if not judged:
         return "no matrix has enough elements where the parents differ and the suspect is no copy"
     if len(blends) < CARRYING_SHARE * len(judged):

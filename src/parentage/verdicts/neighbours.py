@@ -83,9 +83,7 @@ def _forks(readings: Readings, nearest: int) -> list[tuple[int, Triangle]]:
     return found
 
 
-def _supported(
-    readings: Readings, nearest: int, forks: list[tuple[int, Triangle]]
-) -> Weighing:
+def _supported(readings: Readings, nearest: int, forks: list[tuple[int, Triangle]]) -> Weighing:
     name = readings.name(nearest)
     other, triangle = min(forks, key=lambda f: abs(f[1].at_first))
     reason = (
@@ -113,7 +111,7 @@ def weigh_between(readings: Readings) -> Weighing | None:
             triangle = readings.triangle(first, second)
             if triangle is None or triangle.at_suspect >= -0.05:
                 continue
-            if 1 - AGREEMENT > triangle.agree_suspect:
+            if triangle.agree_suspect < 1 - AGREEMENT:
                 continue
             return _look_alike(readings, first, second)
     return None
@@ -126,7 +124,10 @@ def _look_alike(readings: Readings, first: int, second: int) -> Weighing:
         Status.UNDETERMINED,
         models=(first, second),
         live=(
-            ("same-run-checkpoint", f"an earlier checkpoint or an average of the run from {b} to {a}"),
+            (
+                "same-run-checkpoint",
+                f"an earlier checkpoint or an average of the run from {b} to {a}",
+            ),
             ("linear-merge", "a blend that was trained before it was first stored in 16 bits"),
             ("linear-merge", "a blend with a parent that is not on the list"),
             ("fine-tune", f"a fine-tune that moved in the same direction as {a}"),

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from parentage.records.absence import Absent
-from parentage.verdicts.readings import Readings
+from parentage.verdicts.readings import Readings, is_matrix
 from parentage.verdicts.tensors import TensorReading
 from parentage.verdicts.weighing import Weighing
 
 __all__ = ["tell_parts"]
 
-# A part is worth a sentence when it has at least two tensors: a single odd one is in the table.
-SMALLEST_PART = 2
 _SILENT = ("silent", "shared")
 
 
@@ -24,13 +22,13 @@ def tell_parts(
     for reading in tensors:
         if reading.kind not in _SILENT:
             stories.setdefault(_story(readings, reading), []).append(reading)
-    told = {k: v for k, v in stories.items() if len(v) >= SMALLEST_PART}
+    # Vectors alone tell no story: most of them differ from their counterparts by one grid step.
+    told = {k: v for k, v in stories.items() if any(is_matrix(t.tensor) for t in v)}
     if len(told) < 2:
         return []
     ordered = sorted(told.items(), key=lambda item: (-len(item[1]), item[0]))
     return [
-        (_where(group), group[0].relation, f"{len(group)} tensors: {story}.")
-        for story, group in ordered
+        (_where(group), group[0].relation, f"{len(group)} tensors: {story}.") for story, group in ordered
     ]
 
 

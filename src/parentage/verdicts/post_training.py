@@ -39,7 +39,7 @@ def strata(tensors: Sequence[TensorReading]) -> tuple[Stratum, ...]:
     """Elements off the replay by layer and component, with what would have been seen."""
     counts: dict[tuple[int, str], list[int]] = {}
     for reading in tensors:
-        if reading.replay is None:
+        if reading.replay is None or not _blended(reading):
             continue
         layer = -1 if isinstance(reading.tensor.layer, Absent) else reading.tensor.layer
         row = counts.setdefault((layer, reading.tensor.component), [0, 0])
@@ -65,7 +65,8 @@ def judge_later_change(merge: Weighing | None, tensors: Sequence[TensorReading])
         reason = Absent("no blend was established that a later change could be measured against")
         rivals = (ExcludedCause("everything that the verdict leaves open", reason),)
         return PostTraining("undetermined", reason, reason, rivals, reason)
-    replayed = [t for t in tensors if t.replay is not None and t.replay.informative]
+    # A part that was copied whole was never blended: it is told as a part of its own.
+    replayed = [t for t in tensors if _blended(t)]
     total = sum(t.replay.informative for t in replayed if t.replay)
     off = sum(t.replay.informative - t.replay.informative_matches for t in replayed if t.replay)
     if total == 0:
@@ -77,6 +78,11 @@ def judge_later_change(merge: Weighing | None, tensors: Sequence[TensorReading])
     if off == 0:
         return PostTraining("not-detected", _no_change(replayed), share, _all_excluded(), seen)
     return _changed(replayed, share, seen)
+
+
+def _blended(reading: TensorReading) -> bool:
+    informative = reading.replay is not None and reading.replay.informative > 0
+    return informative and reading.kind not in ("copy", "cast-copy")
 
 
 def _no_change(replayed: Sequence[TensorReading]) -> Estimate | Absent:
@@ -98,12 +104,8 @@ def _would_have_seen(total: int, replayed: Sequence[TensorReading]) -> str:
     )
 
 
-def _changed(
-    replayed: Sequence[TensorReading], share: Estimate, seen: str
-) -> PostTraining:
-    carriers = [
-        t for t in replayed if t.replay and t.replay.informative > t.replay.informative_matches
-    ]
+def _changed(replayed: Sequence[TensorReading], share: Estimate, seen: str) -> PostTraining:
+    carriers = [t for t in replayed if t.replay and t.replay.informative > t.replay.informative_matches]
     beyond = sum(t.replay.beyond_rounding for t in carriers if t.replay)
     examined = sum(t.replay.examined for t in carriers if t.replay)
     low = clopper_pearson(beyond, examined, level=0.99)[0] if examined else 0.0
@@ -142,9 +144,7 @@ def _weigh_rivals(
         f"{len(passing)} of {len(judged)} matrices sit on the grid of the stored blend, which "
         f"another parent or revision would move"
         if grid
-        else Absent(
-            f"only {len(passing)} of {len(judged)} matrices sit on the grid of the stored blend"
-        )
+        else Absent(f"only {len(passing)} of {len(judged)} matrices sit on the grid of the stored blend")
     )
     reasons = (far, far, far, on_grid, on_grid)
     return tuple(ExcludedCause(r, why) for r, why in zip(RIVALS, reasons, strict=True))

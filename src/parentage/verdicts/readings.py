@@ -90,9 +90,7 @@ class Readings:
     @cached_property
     def matrices(self) -> tuple[TensorEvidence, ...]:
         """Tensors with two dimensions or more and something in them."""
-        return tuple(
-            t for t in self.evidence.tensors if is_matrix(t) and t.finite >= ELIGIBLE_INFORMATIVE
-        )
+        return tuple(t for t in self.evidence.tensors if is_matrix(t) and t.finite >= ELIGIBLE_INFORMATIVE)
 
     def correlation(self, model: int) -> float:
         """Median correlation of raw weights over matrices; 0 when none is shared."""
@@ -116,17 +114,13 @@ class Readings:
     @cached_property
     def related(self) -> tuple[int, ...]:
         """Models whose raw weights correlate with the suspect's, nearest first."""
-        near = [
-            (self.distance(i) or 0.0, i) for i in self.others if self.correlation(i) >= RELATED
-        ]
+        near = [(self.distance(i) or 0.0, i) for i in self.others if self.correlation(i) >= RELATED]
         return tuple(i for _, i in sorted(near))
 
     @cached_property
     def all_unrelated(self) -> bool:
         """No model correlates with the suspect, not even in its most alike matrices."""
-        return bool(self.others) and all(
-            self.largest_correlation(i) < UNRELATED for i in self.others
-        )
+        return bool(self.others) and all(self.largest_correlation(i) < UNRELATED for i in self.others)
 
     def triangle(self, first: int, second: int) -> Triangle | None:
         """Branch lengths of suspect, ``first`` and ``second`` (embeddings left out: the gradient of
@@ -144,9 +138,7 @@ class Readings:
             sum(row[0] <= 0.2 for row in rows) / len(rows),
         )
 
-    def mixture(
-        self, tensor: TensorEvidence, subject: int, pair: tuple[int, int]
-    ) -> Mixture | None:
+    def mixture(self, tensor: TensorEvidence, subject: int, pair: tuple[int, int]) -> Mixture | None:
         """One subject's mixture for a pair on a tensor."""
         for m in tensor.mixtures:
             if m.subject == subject and (m.first, m.second) == pair:
@@ -176,9 +168,7 @@ class Readings:
         return max(sorted(votes), key=lambda k: votes[k]) if votes else None
 
 
-def _branches(
-    tensor: TensorEvidence, first: int, second: int
-) -> tuple[float, float, float] | None:
+def _branches(tensor: TensorEvidence, first: int, second: int) -> tuple[float, float, float] | None:
     present = first in tensor.present and second in tensor.present
     if not present or tensor.component in ("embedding", "head"):
         return None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from statistics import median
 
 from parentage.records.absence import Absent
@@ -23,18 +24,15 @@ CERTAIN = 1.0
 def tensor_weights(reading: TensorReading, parents: Sequence[int]) -> tuple[Estimate | Absent, ...]:
     """One tensor's weights in the order of the verdict's parents."""
     replay = reading.replay
-    if reading.kind == "exact" and replay is not None and len(replay.weights) > 2:
+    if replay is not None and reading.kind == "exact" and len(replay.weights) > 2:
         ranges = [w for w in reading.tensor.weights if w.feasible]
         if ranges:
             bounds = zip(replay.weights, ranges[0].low, ranges[0].high, strict=True)
             return tuple(Estimate(w, min(w, a), max(w, b), CERTAIN) for w, a, b in bounds)
     if reading.mixture is None or {reading.mixture.first, reading.mixture.second} != set(parents):
         return tuple(Absent("no blend of these parents was measured here") for _ in parents)
-    return mixture_weights(reading.mixture, replay.weights[0] if _exact(reading) else None)
-
-
-def _exact(reading: TensorReading) -> bool:
-    return reading.kind == "exact" and reading.replay is not None
+    exact = replay is not None and reading.kind == "exact"
+    return mixture_weights(reading.mixture, replay.weights[0] if exact and replay else None)
 
 
 def mixture_weights(mixture: Mixture, replayed: float | None) -> tuple[Estimate | Absent, ...]:
@@ -62,19 +60,27 @@ def model_weights(
 ) -> tuple[VerdictParent, ...]:
     """One weight a parent for the whole model, when one describes it."""
     names = [readings.name(i) for i in parents]
-    exact = [t for t in tensors if t.kind == "exact" and t.replay is not None]
-    if exact and readings.replay is not None:
+    changed = [t for t in tensors if t.kind == "changed" and t.eligible]
+    exact = [t for t in tensors if t.kind == "exact" and _alike(t, readings)]
+    if sum(t.eligible for t in exact) >= max(1, len(changed)) and readings.replay is not None:
         found = [tensor_weights(t, parents) for t in exact]
         weights = readings.replay.weights
         return tuple(
             VerdictParent(name, _whole([row[k] for row in found], weights[k]))
             for k, name in enumerate(names)
         )
-    pooled = pooled_alpha([t for t in tensors if t.kind == "changed"])
+    pooled = pooled_alpha(changed)
     if isinstance(pooled, Absent):
         return tuple(VerdictParent(name, pooled) for name in names)
     rest = Estimate(1 - pooled.estimate, 1 - pooled.high, 1 - pooled.low, pooled.level)
     return tuple(VerdictParent(n, e) for n, e in zip(names, (pooled, rest), strict=True))
+
+
+def _alike(reading: TensorReading, readings: Readings) -> bool:
+    """Did this tensor see its parents as the replay did? Where they meet once cast, as another cast
+    shows them they may fit any weight."""
+    cast = None if readings.replay is None else readings.replay.cast
+    return reading.replay is not None and (reading.mixture is None or reading.mixture.cast == cast)
 
 
 def _whole(found: Sequence[Estimate | Absent], weight: float) -> Estimate:
@@ -97,16 +103,16 @@ def heterogeneity(tensors: Sequence[TensorReading], parents: Sequence[int]) -> H
     """One weight for all, one a component, a course over depth, or one a tensor."""
     rows = [(t, w[0]) for t in tensors if isinstance((w := _weights(t, parents))[0], Estimate)]
     known = [(t, e) for t, e in rows if isinstance(e, Estimate) and t.kind in _BLENDS]
+    casts = Counter(t.mixture.cast for t, _ in known if t.mixture is not None)
+    usual = casts.most_common(1)[0][0] if casts else ""
+    known = [(t, e) for t, e in known if t.mixture is None or t.mixture.cast == usual]
     if len(known) < 2:
         return Absent("fewer than two tensors carry a weight")
     estimates = [e.estimate for _, e in known]
     low, high = min(estimates), max(estimates)
     if max(e.low for _, e in known) <= min(e.high for _, e in known):
         return Heterogeneity("one-weight", "One weight fits every tensor.", low, high)
-    for pattern, key, sentence in (
-        ("by-component", lambda t: t.tensor.component, "One weight for each kind of component."),
-        ("by-depth", lambda t: str(t.tensor.layer), "One weight for each layer."),
-    ):
+    for pattern, key, sentence in _PATTERNS:
         if _constant_within(known, key):
             return Heterogeneity(pattern, sentence, low, high)
     if all(e.level != CERTAIN for _, e in known):
@@ -116,16 +122,22 @@ def heterogeneity(tensors: Sequence[TensorReading], parents: Sequence[int]) -> H
 
 
 _BLENDS = ("exact", "blend", "changed")
+_PATTERNS: tuple[tuple[str, Callable[[TensorReading], str], str], ...] = (
+    ("by-component", lambda t: t.tensor.component, "One weight for each kind of component."),
+    ("by-depth", lambda t: str(t.tensor.layer), "One weight for each layer."),
+)
 
 
 def _weights(reading: TensorReading, parents: Sequence[int]) -> tuple[Estimate | Absent, ...]:
     return tensor_weights(reading, parents)
 
 
-def _constant_within(known: Sequence[tuple[TensorReading, Estimate]], key: object) -> bool:
+def _constant_within(
+    known: Sequence[tuple[TensorReading, Estimate]], key: Callable[[TensorReading], str]
+) -> bool:
     groups: dict[str, list[Estimate]] = {}
     for reading, estimate in known:
-        groups.setdefault(key(reading), []).append(estimate)  # type: ignore[operator]
+        groups.setdefault(key(reading), []).append(estimate)
     if len(groups) in (1, len(known)):
         return False
     return all(max(e.low for e in g) <= min(e.high for e in g) for g in groups.values())

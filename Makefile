@@ -1,0 +1,41 @@
+# Two commands for a newcomer: `make demo` and `make test`. Both need Python >= 3.11 and pip.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+FAMILY ?= build/family
+DEMO := build/demo
+
+.PHONY: demo test lint check calibration benchmarks docs clean
+
+$(VENV)/installed: pyproject.toml requirements.lock
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "parentage needs Python 3.11 or newer")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	touch $@
+
+$(FAMILY)/fetched: scripts/fetch_family.py $(VENV)/installed
+	$(BIN)/python scripts/fetch_family.py $(FAMILY)
+	touch $@
+
+demo: $(FAMILY)/fetched
+	$(BIN)/python scripts/make_demo.py $(FAMILY) $(DEMO)/merge
+	$(BIN)/parentage audit $(DEMO)/merge -p $(FAMILY)/A -p $(FAMILY)/O -c $(FAMILY)/B \
+	    --html $(DEMO)/report.html --json $(DEMO)/report.json --evidence $(DEMO)/evidence.json
+
+lint: $(VENV)/installed
+	$(BIN)/ruff format --check src tests scripts benchmarks
+	$(BIN)/ruff check src tests scripts benchmarks
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+check: lint $(FAMILY)/fetched
+	PARENTAGE_FAMILY=$(FAMILY) $(BIN)/python -m pytest -n 2 -m "not slow"
+
+test: check
+
+calibration: $(FAMILY)/fetched
+	PARENTAGE_FAMILY=$(FAMILY) $(BIN)/python -m pytest -m calibration -s
+
+clean:
+	rm -rf build $(VENV) .mypy_cache .ruff_cache .pytest_cache

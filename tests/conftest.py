@@ -1,0 +1,20 @@
+"""Where the real models lie, and what the tests need of the machine."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+MEMBERS = ("O", "A", "B")
+
+
+@pytest.fixture(scope="session")
+def family() -> Path:
+    """The folder with O/, A/ and B/ of the MiniLM family, which ``make demo`` fetches."""
+    folder = Path(os.environ.get("PARENTAGE_FAMILY", "build/family"))
+    missing = [m for m in MEMBERS if not (folder / m / "model.safetensors").exists()]
+    if missing:
+        pytest.skip(f"{', '.join(missing)} not in {folder}: `make demo` fetches them")
+    return folder
