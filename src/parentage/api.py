@@ -7,34 +7,46 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from parentage.checkpoints.local import Checkpoint, open_checkpoint
-from parentage.errors import EvidenceError, UsageError
-from parentage.evidence.measure import AuditInputs, NamedCheckpoint, Options, Progress, measure
+from parentage.checkpoints.local import open_checkpoint
+from parentage.errors import EvidenceError
+from parentage.evidence.difference import compare_checkpoints
+from parentage.evidence.inspection import inspect_checkpoint
+from parentage.evidence.measure import Options, measure
+from parentage.evidence.opening import open_inputs, open_pinned, wanted_models
+from parentage.evidence.proposals import Proposal, propose
+from parentage.evidence.rederive import Rederivation, compare_evidence
 from parentage.records import evidence as evidence_records
 from parentage.records import report as report_records
 from parentage.records.codec import from_plain, to_plain
-from parentage.records.evidence import Evidence, ModelRole
+from parentage.records.difference import Difference
+from parentage.records.evidence import Evidence
+from parentage.records.inspection import Inspection
 from parentage.records.json_files import dumps, load_json, write_json
 from parentage.records.report import Report
 from parentage.verdicts.judge import judge
 
 __all__ = [
+    "DEFAULT_SAMPLE",
     "AuditResult",
     "audit",
+    "diff",
+    "inspect",
     "load_evidence",
     "load_report",
     "render_html",
     "render_json",
     "save_evidence",
+    "verify",
 ]
+
+Progress = Callable[[str, int, int], None]
 
 # From measured power (docs/log.md): 65,536 elements tell float32 recipes apart and see a change of
 # .007 % of a tensor with 99 % power; a triple of 300 tensors reads 240 MB.
@@ -69,7 +81,11 @@ def audit(
     digests: bool = True,
     progress: Progress = _silent,
 ) -> AuditResult:
-    """Audit a suspect; all models are paths to safetensors files or folders."""
+    """Audit a suspect; all models are paths to safetensors files or folders.
+
+    ``sample``: elements examined in each tensor; ``full``: replay the recipe on every element too.
+    ``candidates``: a folder of models, or a file that names one a line. Raises ``ParentageError``.
+    """
     asked: dict[str, Any] = {
         "suspect": suspect,
         "parents": list(parents),
@@ -78,11 +94,24 @@ def audit(
         "previous": previous,
         "candidates": candidates,
         "claim": claim,
+        "sample": sample,
+        "seed": seed,
+        "full": full,
     }
     options = Options(sample, seed, full, digests, workers or _cores())
+    proposal = Proposal((), (), ())
+    if candidates is not None or not (parents or controls or base or previous):
+        proposal = propose(suspect, candidates, given=(*parents, *controls), seed=seed)
+    wanted = wanted_models(
+        suspect,
+        (*parents, *(() if parents else proposal.parents)),
+        (*controls, *(proposal.related if parents else proposal.controls)),
+        base,
+        previous,
+    )
     with ExitStack() as stack:
-        inputs, notes = _open_all(stack, suspect, parents, controls, base, previous)
-        found = measure(inputs, options, asked, notes, progress)
+        inputs = open_inputs(stack, wanted)
+        found = measure(inputs, options, asked, proposal.notes, progress)
     return AuditResult(found, judge(found, claim=claim))
 
 
@@ -90,64 +119,71 @@ def _cores() -> int:
     return max(1, len(os.sched_getaffinity(0)))
 
 
-def _open_all(
-    stack: ExitStack,
-    suspect: str,
-    parents: Sequence[str],
-    controls: Sequence[str],
-    base: str | None,
-    previous: str | None,
-) -> tuple[AuditInputs, list[str]]:
-    wanted = [(suspect, ModelRole.SUSPECT), *((p, ModelRole.PARENT) for p in parents)]
-    if base is not None and not _same_place(base, parents):
-        wanted.append((base, ModelRole.BASE))
-    if previous is not None:
-        wanted.append((previous, ModelRole.PREVIOUS))
-    wanted += [(c, ModelRole.CONTROL) for c in controls]
-    if len(wanted) == 1:
-        raise UsageError(
-            "nothing to compare the suspect with",
-            code="usage-no-parents",
-            hint="name parents with -p, or models to try with --candidates",
+def verify(
+    path: Path,
+    *,
+    places: Mapping[str, str] | None = None,
+    workers: int = 0,
+    progress: Progress = _silent,
+) -> Rederivation:
+    """Measure again from the pinned inputs, ignoring every stored number, and name what differs.
+
+    ``places``: where inputs lie now, by the models' names. Counts and digests must agree exactly,
+    derived floats to 1e-9.
+    """
+    stored = load_evidence(path)
+    used = stored.used
+    try:
+        options = Options(
+            int(used["sample"]),
+            int(used["seed"]),
+            bool(used["full"]),
+            bool(used["digests"]),
+            workers or _cores(),
         )
-    notes = _check_repeats(wanted)
-    names = _display_names([place for place, _ in wanted])
-    models = []
-    for (place, role), name in zip(wanted, names, strict=True):
-        opened: Checkpoint = stack.enter_context(open_checkpoint(place))
-        models.append(NamedCheckpoint(name, role, opened))
-    return AuditInputs(tuple(models)), notes
+    except (KeyError, TypeError, ValueError):
+        raise EvidenceError(
+            "the evidence does not say how it was measured", code="record-shape", where="$.used"
+        ) from None
+    with ExitStack() as stack:
+        inputs = open_pinned(stack, stored.models, places or {})
+        derived = measure(inputs, options, stored.asked, stored.notes, progress)
+    return compare_evidence(to_plain(stored), to_plain(derived))
 
 
-def _same_place(one: str, others: Sequence[str]) -> bool:
-    return os.path.realpath(one) in {os.path.realpath(o) for o in others}
+def inspect(
+    model: str, *, digests: bool = False, workers: int = 0, progress: Progress = _silent
+) -> Inspection:
+    """Describe one checkpoint; ``digests`` reads all of it. Raises ``ParentageError``."""
+    with open_checkpoint(model) as checkpoint:
+        return inspect_checkpoint(
+            checkpoint, digests=digests, workers=workers or _cores(), progress=progress
+        )
 
 
-def _check_repeats(wanted: Sequence[tuple[str, ModelRole]]) -> list[str]:
-    seen: dict[str, tuple[str, ModelRole]] = {}
-    for place, role in wanted:
-        real = os.path.realpath(place)
-        if real in seen:
-            other = seen[real]
-            raise UsageError(
-                f"{place} is given as {other[1].value} and as {role.value}",
-                code="usage-repeated-model",
-                hint="name each model once; a model cannot explain itself",
-            )
-        seen[real] = (place, role)
-    return []
-
-
-def _display_names(places: Sequence[str]) -> list[str]:
-    """The shortest tail of each path that tells it from the others."""
-    parts = [Path(p).absolute().parts for p in places]
-    names = []
-    for own in parts:
-        depth = 1
-        while depth < len(own) and sum(p[-depth:] == own[-depth:] for p in parts) > 1:
-            depth += 1
-        names.append("/".join(own[-depth:]))
-    return names
+def diff(
+    first: str,
+    second: str,
+    *,
+    base: str | None = None,
+    sample: int | None = DEFAULT_SAMPLE,
+    seed: int = 0,
+    workers: int = 0,
+    progress: Progress = _silent,
+) -> Difference:
+    """Compare two checkpoints tensor by tensor; ``sample`` None examines every element."""
+    with ExitStack() as stack:
+        opened = [stack.enter_context(open_checkpoint(p)) for p in (first, second)]
+        third = None if base is None else stack.enter_context(open_checkpoint(base))
+        return compare_checkpoints(
+            opened[0],
+            opened[1],
+            third,
+            sample=sample,
+            seed=seed,
+            workers=workers or _cores(),
+            progress=progress,
+        )
 
 
 def save_evidence(found: Evidence, path: Path) -> None:
@@ -183,9 +219,3 @@ def render_html(report: Report) -> str:
     from parentage.reports.html import render
 
     return render(report)
-
-
-def as_mapping(found: Evidence) -> Mapping[str, Any]:
-    """An evidence as plain values, as its file holds them."""
-    plain: dict[str, Any] = json.loads(json.dumps(to_plain(found)))
-    return plain

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType, TracebackType
@@ -219,16 +219,23 @@ class Checkpoint:
 
     def sha256(self, progress: Callable[[int], None] | None = None) -> dict[str, str]:
         """SHA-256 of every weight file, streamed; raises ``read-changed`` when one was modified."""
-        return {shard.name: self._hash(shard, progress) for shard in self.shards}
+        found = {}
+        for shard in self.shards:
+            digest = hashlib.sha256()
+            for _, block in self.blocks(shard):
+                digest.update(block)
+                if progress is not None:
+                    progress(len(block))
+            found[shard.name] = digest.hexdigest()
+        return found
 
-    def _hash(self, shard: ShardRef, progress: Callable[[int], None] | None) -> str:
-        digest, offset = hashlib.sha256(), 0
-        number = self._files[shard.name]
+    def blocks(self, shard: ShardRef) -> Iterator[tuple[int, bytes]]:
+        """A weight file from its first byte to its last, as (offset, bytes); raises ``read-changed``
+        when it was modified since it was opened."""
+        offset, number = 0, self._files[shard.name]
         while block := self._block(number, offset, shard.name):
-            digest.update(block)
+            yield offset, block
             offset += len(block)
-            if progress is not None:
-                progress(len(block))
         status = os.fstat(number)
         if (status.st_size, status.st_mtime_ns) != self._stamps[shard.name]:
             raise ReadError(
@@ -237,7 +244,6 @@ class Checkpoint:
                 where=shard.name,
                 hint=STILL_WRITTEN,
             )
-        return digest.hexdigest()
 
     @staticmethod
     def _block(number: int, offset: int, where: str) -> bytes:

@@ -9,33 +9,39 @@ import typer
 __all__ = ["EXAMPLES", "HELP", "command"]
 
 HELP = (
-    "Per tensor: equal values, offset in units in the last place, relative delta, and, with --base, "
-    "the cosine of the two deltas."
+    "How FIRST and SECOND differ, tensor by tensor: equal bits, distance in units in the last place, "
+    "relative delta, and, with --base, the cosine of the two deltas. Tensors that only one has are "
+    "listed with the reason."
 )
-EXAMPLES = "Example: parentage diff ./a ./b --base ./base --json"
+EXAMPLES = (
+    "Examples: parentage diff ./a ./b | "
+    "parentage diff ./a ./b --base ./base --limit 0 | "
+    "parentage diff ./a ./b --full --json"
+)
 
 
 def command(
-    first: Annotated[str, typer.Argument(help="A checkpoint.")],
-    second: Annotated[str, typer.Argument(help="Another checkpoint.")],
+    first: Annotated[str, typer.Argument(help="A safetensors file or a folder of them.")],
+    second: Annotated[str, typer.Argument(help="Another one.")],
     base: Annotated[str | None, typer.Option("--base", help="What both come from.")] = None,
-    sample: Annotated[int, typer.Option("--sample", min=256)] = 65_536,
-    full: Annotated[bool, typer.Option("--full", help="Every element.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    sample: Annotated[
+        int, typer.Option("--sample", min=256, help="Elements examined in each tensor.")
+    ] = 65_536,
+    full: Annotated[bool, typer.Option("--full", help="Examine every element.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON to standard output.")] = False,
+    limit: Annotated[int, typer.Option("--limit", min=0, help="Tensors listed; 0: all.")] = 40,
 ) -> None:
     """Compare two checkpoints."""
-    import json
-
     from parentage import api
     from parentage.cli.progress import progress
-    from parentage.cli.tables import print_difference
-    from parentage.records.codec import to_plain
+    from parentage.cli.tables import print_difference, print_json
+    from parentage.records import difference as records
 
     with progress() as report_progress:
-        difference = api.diff(
+        found = api.diff(
             first, second, base=base, sample=None if full else sample, progress=report_progress
         )
     if as_json:
-        typer.echo(json.dumps(to_plain(difference), indent=1, ensure_ascii=False))
-        return
-    print_difference(difference)
+        print_json(records.SCHEMA, records.VERSION, found)
+    else:
+        print_difference(found, limit=limit)

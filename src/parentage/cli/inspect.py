@@ -8,24 +8,33 @@ import typer
 
 __all__ = ["EXAMPLES", "HELP", "command"]
 
-HELP = "Tensors by role and layer, dtypes, sizes, digests, oddities of one MODEL."
-EXAMPLES = "Example: parentage inspect ./model --json"
+HELP = (
+    "What is in MODEL: tensors by role and layer, dtypes and what their numbers really are, sizes, "
+    "digests, oddities, the sources that its own files name. Nothing is executed."
+)
+EXAMPLES = (
+    "Examples: parentage inspect ./model | "
+    "parentage inspect ./model --digests --limit 0 | "
+    "parentage inspect ./model.safetensors --json"
+)
 
 
 def command(
     model: Annotated[str, typer.Argument(help="A safetensors file or a folder of them.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    digests: Annotated[bool, typer.Option("--digests", help="Hash the weight files.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON to standard output.")] = False,
+    digests: Annotated[
+        bool,
+        typer.Option("--digests", help="Read everything: SHA-256 by file, NaN and infinity counted."),
+    ] = False,
+    limit: Annotated[int, typer.Option("--limit", min=0, help="Tensors and oddities listed; 0: all.")] = 40,
 ) -> None:
     """Inspect one checkpoint."""
-    import json
-
     from parentage import api
-    from parentage.cli.tables import print_inspection
-    from parentage.records.codec import to_plain
+    from parentage.cli.tables import print_inspection, print_json
+    from parentage.records import inspection as records
 
-    inspection = api.inspect(model, digests=digests)
+    found = api.inspect(model, digests=digests)
     if as_json:
-        typer.echo(json.dumps(to_plain(inspection), indent=1, ensure_ascii=False))
-        return
-    print_inspection(inspection)
+        print_json(records.SCHEMA, records.VERSION, found)
+    else:
+        print_inspection(found, limit=limit)

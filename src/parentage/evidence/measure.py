@@ -12,7 +12,8 @@ from parentage import __version__
 from parentage.architectures.alignment import AlignedTensor, Alignment, align
 from parentage.checkpoints.local import Checkpoint
 from parentage.engines.threads import map_ordered
-from parentage.evidence.pinning import pin_model
+from parentage.evidence.pinning import pin_models
+from parentage.evidence.quiet_rows import measure_quiet_rows
 from parentage.evidence.reading import read_sample
 from parentage.evidence.replay_search import ReplayContext, search_replays
 from parentage.evidence.structure import measure_spectra
@@ -89,6 +90,8 @@ def measure(
     )
     replays = search_replays(tensors, sweeps, context)
     tensors = measure_spectra(tensors, alignment, checkpoints, options.seed)
+    progress("rows that only decay moved", 0, 1)
+    quiet = measure_quiet_rows(alignment, checkpoints)
     pins = _pins(inputs, plan, options, progress)
     return Evidence(
         tool={"name": "parentage", "version": __version__},
@@ -100,7 +103,7 @@ def measure(
         tensors=tensors,
         sweeps=sweeps,
         replays=replays,
-        quiet_rows=(),
+        quiet_rows=quiet,
         notes=tuple(notes),
     )
 
@@ -149,10 +152,12 @@ def _first_pass(
 def _pins(
     inputs: AuditInputs, plan: TensorPlan, options: Options, progress: Progress
 ) -> tuple[ModelPin, ...]:
-    pins = []
-    for done, model in enumerate(inputs.models):
-        pins.append(pin_model(model.name, model.role, model.checkpoint, digests=options.digests))
-        progress("hashing inputs", done + 1, len(inputs.models))
+    pins = pin_models(
+        [(m.name, m.role, m.checkpoint) for m in inputs.models],
+        digests=options.digests,
+        workers=options.workers,
+        progress=progress,
+    )
     if plan.shuffled is not None:
         shuffled = replace(
             pins[0],

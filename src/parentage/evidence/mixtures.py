@@ -250,9 +250,9 @@ def _record(both: likelihood.Comparison, elements: int, dtype: DType) -> Compari
         free_alpha=both.free.alpha,
         free_scale=both.free.scale,
         free_log_likelihood=both.free.log_likelihood,
-        delta_ll=both.delta_ll,
-        drop_at_zero=both.drop_at_zero,
-        drop_at_one=both.drop_at_one,
+        delta_ll=_bounded(both.delta_ll),
+        drop_at_zero=_bounded(both.drop_at_zero),
+        drop_at_one=_bounded(both.drop_at_one),
         residual_correlation=both.residual_correlation or 0.0,
         off_replay=both.off_replay,
         off_replay_elements=elements,
@@ -264,3 +264,8 @@ def _bound(interval_: likelihood.Interval | None, alpha: float, *, low: bool) ->
     if interval_ is None:
         return alpha
     return interval_.low if low else interval_.high
+
+
+def _bounded(value: float) -> float:
+    """A log-likelihood ratio as a file can hold it: beyond this it is past all doubt."""
+    return float(min(max(value, -1e15), 1e15))

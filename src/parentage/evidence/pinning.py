@@ -2,29 +2,58 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 from parentage.checkpoints.declared import declared_sources
+from parentage.checkpoints.digests import digest_shard
 from parentage.checkpoints.local import Checkpoint
+from parentage.engines.threads import map_ordered
 from parentage.records.absence import Absent
 from parentage.records.evidence import ModelPin, ModelRole, ShardPin
+from parentage.records.tensors import ShardRef
 
-__all__ = ["pin_model"]
+__all__ = ["pin_models"]
 
 NOT_HASHED = Absent("not hashed: --no-digests was given")
+MEBIBYTE = 2**20
 
 
-def pin_model(name: str, role: ModelRole, checkpoint: Checkpoint, *, digests: bool) -> ModelPin:
-    """Sizes and, unless declined, the SHA-256 of every weight file."""
-    hashes = checkpoint.sha256() if digests else {}
-    shards = tuple(
-        ShardPin(shard.name, shard.size, hashes.get(shard.name, NOT_HASHED)) for shard in checkpoint.shards
-    )
+def pin_models(
+    models: Sequence[tuple[str, ModelRole, Checkpoint]],
+    *,
+    digests: bool,
+    workers: int,
+    progress: Callable[[str, int, int], None],
+) -> list[ModelPin]:
+    """Sizes and, unless declined, the digests of every weight file of every model."""
+    shards = [(checkpoint, shard) for _, _, checkpoint in models for shard in checkpoint.shards]
+    total = sum(shard.size for _, shard in shards) // MEBIBYTE
+    done = 0
+
+    def work(item: tuple[Checkpoint, ShardRef]) -> ShardPin:
+        checkpoint, shard = item
+        if not digests:
+            return ShardPin(shard.name, shard.size, NOT_HASHED)
+        found = digest_shard(checkpoint, shard)
+        return ShardPin(shard.name, shard.size, found.sha256, found.checksums)
+
+    pins = []
+    for pin in map_ordered(work, shards, workers=workers):
+        pins.append(pin)
+        done += pin.size
+        progress("hashing inputs (MiB)", done // MEBIBYTE, total)
+    ordered = iter(pins)
+    return [_pin(name, role, c, [next(ordered) for _ in c.shards]) for name, role, c in models]
+
+
+def _pin(name: str, role: ModelRole, checkpoint: Checkpoint, shards: list[ShardPin]) -> ModelPin:
     revision = checkpoint.revision
     return ModelPin(
         name=name,
         role=role,
         locator=checkpoint.locator,
         revision=Absent("a local folder has no revision") if revision is None else revision,
-        shards=shards,
+        shards=tuple(shards),
         declared=declared_sources(checkpoint),
         oddities=tuple(checkpoint.oddities),
     )

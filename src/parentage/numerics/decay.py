@@ -78,11 +78,12 @@ def _shrinkage(
         smallest, largest = 1.0, 0.0
         good, same = True, True
         for c in range(columns):
-            x, y = np.float64(before[r, c]), np.float64(after[r, c])
+            x, y = float(before[r, c]), float(after[r, c])
             if not (np.isfinite(x) and np.isfinite(y)):
                 good, same = False, False
                 break
-            same = same and x == y
+            if x != y:
+                same = False
             if abs(x) < SMALLEST_NORMAL:
                 good = good and abs(y) <= abs(x)
                 continue
@@ -180,7 +181,9 @@ def _scan(
     last = np.zeros(kind.size, np.int64)
     for g in range(kind.size):
         x, y = before[0], before[1]
-        for t in range(total[g]):
+        # A constant rate has no end: its total is the number of steps at the peak that suffice.
+        most = total[g] + warmup[g] if kind[g] == 2 else total[g]
+        for t in range(most):
             decay = rate[g] * multiplier(kind[g], t, total[g], warmup[g]) * weight_decay[g]
             x, y = _decayed(x, decay, update), _decayed(y, decay, update)
             budget -= 1
@@ -216,10 +219,7 @@ def _all_match(
         decay = rate * multiplier(kind, t, total, warmup) * weight_decay
         for i in range(values.size):
             values[i] = _decayed(values[i], decay, update)
-    for i in range(values.size):
-        if values[i] != after[i]:
-            return False
-    return True
+    return bool(np.array_equal(values, after))
 
 
 class DecayReplay:
@@ -241,9 +241,10 @@ class DecayReplay:
         old, new = before.view(np.uint32), after.view(np.uint32)
         exponent = (old >> np.uint32(23)) & np.uint32(0xFF)
         if self._table is None or exponent.size == 0:
-            return replay_decay(before, self._decays, self._update).view(np.uint32) == new
+            plain = replay_decay(before, self._decays, self._update)
+            return np.equal(plain.view(np.uint32), new)
         moved = self._table[old & np.uint32(0x7FFFFF)] + ((exponent - np.uint32(127)) << np.uint32(23))
-        same = np.asarray((moved | (old & np.uint32(0x80000000))) == new)
+        same: NDArray[np.bool_] = np.equal(moved | (old & np.uint32(0x80000000)), new)
         # The exponents near the subnormals, and zero, are replayed one by one.
         small = exponent < 64
         if small.any():
@@ -255,8 +256,8 @@ class DecayReplay:
 def visible_decays(decays: NDArray[np.float64]) -> NDArray[np.int64]:
     """The decays as whole grid steps of the factor, steps that round to nothing left out: the part of a
     schedule that ``Update.FACTOR`` lets through."""
-    steps = np.rint(decays / GRID).astype(np.int64)
-    return steps[steps != 0]
+    steps: NDArray[np.int64] = np.rint(decays / GRID).astype(np.int64)
+    return np.asarray(steps[steps != 0])
 
 
 def order_witnesses(values: NDArray[np.float32], log_decay: float, most: int = 7) -> NDArray[np.bool_]:
@@ -276,4 +277,4 @@ def order_witnesses(values: NDArray[np.float32], log_decay: float, most: int = 7
                 end = int((u * (1 + log_decay) - 1) * 2**16) + 1
                 table[begin : min(end, 2**16)] = True
     mantissa = (values.view(np.uint32) & np.uint32(0x7FFFFF)) >> np.uint32(7)
-    return table[mantissa]
+    return np.asarray(table[mantissa])

@@ -51,11 +51,16 @@ class ModelRole(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ShardPin:
-    """One weight file: name, bytes, SHA-256."""
+    """One weight file: name, bytes, SHA-256.
+
+    ``checksums``: CRC-32 of each tensor's bytes, in hexadecimal. The SHA-256 proves that a file is the
+    same; the checksums say which tensor is not.
+    """
 
     name: str
     size: int
     sha256: str | Absent
+    checksums: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

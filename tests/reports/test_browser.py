@@ -1,0 +1,216 @@
+"""The page in a headless Chromium: it renders, fits a phone, runs no stranger's script."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from parentage.records.report import Report
+from parentage.reports.html import render
+from tests.reports.worlds import HOSTILE_NAMES, demo, empty, hostile, large, trained
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Dialog, Page, ViewportSize
+
+pytestmark = pytest.mark.browser
+
+PHONE: ViewportSize = {"width": 390, "height": 844}
+DESK: ViewportSize = {"width": 1200, "height": 900}
+WORLDS: tuple[Callable[[], Report], ...] = (demo, trained, hostile, empty, large)
+ATTACK = "<img src=x onerror=\"document.title='owned'\">"
+
+
+@dataclass
+class Seen:
+    """The open page and what went on in it."""
+
+    page: Page
+    errors: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+
+    def dismiss(self, dialog: Dialog) -> None:
+        self.errors.append(dialog.message)
+        dialog.dismiss()
+
+    def evaluate(self, expression: str) -> Any:
+        return self.page.evaluate(expression)
+
+
+Open = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        pytest.skip("no chromium or chromium-browser on the path")
+    with playwright.sync_playwright() as running:
+        started = running.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def opened(browser: Browser, tmp_path: Path) -> Open:
+    """Opens a report's page in a context of its own; every request but the page's is an error."""
+
+    @contextmanager
+    def open_report(report: Report, size: ViewportSize, **options: Any) -> Iterator[Seen]:
+        file = tmp_path / "report.html"
+        file.write_text(render(report), encoding="utf-8")
+        context = browser.new_context(viewport=size, **options)
+        try:
+            page = context.new_page()
+            page.set_default_timeout(8000)
+            seen = Seen(page)
+            page.on("console", lambda message: seen.errors.append(message.text))
+            page.on("pageerror", lambda error: seen.errors.append(str(error)))
+            page.on("dialog", seen.dismiss)
+            page.on("request", lambda request: seen.requests.append(request.url))
+            page.goto(file.as_uri())
+            yield seen
+        finally:
+            context.close()
+
+    return open_report
+
+
+@pytest.mark.parametrize("world", WORLDS)
+@pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
+def test_the_page_renders_fits_its_width_and_loads_nothing(
+    opened: Open, world: Callable[[], Report], size: ViewportSize
+) -> None:
+    with opened(world(), size) as seen:
+        assert seen.evaluate("document.documentElement.scrollWidth") <= size["width"]
+        assert seen.page.locator("h1").inner_text().strip()
+        assert seen.errors == []
+        assert len(seen.requests) == 1
+
+
+@pytest.mark.parametrize("world", [trained, large])
+def test_unfolded_pages_fit_a_phone_too(opened: Open, world: Callable[[], Report]) -> None:
+    with opened(world(), PHONE) as seen:
+        seen.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
+        assert seen.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+
+
+@pytest.mark.parametrize("world", [trained, hostile, large])
+def test_a_printed_page_cuts_no_table_off(opened: Open, world: Callable[[], Report]) -> None:
+    a4_less_margins: ViewportSize = {"width": 720, "height": 1040}
+    with opened(world(), a4_less_margins) as seen:
+        seen.page.emulate_media(media="print")
+        assert seen.evaluate("document.documentElement.scrollWidth") <= a4_less_margins["width"]
+        seen.page.pdf(format="A4")
+
+
+def test_a_hostile_tensor_name_stays_text(opened: Open) -> None:
+    report = demo()
+    first, *others = report.tensors
+    attacked = replace(report, tensors=(replace(first, name=ATTACK), *others))
+    with opened(attacked, DESK) as seen:
+        assert seen.page.locator("td.tensor", has_text=ATTACK).count() == 1
+        assert seen.page.locator("img").count() == 0
+        assert "owned" not in seen.page.title()
+        assert seen.errors == []
+
+
+def test_no_hostile_text_becomes_an_element_even_after_use(opened: Open) -> None:
+    with opened(hostile(), DESK) as seen:
+        for place in seen.page.locator("td[title]").all()[:20]:
+            place.hover()
+        seen.page.locator("#tensors th button").first.click()
+        assert seen.page.locator("img").count() == 0
+        assert seen.page.locator("script").count() == 1
+        assert seen.errors == []
+        assert HOSTILE_NAMES[1] in seen.page.locator("main").inner_text()
+
+
+def test_an_injected_script_or_image_would_be_refused_by_the_policy(opened: Open) -> None:
+    with opened(demo(), DESK) as seen:
+        seen.evaluate(
+            "document.body.insertAdjacentHTML('beforeend',"
+            ' \'<img src="data:,x" onerror="document.title=1"><iframe src="data:,x"></iframe>\')'
+        )
+        seen.page.wait_for_timeout(100)
+        assert any("Content Security Policy" in error for error in seen.errors)
+        assert seen.page.title() != "1"
+
+
+def test_the_page_says_everything_without_scripts(opened: Open) -> None:
+    with opened(trained(), PHONE, java_script_enabled=False) as seen:
+        page = seen.page
+        assert page.locator("h1").inner_text().startswith("demo-merge is a merge")
+        assert page.locator("#tensors tbody tr").count() == len(trained().tensors)
+        assert page.locator("#maps table.cells").first.is_visible()
+        assert page.locator("#curve polyline").count() == 2
+        assert page.locator("th button").count() == 0
+        page.locator("summary").first.click()
+        assert page.locator("details[open]").count() == 1
+
+
+def test_the_table_of_tensors_sorts_numbers_as_numbers_and_back(opened: Open) -> None:
+    with opened(trained(), DESK) as seen:
+        button = seen.page.locator("#tensors th button", has_text="match")
+        column = (
+            "Array.from(document.querySelectorAll('#tensors tbody tr'))"
+            ".map((row) => Number(row.cells[8].dataset.key))"
+        )
+        button.click()
+        up = seen.evaluate(column)
+        button.click()
+        down = seen.evaluate(column)
+    assert up == sorted(t.match for t in trained().tensors if isinstance(t.match, float))
+    assert down == sorted(up, reverse=True)
+
+
+def test_what_was_not_measured_sorts_last_in_both_directions(opened: Open) -> None:
+    with opened(demo(), DESK) as seen:
+        button = seen.page.locator("#tensors th button", has_text="layer")
+        last = "document.querySelector('#tensors tbody tr:last-child').cells[1].dataset.key"
+        first = "document.querySelector('#tensors tbody tr').cells[1].dataset.key"
+        button.click()
+        assert (seen.evaluate(first), seen.evaluate(last)) == ("0", "")
+        button.click()
+        assert (seen.evaluate(first), seen.evaluate(last)) == ("5", "")
+
+
+def test_the_search_leaves_only_the_tensors_that_fit(opened: Open) -> None:
+    with opened(demo(), DESK) as seen:
+        seen.page.locator(".search input").fill("layer.3.attention.self")
+        assert seen.page.locator("#tensors tbody tr:visible").count() == 3
+
+
+def test_pointing_at_the_curve_and_at_a_cell_tells_the_numbers(opened: Open) -> None:
+    with opened(demo(), DESK) as seen:
+        chart = seen.page.locator("#curve svg.chart")
+        chart.scroll_into_view_if_needed()
+        box = chart.bounding_box()
+        middle = (78 + 0.6 * (622 - 78)) / 640
+        seen.page.mouse.move(box["x"] + middle * box["width"], box["y"] + box["height"] / 2)
+        assert "weight 0.6 · suspect 1.0000" in seen.page.locator("#curve .readout").inner_text()
+        seen.page.locator("#maps td.w6").first.hover()
+        assert "0.6000 in 1 tensor" in seen.page.locator("#maps .readout").first.inner_text()
+
+
+def test_no_text_is_smaller_than_can_be_read_on_a_phone(opened: Open) -> None:
+    with opened(demo(), PHONE) as seen:
+        heights = seen.evaluate(
+            "Array.from(document.querySelectorAll('svg.chart text'))"
+            ".map((text) => text.getBoundingClientRect().height).filter((height) => height > 0)"
+        )
+    assert min(heights) >= 11
+
+
+def test_the_page_is_dark_where_the_reader_asks_for_it(opened: Open) -> None:
+    grounds = []
+    for scheme in ("light", "dark"):
+        with opened(demo(), DESK, color_scheme=scheme) as seen:
+            grounds.append(seen.evaluate("getComputedStyle(document.body).backgroundColor"))
+    assert grounds == ["rgb(253, 253, 251)", "rgb(22, 24, 26)"]
