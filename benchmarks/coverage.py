@@ -42,9 +42,7 @@ class World:
 def to_bf16(values: NDArray[np.floating]) -> Singles:
     """Round to bf16, nearest, ties to even; the result as float32."""
     bits = np.ascontiguousarray(values, dtype=np.float32).view(np.uint32)
-    bits = (bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))) & np.uint32(
-        0xFFFF0000
-    )
+    bits = (bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))) & np.uint32(0xFFFF0000)
     return bits.view(np.float32)
 
 

@@ -39,9 +39,7 @@ COVERED = [(d, r) for d in STORED for r in SINGLE if d is not DType.F32 or r not
 ALPHAS = [0.05, 0.25, 0.5, 0.6, 0.75, 0.95]
 
 
-def parents(
-    n: int, seed: int, dtype: DType, delta: float, size: float = 0.02
-) -> tuple[Floats, Floats]:
+def parents(n: int, seed: int, dtype: DType, delta: float, size: float = 0.02) -> tuple[Floats, Floats]:
     """Two fine-tunes of one base; ``delta`` is relative to the weights' size."""
     rng = np.random.default_rng(seed)
     b = quantize(rng.normal(scale=size, size=n), dtype)
@@ -224,11 +222,7 @@ def test_an_interval_worked_by_hand() -> None:
 
 
 @settings(max_examples=100, deadline=None)
-@given(
-    ends=st.lists(
-        st.tuples(st.integers(-20, 20), st.integers(0, 12)), min_size=1, max_size=25
-    )
-)
+@given(ends=st.lists(st.tuples(st.integers(-20, 20), st.integers(0, 12)), min_size=1, max_size=25))
 def test_the_sweep_finds_the_depth_that_counting_finds(ends: list[tuple[int, int]]) -> None:
     # With B = 0, A = 1 and cells [s, s + w], the intervals of alpha are the cells (widened by < 1e-4).
     low = np.array([s for s, _ in ends], float)

@@ -86,9 +86,7 @@ def open_inputs(stack: ExitStack, wanted: Sequence[Wanted]) -> AuditInputs:
     )
 
 
-def open_pinned(
-    stack: ExitStack, pins: Sequence[ModelPin], places: Mapping[str, str]
-) -> AuditInputs:
+def open_pinned(stack: ExitStack, pins: Sequence[ModelPin], places: Mapping[str, str]) -> AuditInputs:
     """Open what an evidence pinned, from where it lay or from ``places`` by the models' names."""
     unknown = sorted(set(places) - {p.name for p in pins})
     if unknown:
