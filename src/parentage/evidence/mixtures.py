@@ -196,6 +196,8 @@ def _compare(
         return Absent("too few informative elements")
     if swept.consistency == 1.0:
         return Absent("one weight explains every element: nothing is left to compare")
+    if problem.dtype.itemsize == 1:
+        return Absent(f"the likelihoods do not know the rounding of {problem.dtype.value}")
     chosen = np.flatnonzero(problem.a != problem.b)
     if chosen.size > LIKELIHOOD_ELEMENTS:
         chosen = _whole_rows(chosen, problem.rows)
