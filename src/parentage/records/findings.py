@@ -15,6 +15,8 @@ __all__ = [
     "ControlCurve",
     "Heterogeneity",
     "LeastSquares",
+    "MergeTest",
+    "PartDifference",
     "QuietRows",
     "RecipeCandidate",
     "Spectrum",
@@ -59,6 +61,35 @@ class ConsistencyCurve:
     grid: tuple[float, ...]
     suspect: tuple[float, ...]
     controls: tuple[ControlCurve, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MergeTest:
+    """The test for a stored merge that was changed later, on the suspect or on a control.
+
+    ``passed`` of the ``eligible`` matrices pass it; ``delta_ll`` is the log-likelihood ratio of "stored
+    as a merge, then changed" to "never stored between", summed over the eligible ones.
+    """
+
+    name: str
+    eligible: int
+    passed: int
+    delta_ll: float
+
+
+@dataclass(frozen=True, slots=True)
+class PartDifference:
+    """How far the suspect lies from ``model`` in one layer and component.
+
+    ``size`` is the root mean square of the difference over the standard deviation of the suspect's
+    weights, over the ``elements`` examined there.
+    """
+
+    model: str
+    layer: int | Absent
+    component: str
+    size: float
+    elements: int
 
 
 @dataclass(frozen=True, slots=True)

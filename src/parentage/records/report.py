@@ -23,6 +23,8 @@ from parentage.records.findings import (
     ControlCurve,
     Heterogeneity,
     LeastSquares,
+    MergeTest,
+    PartDifference,
     QuietRows,
     RecipeCandidate,
     Spectrum,
@@ -45,9 +47,11 @@ __all__ = [
     "ExcludedCause",
     "Heterogeneity",
     "LeastSquares",
+    "MergeTest",
     "ModelInput",
     "NotExamined",
     "Novelty",
+    "PartDifference",
     "PartVerdict",
     "PostTraining",
     "QuietRows",
@@ -81,11 +85,15 @@ def _one_of(value: str, known: tuple[str, ...], where: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Suspect:
-    """The model under examination; ``digests`` maps file names to SHA-256 in hexadecimal."""
+    """The model under examination; ``digests`` maps file names to SHA-256 in hexadecimal.
+
+    ``dtypes``: the number formats that its tensors are stored in.
+    """
 
     locator: str
     revision: str | Absent
     digests: Mapping[str, str | Absent] | Absent
+    dtypes: tuple[str, ...] | Absent = NOT_MEASURED
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +105,7 @@ class ModelInput:
     locator: str
     revision: str | Absent
     digests: Mapping[str, str | Absent] | Absent
+    dtypes: tuple[str, ...] | Absent = NOT_MEASURED
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,6 +285,8 @@ class Report:
     tree: Tree | Absent = NOT_MEASURED
     spectrum: tuple[Spectrum, ...] | Absent = NOT_MEASURED
     recipe_candidates: tuple[RecipeCandidate, ...] | Absent = NOT_MEASURED
+    merge_tests: tuple[MergeTest, ...] | Absent = NOT_MEASURED
+    differences: tuple[PartDifference, ...] | Absent = NOT_MEASURED
     notes: tuple[str, ...] = ()
 
 
