@@ -23,6 +23,7 @@ from parentage.numerics.profile import (
     best_scale,
     predict,
     profile_at,
+    profile_drifting,
     residual_cells,
     rounding_code,
     row_scales,
@@ -93,6 +94,8 @@ class Fit:
     """Standard deviation of the rows' log scales; 0 where rows were not told apart."""
     n: int
     evaluations: int
+    drift: tuple[float, ...] = ()
+    """Shift of all elements along the parents' differences to the last one, beside the weights."""
 
     @property
     def alpha(self) -> float:
@@ -186,9 +189,14 @@ def compare(
     """R and G for two parents, and the merge test between them; arguments as :func:`fit`."""
     parents = np.stack([a, b])
     cells = _cells(parents, c, low, high, dtype, single)
-    replay = _fit(cells, "replay", rows, True, interval=interval, without=True)
+    free = _fit(cells.free(), "free", None, True, interval=False, without=False)
+    # A drift of the later change along A - B is weight to G, so R must not pay for it either.
+    moving = cells.drifting(np.array(free.weights[:1]), sum_to_one=True)
+    replay = _fit(moving, "replay", rows, True, interval=interval, without=True)
     # G is also tried where R is best, so that R never wins for want of search.
-    free = _fit(cells.free(), "free", None, True, interval=False, without=False, also=replay.weights)
+    where = replay.alpha + sum(replay.drift)
+    again = _fit(cells.free(), "free", None, True, interval=False, without=False, also=(where, 1.0 - where))
+    free = max(free, again, key=lambda f: f.log_likelihood)
     r = np.empty(c.size)
     predict(parents, np.array(replay.weights), rounding_code(dtype), single, r)
     return Comparison(
@@ -225,6 +233,7 @@ def _fit(
         mode=mode,
         family=FAMILIES[family],
         weights=tuple(float(w) for w in peak.weights),
+        drift=_shifts(cells, family, peak),
         intervals=intervals,
         scale=peak.scale,
         log_likelihood=peak.log_likelihood,
@@ -234,6 +243,13 @@ def _fit(
         n=cells.n,
         evaluations=sum(p.evaluations for p in peaks.values()),
     )
+
+
+def _shifts(cells: Cells, family: int, peak: WeightPeak) -> tuple[float, ...]:
+    if cells.drift is None:
+        return ()
+    found = profile_drifting(cells, peak.weights[None, :], family, guess=peak.scale)[2]
+    return tuple(float(x) for x in found[0])
 
 
 def _on_a_line(count: int, sum_to_one: bool) -> bool:
@@ -311,6 +327,8 @@ def _scaled_by_row(
 ) -> tuple[Cells, float]:
     lo, hi, r = (np.empty(cells.n) for _ in range(3))
     predict(cells.parents, peak.weights, cells.code, cells.single, r)
+    if cells.drift is not None:
+        r += np.array(_shifts(cells, family, peak)) @ cells.drift
     residual_cells(cells.low, cells.high, cells.relative, r, lo, hi)
     each, by_row = row_scales(
         lo, hi, rows, family=family, scale=peak.scale, pseudo_observations=_PSEUDO_OBSERVATIONS

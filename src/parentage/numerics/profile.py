@@ -8,16 +8,16 @@ weight vector, so a profile is a function of the weights alone.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from parentage.errors import UsageError
+from parentage.numerics.drift import profile_with_drift
+from parentage.numerics.prediction import FREE, first_scale, predict, residual_cells, rounding_code
 from parentage.numerics.tails import scale_sums
-from parentage.records.dtypes import DType
 
 __all__ = [
     "Cells",
@@ -25,6 +25,7 @@ __all__ = [
     "best_scale",
     "predict",
     "profile_at",
+    "profile_drifting",
     "residual_cells",
     "rounding_code",
     "row_scales",
@@ -33,24 +34,10 @@ __all__ = [
 Floats = NDArray[np.float64]
 Mode = Literal["replay", "free"]
 
-_FREE: Final = 0
-_ROUNDING: Final[dict[DType, int]] = {DType.BF16: 1, DType.F16: 2, DType.F32: 3, DType.F64: 0}
 # A scale is settled once another Newton step would gain less than this in log-likelihood: far
 # under the 1.92 of a 95 % interval and the 10 of the merge test.
 _GAIN: Final = 1e-4
 _MAX_SCALE_STEPS: Final = 80
-
-
-def rounding_code(dtype: DType) -> int:
-    """The kernels' code for storing in ``dtype``; raises :class:`UsageError` for other dtypes."""
-    code = _ROUNDING.get(dtype)
-    if code is None:
-        raise UsageError(
-            f"no replay likelihood for {dtype.value}",
-            code="dtype-without-replay",
-            hint="give the merge's dtype: BF16, F16, F32 or F64",
-        )
-    return code
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +51,11 @@ class Cells:
     code: int
     single: bool
     """The replay's sum is taken in float32, as nearly all mergers do."""
+    drift: Floats | None = None
+    """Directions ``[J, n]`` along which a later change may have moved all elements: differences to the
+    last parent, J = K - 1, and the last parent itself where the weights' sum is free, J = K."""
+    centre: Floats | None = None
+    """Where along ``drift`` the suspect lies, as far as is known: a start for the search ``[J]``."""
 
     @property
     def n(self) -> int:
@@ -71,111 +63,42 @@ class Cells:
 
     def every(self, stride: int) -> Cells:
         """Each ``stride``-th element: a deterministic sample for the coarse search."""
-        return Cells(
-            np.ascontiguousarray(self.parents[:, ::stride]),
-            self.low[::stride].copy(),
-            self.high[::stride].copy(),
-            self.relative[::stride].copy(),
-            self.code,
-            self.single,
+        drift = None if self.drift is None else np.ascontiguousarray(self.drift[:, ::stride])
+        return replace(
+            self,
+            parents=np.ascontiguousarray(self.parents[:, ::stride]),
+            low=self.low[::stride].copy(),
+            high=self.high[::stride].copy(),
+            relative=self.relative[::stride].copy(),
+            drift=drift,
         )
 
     def without(self, parent: int) -> Cells:
-        """The same elements with one parent fewer."""
+        """The same elements with one parent fewer, and without a drift."""
         parents = np.ascontiguousarray(np.delete(self.parents, parent, axis=0))
-        return Cells(parents, self.low, self.high, self.relative, self.code, self.single)
+        return replace(self, parents=parents, drift=None, centre=None)
 
     def free(self) -> Cells:
-        """The same elements with an unrounded prediction."""
-        return Cells(self.parents, self.low, self.high, self.relative, _FREE, False)
+        """The same elements with an unrounded prediction, in which a drift is weight."""
+        return replace(self, code=FREE, single=False, drift=None, centre=None)
 
     def scaled(self, relative: Floats) -> Cells:
         """The same elements with other relative scales."""
-        return Cells(self.parents, self.low, self.high, relative, self.code, self.single)
+        return replace(self, relative=relative)
 
+    def drifting(self, centre: Floats, *, sum_to_one: bool) -> Cells:
+        """The same elements whose change may drift along the parents' differences."""
+        moves = self.parents[:-1] - self.parents[-1]
+        drift = moves if sum_to_one else np.vstack([moves, self.parents[-1:]])
+        return replace(self, drift=np.ascontiguousarray(drift), centre=centre)
 
-@njit(cache=True, nogil=True)
-def _round_in_place(values: NDArray[np.float64], code: int) -> None:
-    """Round float64 to bf16 (1), fp16 (2) or fp32 (3), to nearest, ties to even.
-
-    Past the largest bf16 or fp16 the next power of two stands for infinity: sums stay finite.
-    """
-    if code == 0:
-        return
-    if code == 3:
-        for i in range(values.size):
-            values[i] = np.float64(np.float32(values[i]))
-        return
-    drop = 45 if code == 1 else 42
-    least = 2.0**-126 if code == 1 else 2.0**-14
-    # Adding 1.5·2^(52+k) leaves a multiple of 2^k: the subnormals' fixed step.
-    magic = 1.5 * 2.0 ** (52 - 133) if code == 1 else 1.5 * 2.0 ** (52 - 24)
-    half = np.int64((1 << (drop - 1)) - 1)
-    mask = ~np.int64((1 << drop) - 1)
-    bits = values.view(np.int64)
-    for i in range(values.size):
-        value = values[i]
-        if abs(value) < least:
-            values[i] = (value + magic) - magic
-        else:
-            word = bits[i]
-            bits[i] = (word + half + ((word >> drop) & 1)) & mask
-
-
-@njit(cache=True, nogil=True)
-def predict(
-    parents: NDArray[np.float64],
-    weights: NDArray[np.float64],
-    code: int,
-    single: bool,
-    out: NDArray[np.float64],
-) -> None:
-    """Write ``round_m(Σ wⱼ aⱼ)`` to ``out`` ``[n]``; ``code`` 0 leaves the sum unrounded."""
-    count, n = parents.shape
-    if single and code != 0:
-        for i in range(n):
-            total = np.float32(weights[0]) * np.float32(parents[0, i])
-            for j in range(1, count):
-                total = np.float32(total + np.float32(np.float32(weights[j]) * np.float32(parents[j, i])))
-            out[i] = np.float64(total)
-    else:
-        for i in range(n):
-            out[i] = weights[0] * parents[0, i]
-        for j in range(1, count):
-            for i in range(n):
-                out[i] += weights[j] * parents[j, i]
-    _round_in_place(out, code)
-
-
-@njit(cache=True, nogil=True)
-def residual_cells(
-    low: NDArray[np.float64],
-    high: NDArray[np.float64],
-    relative: NDArray[np.float64],
-    prediction: NDArray[np.float64],
-    lo: NDArray[np.float64],
-    hi: NDArray[np.float64],
-) -> int:
-    """Cells relative to their predictions, in relative scales; returns how many miss."""
-    missed = 0
-    for i in range(low.size):
-        below, above = low[i] - prediction[i], high[i] - prediction[i]
-        if below > 0.0 or above < 0.0:
-            missed += 1
-        inverse = 1.0 / relative[i]
-        lo[i] = below * inverse
-        hi[i] = above * inverse
-    return missed
-
-
-@njit(cache=True, nogil=True)
-def _first_scale(lo: NDArray[np.float64], hi: NDArray[np.float64]) -> float:
-    """Mean distance of the cells' middles plus a little of their width: a scale to start from."""
-    distance, width = 0.0, 0.0
-    for i in range(lo.size):
-        distance += abs(0.5 * (lo[i] + hi[i]))
-        width += hi[i] - lo[i]
-    return max((distance + 0.05 * width) / max(lo.size, 1), 1e-300)
+    def places(self, weights: Floats) -> Floats:
+        """Coordinates ``[G, J]`` along ``drift`` of weights ``[G, K]``."""
+        assert self.drift is not None
+        first = weights[:, :-1]
+        if len(self.drift) < len(self.parents):
+            return np.ascontiguousarray(first)
+        return np.column_stack([first, weights.sum(axis=1)])
 
 
 @njit(cache=True, nogil=True)
@@ -201,7 +124,7 @@ def best_scale(  # noqa: PLR0912 (one loop; numba inlines poorly across more fun
                 break
         if inside:
             return 0.0, 0.0, 0
-    x = math.log(guess if guess > 0.0 else _first_scale(lo, hi))
+    x = math.log(guess if guess > 0.0 else first_scale(lo, hi))
     anchor = math.log(centre) if pull > 0.0 else 0.0
     left, right, at_left, at_right = -1e9, 1e9, 0.0, 0.0
     best, best_x, last_side = -np.inf, x, 0
@@ -274,6 +197,9 @@ def profile_at(
     cells: Cells, weights: Floats, family: int, *, guess: float = 0.0
 ) -> tuple[Floats, Floats, int]:
     """Profile log-likelihoods and scales at ``weights`` ``[G, K]``, and evaluations spent."""
+    if cells.drift is not None:
+        values, scales, _, spent = profile_drifting(cells, weights, family, guess=guess)
+        return values, scales, spent
     values, scales = np.empty(len(weights)), np.empty(len(weights))
     spent = _profile_grid(
         cells.parents,
@@ -289,6 +215,34 @@ def profile_at(
         scales,
     )
     return values, scales, int(spent)
+
+
+def profile_drifting(
+    cells: Cells, weights: Floats, family: int, *, guess: float = 0.0
+) -> tuple[Floats, Floats, Floats, int]:
+    """As :func:`profile_at`, with the drift's shifts ``[G, J]`` third; needs cells with a drift."""
+    assert cells.drift is not None
+    assert cells.centre is not None
+    places = cells.places(weights)
+    values, scales, shifts = np.empty(len(weights)), np.empty(len(weights)), np.empty(places.shape)
+    spent = profile_with_drift(
+        cells.parents,
+        cells.low,
+        cells.high,
+        cells.relative,
+        cells.drift,
+        np.ascontiguousarray(weights),
+        places,
+        cells.centre,
+        cells.code,
+        cells.single,
+        family,
+        guess,
+        values,
+        scales,
+        shifts,
+    )
+    return values, scales, shifts, int(spent)
 
 
 @njit(cache=True, nogil=True)

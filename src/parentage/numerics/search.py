@@ -33,6 +33,10 @@ Floats = NDArray[np.float64]
 _COARSE_ELEMENTS: Final = 2048
 _COARSE_STEP: Final = 0.0125
 _COARSE_LOW, _COARSE_HIGH = -0.5, 1.5
+# With a drift: how far it may carry the suspect, and how many weights are tried within that.
+_DRIFT_ELEMENTS: Final = 4096
+_DRIFT_REACH: Final = 0.3
+_DRIFT_POINTS: Final = 400
 _STARTS: Final = 3
 _POINTS: Final = 17
 _SHRINK: Final = 6.0
@@ -103,15 +107,32 @@ def points(cells: Cells, line: Line, positions: list[float]) -> list[Peak]:
 
 def coarse_starts(cells: Cells, line: Line) -> list[Peak]:
     """Separate local maxima of a t₂ profile over [-0.5, 1.5] on a strided sample, best first."""
-    sample = cells.every(max(1, cells.n // _COARSE_ELEMENTS))
-    steps = round((_COARSE_HIGH - _COARSE_LOW) / _COARSE_STEP)
-    grid = np.linspace(_COARSE_LOW, _COARSE_HIGH, steps + 1)
+    if cells.drift is None:
+        sample = cells.every(max(1, cells.n // _COARSE_ELEMENTS))
+        steps = round((_COARSE_HIGH - _COARSE_LOW) / _COARSE_STEP)
+        grid = np.linspace(_COARSE_LOW, _COARSE_HIGH, steps + 1)
+    else:
+        sample = cells.every(max(1, cells.n // _DRIFT_ELEMENTS))
+        grid = _around_drift(sample, line)
     values, scales, spent = profile_at(sample, line.at(grid), STUDENT_T2)
     padded = np.concatenate([[-np.inf], values, [-np.inf]])
     tops = np.flatnonzero((values >= padded[:-2]) & (values >= padded[2:]))
     tops = tops[np.argsort(-values[tops], kind="stable")][:_STARTS]
     cost = spent * sample.n // max(cells.n, 1)
     return [Peak(float(grid[k]), float(values[k]), float(scales[k]), cost) for k in tops]
+
+
+def _around_drift(cells: Cells, line: Line) -> Floats:
+    """A drift takes the funnel away: what is left is a spike as wide as a grid step over the parents'
+    difference, so the steps must be as fine, and the simple numbers are tried themselves."""
+    assert cells.centre is not None
+    slope = np.abs(line.direction @ cells.parents)
+    moves = slope > 0.0
+    wide = np.median((cells.high - cells.low)[moves] / slope[moves]) if moves.any() else _COARSE_STEP
+    step = float(np.clip(wide / 4.0, 2.0 * _DRIFT_REACH / _DRIFT_POINTS, _COARSE_STEP))
+    centre = float(cells.centre[0])
+    low, high = centre - _DRIFT_REACH, centre + _DRIFT_REACH
+    return np.union1d(np.arange(low, high, step), simple_numbers(low, high))
 
 
 def peak_of(

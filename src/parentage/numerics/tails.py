@@ -13,7 +13,17 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-__all__ = ["FAMILIES", "GAUSSIAN", "STUDENT_T2", "cell_scores", "log_mass", "scale_sums"]
+__all__ = [
+    "FAMILIES",
+    "GAUSSIAN",
+    "STUDENT_T2",
+    "cell_scores",
+    "gauss_log_mass",
+    "gauss_scores",
+    "log_mass",
+    "scale_sums",
+    "t2_mass",
+]
 
 GAUSSIAN: Final = 0
 STUDENT_T2: Final = 1
@@ -34,7 +44,7 @@ _CERTAIN: Final = 8.6
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _t2_mass(lo: float, hi: float, width: float, qlo: float, qhi: float) -> float:
+def t2_mass(lo: float, hi: float, width: float, qlo: float, qhi: float) -> float:
     """F(hi) - F(lo) with F(x) = (1 + x/q)/2; one tail's difference is rewritten as a product."""
     if lo * hi > 0.0:
         return width * abs(lo + hi) / (qlo * qhi * (abs(lo) * qhi + abs(hi) * qlo))
@@ -42,7 +52,7 @@ def _t2_mass(lo: float, hi: float, width: float, qlo: float, qhi: float) -> floa
 
 
 @njit(cache=True, nogil=True)
-def _gauss_log_mass(lo: float, hi: float, width: float) -> float:
+def gauss_log_mass(lo: float, hi: float, width: float) -> float:
     near, far = abs(lo), abs(hi)
     if near > far:
         near, far = far, near
@@ -67,7 +77,7 @@ def _mills(x: float) -> float:
 
 
 @njit(cache=True, nogil=True)
-def _gauss_scores(lo: float, hi: float, width: float, log_mass: float) -> tuple[float, float]:
+def gauss_scores(lo: float, hi: float, width: float, log_mass: float) -> tuple[float, float]:
     """d log P / d location and / d log scale, in units of the scale."""
     if width < _HAIR:
         middle = 0.5 * (lo + hi)
@@ -98,8 +108,8 @@ def log_mass(lo: float, hi: float, family: int) -> float:
     width = hi - lo
     if family == STUDENT_T2:
         qlo, qhi = math.sqrt(2.0 + lo * lo), math.sqrt(2.0 + hi * hi)
-        return math.log(max(_t2_mass(lo, hi, width, qlo, qhi), 1e-300))
-    return _gauss_log_mass(lo, hi, width)
+        return math.log(max(t2_mass(lo, hi, width, qlo, qhi), 1e-300))
+    return gauss_log_mass(lo, hi, width)
 
 
 @njit(cache=True, nogil=True)
@@ -119,7 +129,7 @@ def scale_sums(
             u, v = hi[i] * inverse, lo[i] * inverse
             width = u - v
             qu, qv = math.sqrt(2.0 + u * u), math.sqrt(2.0 + v * v)
-            mass = _t2_mass(v, u, width, qv, qu)
+            mass = t2_mass(v, u, width, qv, qu)
             if mass < 1e-100:
                 total += math.log(max(mass, 1e-300))
             else:
@@ -140,8 +150,8 @@ def scale_sums(
         if v < -_CERTAIN and u > _CERTAIN:
             continue
         width = u - v
-        element = _gauss_log_mass(v, u, width)
-        g = _gauss_scores(v, u, width, element)[1]
+        element = gauss_log_mass(v, u, width)
+        g = gauss_scores(v, u, width, element)[1]
         total += element
         score += g
         information += g * g
@@ -162,14 +172,14 @@ def cell_scores(
         width = u - v
         if family == STUDENT_T2:
             qu, qv = math.sqrt(2.0 + u * u), math.sqrt(2.0 + v * v)
-            mass = _t2_mass(v, u, width, qv, qu)
+            mass = t2_mass(v, u, width, qv, qu)
             mass = max(mass, 1e-300)
             total += math.log(mass)
             g, k = _t2_scores(v, u, width, qv, qu, mass)
         else:
-            element = _gauss_log_mass(v, u, width)
+            element = gauss_log_mass(v, u, width)
             total += element
-            g, k = _gauss_scores(v, u, width, element)
+            g, k = gauss_scores(v, u, width, element)
         location[i] = g * inverse
         log_scale[i] = k
     return total, location, log_scale
