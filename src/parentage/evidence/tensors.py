@@ -141,7 +141,8 @@ def shuffled_subject(sample: TensorSample, second: int, seed: int) -> NDArray[np
     base = sample.models[second]
     if base is None:
         return None
-    delta = sample.suspect.values - base.values
+    with np.errstate(invalid="ignore"):
+        delta = sample.suspect.values - base.values
     rows = sample.rows
     _, starts, counts = np.unique(rows, return_index=True, return_counts=True)
     order = seeded_rng(seed, "shuffled", sample.name).permutation(starts.size)
@@ -149,7 +150,8 @@ def shuffled_subject(sample: TensorSample, second: int, seed: int) -> NDArray[np
     moved = np.concatenate(pieces) if pieces else delta
     # One run has nothing to change places with: turn it around itself.
     moved = np.roll(moved, moved.size // 3) if starts.size < 4 else moved
-    return recast(base.values + moved, sample.suspect.effective)
+    with np.errstate(invalid="ignore"):  # infinities that meet: not finite, so left out
+        return recast(base.values + moved, sample.suspect.effective)
 
 
 def _permutation(
