@@ -1,0 +1,106 @@
+"""The calibration's memory: outcomes as JSON lines, evidence beside them, both tied to the code.
+
+A run that was interrupted goes on where it stopped. Evidence depends on what measures; outcomes also
+on what judges: when only the rules of judging change, saved evidence is judged again, not measured.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import parentage
+from parentage.records.codec import from_plain, to_plain
+from parentage.records.evidence import Evidence
+from tests.calibration.outcomes import Outcome, outcome_of
+from tests.worlds.planted import Truth
+
+__all__ = ["Ledger", "judging_version", "measuring_version"]
+
+SOURCE = Path(parentage.__file__).parent
+TESTS = Path(__file__).resolve().parents[1]
+JUDGING = ("verdicts",)
+NEITHER = ("cli", "reports", "verdicts")
+
+
+@cache
+def measuring_version() -> str:
+    """Digest of all code that plants and measures."""
+    files = [p for p in SOURCE.rglob("*.py") if p.relative_to(SOURCE).parts[0] not in NEITHER]
+    files += sorted((TESTS / "worlds").glob("planted*.py"))
+    files += [TESTS / "calibration" / n for n in ("nulls.py", "merges.py")]
+    return _digest(files)
+
+
+@cache
+def judging_version() -> str:
+    """Digest of all code that measures and judges."""
+    rules = [p for room in JUDGING for p in (SOURCE / room).rglob("*.py")]
+    return f"{measuring_version()}-{_digest([*rules, TESTS / 'calibration' / 'outcomes.py'])}"
+
+
+def _digest(files: list[Path]) -> str:
+    total = hashlib.sha256()
+    for path in sorted(files):
+        total.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return total.hexdigest()[:12]
+
+
+class Ledger:
+    """A folder with one line an outcome, and the evidence that each rests on."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.lines = folder / f"outcomes-{judging_version()}.jsonl"
+        self._known = {(o["kind"], o["seed"]): o for o in self._read()}
+
+    def _read(self) -> Iterator[Outcome]:
+        if self.lines.exists():
+            for line in self.lines.read_text().splitlines():
+                try:
+                    yield json.loads(line)
+                except json.JSONDecodeError:
+                    # The line at which an earlier run was interrupted.
+                    continue
+
+    def outcomes(self) -> list[Outcome]:
+        """All outcomes under the present code, by kind and seed."""
+        return [self._known[k] for k in sorted(self._known)]
+
+    def known(self, kind: str, seed: int) -> Outcome | None:
+        """The outcome under the present code, from its line or by judging saved evidence again."""
+        found = self._known.get((kind, seed))
+        if found is not None:
+            return found
+        path = self._evidence(kind, seed)
+        if not path.exists():
+            return None
+        with gzip.open(path, "rt") as file:
+            saved = json.load(file)
+        return self._append(from_plain(Truth, saved["truth"]), from_plain(Evidence, saved["evidence"]))
+
+    def record(self, truth: Truth, evidence: Evidence) -> Outcome:
+        """Save the evidence, judge it and keep the outcome."""
+        path = self._evidence(truth.kind, truth.seed)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(".partial")
+        with gzip.open(partial, "wt", compresslevel=4) as file:
+            json.dump({"truth": to_plain(truth), "evidence": to_plain(evidence)}, file)
+        partial.replace(path)
+        return self._append(truth, evidence)
+
+    def _append(self, truth: Truth, evidence: Evidence) -> Outcome:
+        outcome = json.loads(json.dumps(outcome_of(truth, evidence)))
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with self.lines.open("a") as file:
+            file.write(json.dumps(outcome) + "\n")
+        self._known[(truth.kind, truth.seed)] = outcome
+        return outcome
+
+    def _evidence(self, kind: str, seed: int) -> Path:
+        place = kind.replace(":", "-")
+        return self.folder / f"evidence-{measuring_version()}" / place / f"{seed}.json.gz"

@@ -1,0 +1,123 @@
+"""Planted merges: pure ones, and ones that were changed after they had been stored in 16 bits."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from parentage.records.dtypes import DType
+from tests.calibration.nulls import generator
+from tests.worlds.planted import Model, Truth, Weights, World, each_tensor, stored, values_of
+from tests.worlds.planted_bases import family_pieces, run_pieces, synthetic_base
+from tests.worlds.planted_changes import CHANGES, change_after, fine_tune, off_share
+from tests.worlds.planted_merges import ARITHMETICS, merged
+
+__all__ = ["ALPHAS", "MERGE_KINDS", "merge_world"]
+
+Rng = np.random.Generator
+
+ALPHAS = (0.05, 0.25, 0.5, 0.75, 0.95, None)
+REAL_STEPS = ("merge-trained-30", "merge-trained-80", "merge-trained-alike-lightly")
+MERGE_KINDS = ("pure", "pure-large", "pure-three", *CHANGES, "real-steps")
+
+
+def merge_world(kind: str, seed: int) -> World:
+    """The merge of this kind and seed; odd seeds blend real weights."""
+    rng = generator(f"merge {kind}", seed)
+    real = seed % 2 == 1
+    if kind == "pure-three":
+        return _three(rng, seed, real)
+    if kind == "real-steps":
+        return _real_steps(rng, seed)
+    choice = ALPHAS[int(rng.integers(len(ALPHAS)))]
+    alpha = float(rng.uniform(0.02, 0.98)) if choice is None else choice
+    names, models = _parents(rng, real, large=kind == "pure-large")
+    dtype = DType.BF16 if rng.random() < 0.75 else DType.F16
+    if kind.startswith("pure") and rng.random() < 0.1:
+        dtype = DType.F32
+    kept = {n: stored(w, dtype) for n, w in models.items()}
+    first, second, control = (kept[n] for n in names)
+    arithmetic = str(rng.choice(list(ARITHMETICS)))
+    merge = merged((alpha, 1 - alpha), (first, second), dtype, arithmetic)
+    suspect, sigma = merge, None
+    if not kind.startswith("pure"):
+        sigma = float(np.exp(rng.uniform(np.log(1e-4), np.log(1e-2))))
+        suspect = change_after(rng, merge, kind, sigma)
+    truth = Truth(
+        f"merge:{kind}",
+        f"{'real' if real else 'drawn'} {dtype} {arithmetic} α {alpha:.4g}",
+        seed,
+        real,
+        weights={"first": alpha, "second": 1 - alpha},
+        change="" if sigma is None else kind,
+        sigma=None if kind.startswith("sparse") else sigma,
+        changed=None if sigma is None else off_share(merge, suspect, first, second),
+        notes={"arithmetic": arithmetic, "dtype": str(dtype)},
+    )
+    return _audit_of(rng, suspect, first, second, control, truth)
+
+
+def _audit_of(rng: Rng, suspect: Model, first: Model, second: Model, control: Model, truth: Truth) -> World:
+    parents = [("first", first), ("second", second)]
+    order = tuple(parents[k] for k in rng.permutation(2))
+    controls = (("control", control),) if rng.random() < 0.5 else ()
+    return World(suspect, order, controls, truth)
+
+
+def _parents(rng: Rng, real: bool, *, large: bool = False) -> tuple[list[str], dict[str, Weights]]:
+    """Two parents and a control of three to five matrices; ``large``: three above 20,000 elements."""
+    count, size = (3, 24_600) if large else (int(rng.integers(3, 6)), None)
+    if real:
+        models = family_pieces(rng, count=count, size=size)
+    else:
+        models = _tunes(rng, synthetic_base(rng, count=count, size=size))
+    return [str(n) for n in rng.permutation(["O", "A", "B"])], models
+
+
+def _tunes(rng: Rng, base: Weights) -> dict[str, Weights]:
+    return {"O": base, "A": fine_tune(rng, base), "B": fine_tune(rng, base)}
+
+
+def _three(rng: Rng, seed: int, real: bool) -> World:
+    """.5 : .3 : .2 of three parents."""
+    models = family_pieces(rng) if real else _tunes(rng, synthetic_base(rng))
+    dtype = DType.BF16 if rng.random() < 0.75 else DType.F16
+    kept = {n: stored(w, dtype) for n, w in models.items()}
+    names = [str(n) for n in rng.permutation(["O", "A", "B"])]
+    weights = (0.5, 0.3, 0.2)
+    suspect = merged(weights, [kept[n] for n in names], dtype, str(rng.choice(["fp32", "fp64"])))
+    control = (("control", stored(fine_tune(rng, models["O"]), dtype)),) if rng.random() < 0.5 else ()
+    truth = Truth(
+        "merge:pure-three",
+        f"{'real' if real else 'drawn'} {dtype}",
+        seed,
+        real,
+        weights=dict(zip(names, weights, strict=True)),
+    )
+    parents = tuple((n, kept[n]) for n in (str(x) for x in rng.permutation(names)))
+    return World(suspect, parents, control, truth)
+
+
+def _real_steps(rng: Rng, seed: int) -> World:
+    """A merge of the real run's end and base at any weight, moved by what real training moved it."""
+    trained = REAL_STEPS[int(rng.integers(len(REAL_STEPS)))]
+    pieces = run_pieces(rng, ("end", "base", "merge", trained, "sibling-2"), count=5)
+    choice = ALPHAS[int(rng.integers(len(ALPHAS)))]
+    alpha = float(rng.uniform(0.02, 0.98)) if choice is None else choice
+    if rng.random() < 0.3:
+        alpha = 0.6
+    kept = {n: stored(w, DType.BF16) for n, w in pieces.items()}
+    merge = merged((alpha, 1 - alpha), (kept["end"], kept["base"]), DType.BF16)
+    moved = each_tensor(
+        lambda m, after, before: m + after - before, values_of(merge), pieces[trained], pieces["merge"]
+    )
+    suspect = stored(moved, DType.BF16)
+    truth = Truth(
+        "merge:real-steps",
+        f"{trained} α {alpha:.4g}",
+        seed,
+        True,
+        weights={"first": alpha, "second": 1 - alpha},
+        change="real-steps",
+        changed=off_share(merge, suspect, kept["end"], kept["base"]),
+    )
+    return _audit_of(rng, suspect, kept["end"], kept["base"], kept["sibling-2"], truth)

@@ -1,0 +1,131 @@
+"""What one audit said of a planted world, beside the truth, as one flat record."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from parentage.records.absence import Absent
+from parentage.records.estimate import Estimate
+from parentage.records.evidence import Evidence, Mixture, TensorEvidence
+from parentage.records.report import Report
+from parentage.verdicts.judge import judge
+from tests.worlds.planted import Truth
+
+__all__ = ["NEVER_A_MERGE", "Outcome", "false_events", "outcome_of"]
+
+Outcome = dict[str, Any]
+
+# Kinds whose suspects were never blended from the parents listed.
+NEVER_A_MERGE = (
+    "other-fine-tune",
+    "independent",
+    "earlier-checkpoint",
+    "run-average",
+    "trained-on",
+    "siblings",
+)
+
+
+def outcome_of(truth: Truth, evidence: Evidence) -> Outcome:
+    """Judge the evidence by today's rules and set it beside the truth."""
+    report = judge(evidence)
+    verdict, after = report.verdict, report.post_training
+    return {
+        "kind": truth.kind,
+        "seed": truth.seed,
+        "variant": truth.variant,
+        "real": truth.real,
+        "truth": asdict(truth),
+        "relation": verdict.relation,
+        "status": verdict.status,
+        "sentence": verdict.sentence,
+        "parents": {p.name.removesuffix(".safetensors"): _plain(p.weight) for p in verdict.parents},
+        "post_training": after.status,
+        "sigma": _plain(after.sigma_relative),
+        "changed": _plain(after.changed_share),
+        "replay": _replay(report),
+        "tensors": [row for t in evidence.tensors if (row := _tensor(evidence, t, truth)) is not None],
+    }
+
+
+def _plain(value: Estimate | Absent) -> list[float] | None:
+    return None if isinstance(value, Absent) else [value.estimate, value.low, value.high]
+
+
+def _replay(report: Report) -> Outcome | None:
+    if isinstance(report.replay, Absent):
+        return None
+    p = report.replay.parameters
+    return {
+        "arithmetic": report.replay.arithmetic,
+        "indistinguishable": p.get("indistinguishable"),
+        "weights": p.get("weights"),
+        "match": report.replay.match,
+        "informative": report.replay.informative_elements,
+    }
+
+
+def _tensor(evidence: Evidence, tensor: TensorEvidence, truth: Truth) -> Outcome | None:
+    """α of the first parent with its interval on one tensor, for two parents whose weights are known."""
+    names = [m.name.removesuffix(".safetensors") for m in evidence.models]
+    own = [m for m in tensor.mixtures if m.subject == 0 and names[m.first] in truth.weights]
+    if len(truth.weights) != 2 or not own or own[0].informative == 0:
+        return None
+    mixture = own[0]
+    return {
+        "name": tensor.name,
+        "matrix": len(tensor.shape) == 2,
+        "alpha": truth.weights[names[mixture.first]],
+        "informative": mixture.informative,
+        "consistency": mixture.consistency,
+        "least_squares": None if isinstance(mixture.least_squares, Absent) else mixture.least_squares,
+        **_interval(mixture),
+    }
+
+
+def _interval(mixture: Mixture) -> Outcome:
+    if mixture.consistency == 1.0:
+        middle = (mixture.low + mixture.high) / 2
+        return {"basis": "feasible", "estimate": middle, "low": mixture.low, "high": mixture.high}
+    c = mixture.comparison
+    if isinstance(c, Absent):
+        return {"basis": "none"}
+    return {
+        "basis": "likelihood",
+        "estimate": c.alpha,
+        "low": c.alpha_low,
+        "high": c.alpha_high,
+        "delta_ll": c.delta_ll,
+        "scale": c.scale,
+        "family": c.family,
+        "correlation": c.residual_correlation,
+    }
+
+
+def false_events(outcome: Outcome) -> list[str]:
+    """What the audit said that is not so: a false merge, a false later training, a false clean bill,
+    or another relation that is supported and wrong."""
+    kind, status = outcome["kind"], outcome["status"]
+    merge = outcome["relation"] == "linear-merge" and status == "supported"
+    events = []
+    if kind in NEVER_A_MERGE and merge:
+        events.append("false merge")
+    if not kind.startswith("merge:") and outcome["post_training"] == "detected":
+        events.append("false training")
+    if (
+        kind in ("missing-parent", "other-revision")
+        and merge
+        and outcome["post_training"] == "not-detected"
+    ):
+        events.append("false clean merge")
+    if status == "supported" and not merge and not _true_relation(outcome):
+        events.append("false relation")
+    return events
+
+
+def _true_relation(outcome: Outcome) -> bool:
+    allowed = outcome["truth"]["supported"].get(outcome["relation"])
+    if allowed is None:
+        return False
+    return set(outcome["parents"]) <= {*allowed, "control"} if outcome["parents"] else True
