@@ -35,7 +35,7 @@ SINGLE = [
     "torch-lerp",
 ]
 LERPS = ["lerp-from-second", "lerp-from-first", "torch-lerp"]
-COVERED = [(d, r) for d in STORED for r in SINGLE if d is not DType.F32 or r not in LERPS]
+COVERED = [(d, r) for d in STORED for r in SINGLE]
 ALPHAS = [0.05, 0.25, 0.5, 0.6, 0.75, 0.95]
 
 
@@ -72,7 +72,8 @@ def test_the_true_weight_of_a_pure_merge_is_always_feasible(
     a, b = parents(300, seed, dtype, delta)
     found = recover(a, b, blend(a, b, alpha, dtype, rule), dtype)
     assert found.informative + found.equal == 300
-    assert found.equal_agree == found.equal
+    # Where the parents are equal, only a float32 blend can miss them: by its own rounding.
+    assert found.equal_agree == found.equal or dtype is DType.F32
     if not found.informative:
         assert found.feasible is None
         return
@@ -82,18 +83,39 @@ def test_the_true_weight_of_a_pure_merge_is_always_feasible(
     assert found.low <= alpha <= found.high
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="the widening leaves out the rounding of t and of t(A - B), which exceed 2**-23 |alpha A| "
-    "where the other operand is near zero",
-)
 @pytest.mark.parametrize("rule", LERPS)
 def test_the_true_weight_of_a_lerp_stored_in_float32_is_feasible(rule: str) -> None:
+    # Here the rounding of t(A - B) exceeds 2**-23 |alpha A| wherever A is near zero.
     a, b = parents(200_000, 1, DType.F32, 0.01)
     for alpha in ALPHAS:
         found = recover(a, b, blend(a, b, alpha, DType.F32, rule), DType.F32)
         assert found.consistency == 1.0
         assert found.low <= alpha <= found.high
+
+
+@pytest.mark.parametrize(("dtype", "rule"), COVERED)
+@settings(max_examples=60, deadline=None)
+@given(
+    alpha=st.sampled_from([*ALPHAS, -0.5, 1.0 / 3.0, 1.5]) | st.floats(-0.5, 1.5),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_the_true_weight_is_feasible_whatever_the_bits_of_the_parents(
+    dtype: DType, rule: str, alpha: float, seed: int
+) -> None:
+    # Every magnitude of the format, subnormals among them, and differences of any size.
+    rng = np.random.default_rng(seed)
+    bits = rng.integers(0, 2 ** (8 * dtype.itemsize), size=400, dtype=np.uint64).astype(dtype.storage)
+    near = bits + rng.integers(-3, 4, size=400).astype(dtype.storage)
+    far = rng.integers(0, 2 ** (8 * dtype.itemsize), size=400, dtype=np.uint64).astype(dtype.storage)
+    other = np.where(rng.random(400) < 0.5, near, far)
+    a, b = to_float64(bits, dtype), to_float64(other, dtype)
+    with np.errstate(all="ignore"):
+        merged = blend(a, b, alpha, dtype, rule)
+        finite = np.isfinite(a) & np.isfinite(b) & np.isfinite(to_float64(merged, dtype))
+    found = recover(a[finite], b[finite], merged[finite], dtype)
+    assert found.informative > 100
+    assert found.feasible is not None
+    assert found.low <= alpha <= found.high
 
 
 @pytest.mark.parametrize("alpha", [-0.5, 1.3, 2.0, 3.9])
@@ -126,16 +148,30 @@ def test_least_squares_errs_where_the_interval_does_not() -> None:
     assert abs((found.low + found.high) / 2 - 0.6) <= 1e-4
 
 
-@pytest.mark.parametrize("dtype", STORED)
-def test_half_with_exact_ties_is_found_and_is_a_point_of_the_set(dtype: DType) -> None:
-    bits = np.random.default_rng(2).integers(0x2000, 0x2400, size=40_000).astype(dtype.storage)
+@pytest.mark.parametrize(
+    ("dtype", "first", "width"), [(DType.BF16, 0x3C00, 2e-4), (DType.F16, 0x2000, 1.5e-3)]
+)
+def test_half_with_exact_ties_is_found_and_is_a_point_of_the_set(
+    dtype: DType, first: int, width: float
+) -> None:
+    bits = np.random.default_rng(2).integers(first, first + 0x400, size=40_000).astype(dtype.storage)
     step = np.random.default_rng(3).integers(1, 3, size=40_000).astype(dtype.storage)
     a, b = to_float64(bits, dtype), to_float64(bits + step, dtype)
     found = recover(a, b, blend(a, b, 0.5, dtype), dtype)
     assert found.consistency == 1.0
     assert found.low <= 0.5 <= found.high
-    # The widening over a delta of one step is larger where steps are finer.
-    assert found.high - found.low < {DType.BF16: 1e-4, DType.F16: 1e-3, DType.F32: 1e-2}[dtype]
+    # Float32's error over a delta of one step is larger where steps are finer.
+    assert found.high - found.low < width
+
+
+def test_float32_parents_one_step_apart_say_nothing_of_a_float32_blend() -> None:
+    # Which of its steps a float32 blend takes depends on the order of sums: no weight is excluded.
+    bits = np.random.default_rng(2).integers(0x3C000000, 0x3C400000, size=4000).astype(np.uint32)
+    a, b = to_float64(bits, DType.F32), to_float64(bits + np.uint32(1), DType.F32)
+    found = recover(a, b, blend(a, b, 0.6, DType.F32), DType.F32)
+    assert found.feasible is not None
+    assert found.low < 0
+    assert found.high > 1
 
 
 def test_one_step_deltas_say_only_on_which_side_of_half_the_weight_lies() -> None:
@@ -214,9 +250,7 @@ def test_an_interval_worked_by_hand() -> None:
     # 2**-23 * 2 / 2**-6 = 2**-16.
     c = round_to(np.array([1 + 2.0**-7]), DType.BF16)
     cells = rounding_cells(c, DType.BF16)
-    start, stop = alpha_intervals(
-        np.array([1 + 2.0**-6]), np.array([1.0]), cells.low, cells.high, np.array([1 + 2.0**-7])
-    )
+    start, stop = alpha_intervals(np.array([1 + 2.0**-6]), np.array([1.0]), cells.low, cells.high)
     assert 0.25 - 4 * 2.0**-16 < start[0] < 0.25
     assert 0.75 < stop[0] < 0.75 + 4 * 2.0**-16
 
@@ -247,8 +281,7 @@ def test_the_curve_peaks_at_the_truth_and_is_the_share_that_counting_finds(dtype
     assert curve[4] == 1.0
     assert (np.delete(curve, 4) < 1.0).all()
     keep = a != b
-    outer = np.maximum(np.abs(cells.low), np.abs(cells.high))[keep]
-    start, stop = alpha_intervals(a[keep], b[keep], cells.low[keep], cells.high[keep], outer)
+    start, stop = alpha_intervals(a[keep], b[keep], cells.low[keep], cells.high[keep])
     for x, share in zip(grid, curve, strict=True):
         assert share == pytest.approx(np.mean((start <= x) & (x <= stop)))
     assert consistency_curve(a, a, cells.low, cells.high, grid).tolist() == [0.0] * grid.size
@@ -271,7 +304,7 @@ def test_what_is_not_finite_does_not_pass_for_evidence() -> None:
     bits = blend(a, b, 0.6, DType.BF16)
     bits[0] = 0x7FC0
     cells = rounding_cells(bits, DType.BF16)
-    start, stop = alpha_intervals(a, b + 1, cells.low, cells.high, to_float64(bits, DType.BF16))
+    start, stop = alpha_intervals(a, b + 1, cells.low, cells.high)
     assert math.isnan(start[0])
     assert math.isnan(stop[0])
 
