@@ -3,170 +3,278 @@
 What a merger computes is decided by dtypes, order and rounding, not by the formula: two tools differ in
 38.6 % of elements for one recipe. Every arithmetic is named for what it does, or for the tool and version
 whose published source does it.
+
+The rules are compiled loops over a block of elements, so that one statement serves ``Arithmetic.apply``
+(whole arrays) and the streaming replay (``linear_stream``, blocks that stay in the processor's cache).
+``params`` [K + 1] holds the weights as the arithmetic rounds them, then the divisor; ``values`` [K, n]
+float32 operands; the blend goes to ``total`` [n]. ``binary16``: the 16-bit format that intermediate
+results are rounded to is binary16, else bfloat16.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from parentage.numerics.formats import quantize, round_to
+from parentage.numerics.rounding_kernels import fma32, on_bf16_grid, on_f16_grid
 from parentage.records.dtypes import DType
 
-__all__ = ["ARITHMETICS", "Arithmetic", "arithmetic", "variants"]
+__all__ = ["ARITHMETICS", "FP64", "Arithmetic", "arithmetic", "blend", "narrow_format", "variants"]
 
 Values = NDArray[np.float32]
+Wide = NDArray[np.float64]
 Bits = NDArray[np.unsignedinteger]
-Rule = Callable[[Sequence[float], Sequence[Values], DType], NDArray[np.floating]]
+Prepare = Callable[[Sequence[float], DType], list[float]]
+
+SUM: Final = 0
+FUSED: Final = 1
+FP64: Final = 2
+LERP_FROM_SECOND: Final = 3
+LERP_FROM_FIRST: Final = 4
+TORCH_LERP: Final = 5
+SCALAR_16: Final = 6
+MERGEKIT_014: Final = 7
+TASK_16: Final = 8
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _sum(params: Wide, values: Values, n: int, total: Values) -> None:
+    """float32 products, summed in order, over the divisor."""
+    w = np.float32(params[0])
+    for i in range(n):
+        total[i] = w * values[0, i]
+    for k in range(1, values.shape[0]):
+        w = np.float32(params[k])
+        for i in range(n):
+            total[i] = total[i] + w * values[k, i]
+    _divide(params, n, total)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _divide(params: Wide, n: int, total: Values) -> None:
+    divisor = np.float32(params[-1])
+    if divisor != 1:
+        for i in range(n):
+            total[i] = total[i] / divisor
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _fused(params: Wide, values: Values, n: int, total: Values) -> None:
+    """A float32 accumulator from zero, one fused multiply-add a model, over the divisor."""
+    for i in range(n):
+        total[i] = np.float32(0)
+    for k in range(values.shape[0]):
+        w = np.float32(params[k])
+        for i in range(n):
+            total[i] = fma32(w, values[k, i], total[i])
+    _divide(params, n, total)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _fp64(params: Wide, values: Values, n: int, wide: Wide) -> None:
+    """float64 throughout."""
+    for i in range(n):
+        wide[i] = 0.0
+    for k in range(values.shape[0]):
+        for i in range(n):
+            wide[i] = wide[i] + params[k] * np.float64(values[k, i])
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _lerp(t: np.float32, start: Values, end: Values, n: int, total: Values) -> None:
+    for i in range(n):
+        total[i] = start[i] + t * np.float32(end[i] - start[i])
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _torch_lerp(params: Wide, values: Values, n: int, total: Values) -> None:
+    """torch.lerp(B, A, w): from the nearer end, so that both ends are exact."""
+    w = np.float32(params[0])
+    if w < np.float32(0.5):
+        _lerp(w, values[1], values[0], n, total)
+        return
+    rest = np.float32(np.float32(1) - w)
+    for i in range(n):
+        total[i] = values[0, i] - np.float32(values[0, i] - values[1, i]) * rest
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _grid(x: np.float32, binary16: bool) -> np.float32:
+    return on_f16_grid(x) if binary16 else on_bf16_grid(x)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _scalar_16(params: Wide, values: Values, n: int, binary16: bool, total: Values) -> None:
+    """``0.6 * a + 0.4 * b`` on 16-bit tensors: each product and each sum rounded."""
+    w = np.float32(params[0])
+    for i in range(n):
+        total[i] = _grid(w * values[0, i], binary16)
+    for k in range(1, values.shape[0]):
+        w = np.float32(params[k])
+        for i in range(n):
+            product = np.float32(_grid(w * values[k, i], binary16))
+            total[i] = _grid(total[i] + product, binary16)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _mergekit_014(params: Wide, values: Values, n: int, binary16: bool, total: Values) -> None:
+    """mergekit <= 0.1.4 with a 16-bit dtype: weights, products, sum and quotient rounded to it."""
+    for i in range(n):
+        total[i] = np.float32(0)
+    for k in range(values.shape[0]):
+        w = np.float32(params[k])
+        for i in range(n):
+            total[i] = total[i] + np.float32(_grid(w * values[k, i], binary16))
+    divisor = np.float32(params[-1])
+    for i in range(n):
+        total[i] = _grid(np.float32(_grid(total[i], binary16)) / divisor, binary16)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _task_16(params: Wide, values: Values, n: int, binary16: bool, total: Values) -> None:
+    """Task arithmetic on rounded deltas: the base is the last operand."""
+    last = values.shape[0] - 1
+    for i in range(n):
+        total[i] = np.float32(0)
+    for k in range(last):
+        w = np.float32(params[k])
+        for i in range(n):
+            delta = np.float32(_grid(values[k, i] - values[last, i], binary16))
+            scaled = np.float32(_grid(delta * w, binary16))
+            total[i] = _grid(total[i] + scaled, binary16)
+    for i in range(n):
+        total[i] = _grid(values[last, i] + total[i], binary16)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def blend(
+    rule: int, params: Wide, values: Values, n: int, binary16: bool, total: Values, wide: Wide
+) -> None:
+    """Blend the first ``n`` of ``values`` under one of the rules; ``FP64`` writes to ``wide`` [n], the
+    others to ``total`` [n]. A blend that is not a number is the one positive NaN."""
+    if rule == FP64:
+        _fp64(params, values, n, wide)
+        for i in range(n):
+            wide[i] = np.nan if np.isnan(wide[i]) else wide[i]
+        return
+    if rule == SUM:
+        _sum(params, values, n, total)
+    elif rule == FUSED:
+        _fused(params, values, n, total)
+    elif rule == LERP_FROM_SECOND:
+        _lerp(np.float32(params[0]), values[1], values[0], n, total)
+    elif rule == LERP_FROM_FIRST:
+        _lerp(np.float32(params[1]), values[0], values[1], n, total)
+    elif rule == TORCH_LERP:
+        _torch_lerp(params, values, n, total)
+    elif rule == SCALAR_16:
+        _scalar_16(params, values, n, binary16, total)
+    elif rule == MERGEKIT_014:
+        _mergekit_014(params, values, n, binary16, total)
+    elif rule == TASK_16:
+        _task_16(params, values, n, binary16, total)
+    # The sign of a NaN that arithmetic makes differs between processors.
+    for i in range(n):
+        total[i] = np.float32(np.nan) if np.isnan(total[i]) else total[i]
+
+
+def _as_float32(weights: Sequence[float], _: DType) -> list[float]:
+    return [*(float(np.float32(w)) for w in weights), 1.0]
+
+
+def _exact(weights: Sequence[float], _: DType) -> list[float]:
+    return [*map(float, weights), 1.0]
+
+
+def _rest(weights: Sequence[float], _: DType) -> list[float]:
+    """The second weight taken as 1 - float32(first), as written in many scripts."""
+    first = np.float32(weights[0])
+    return [float(first), float(np.float32(1.0) - first), 1.0]
+
+
+def _normalised(weights: Sequence[float], _: DType) -> list[float]:
+    """float32 weights, over their float32 sum."""
+    rounded = [np.float32(w) for w in weights]
+    return [*map(float, rounded), _float32_sum(rounded)]
+
+
+def _normalised_16(weights: Sequence[float], d: DType) -> list[float]:
+    rounded = [np.float32(w) for w in _on_grid(weights, d)]
+    return [*map(float, rounded), *_on_grid([_float32_sum(rounded)], d)]
+
+
+def _deltas_16(weights: Sequence[float], d: DType) -> list[float]:
+    return [*_on_grid(weights, d), 1.0]
+
+
+def _float32_sum(values: Sequence[np.float32]) -> float:
+    total = np.float32(0.0)
+    for value in values:
+        total = np.float32(total + value)
+    return float(total)
+
+
+def _on_grid(values: Sequence[float], d: DType) -> list[float]:
+    return [float(x) for x in quantize(np.array(values, np.float64), narrow_format(d))]
+
+
+def narrow_format(d: DType) -> DType:
+    """The 16-bit format of intermediate results in a tool that stores ``d``."""
+    return d if d in (DType.BF16, DType.F16) else DType.BF16
 
 
 @dataclass(frozen=True, slots=True)
 class Arithmetic:
-    """A named order of products, sums and roundings; ``two_only``: defined for two operands."""
+    """A named order of products, sums and roundings; ``two_only``: defined for two operands.
+
+    ``rule``: which compiled loop of ``blend``; ``prepare``: the weights as the tool rounds them and
+    the divisor.
+    """
 
     id: str
     about: str
-    rule: Rule
+    rule: int
+    prepare: Prepare
     two_only: bool = False
 
+    def params(self, weights: Sequence[float], out_dtype: DType) -> Wide:
+        """Weights as this arithmetic rounds them [K], then the divisor, for ``blend``."""
+        return np.array(self.prepare(weights, out_dtype), np.float64)
+
     def apply(self, weights: Sequence[float], operands: Sequence[Values], *, out_dtype: DType) -> Bits:
-        """Blend float32 operands [n] (exact values of the stored parents) and store in ``out_dtype``."""
-        return round_to(self.rule(weights, operands, out_dtype), out_dtype)
+        """Blend float32 operands [n] (exact values of the stored parents) and store in ``out_dtype``.
 
-
-def _f32(values: NDArray[np.floating] | float) -> NDArray[np.float32]:
-    return np.asarray(values, dtype=np.float32)
-
-
-def _fp32_sum(weights: Sequence[float], operands: Sequence[Values], _: DType) -> Values:
-    total = _f32(weights[0]) * operands[0]
-    for w, a in zip(weights[1:], operands[1:], strict=True):
-        total = total + _f32(w) * a
-    return total
-
-
-def _fp32_rest(weights: Sequence[float], operands: Sequence[Values], _: DType) -> Values:
-    """The second weight taken as 1 - float32(first), as written in many scripts."""
-    first = _f32(weights[0])
-    return first * operands[0] + (np.float32(1.0) - first) * operands[1]
-
-
-def fused(total: Values, weight: np.float32, operand: Values) -> Values:
-    """round_float32(weight * operand + total), once: the product of two float32 is exact in float64,
-    and rounding the sum to odd in float64 keeps the last rounding from being a second one."""
-    product = np.float64(weight) * operand.astype(np.float64)
-    addend = total.astype(np.float64)
-    sum_ = product + addend
-    # Knuth's two-sum: the exact error of that addition.
-    virtual = sum_ - product
-    error = (product - (sum_ - virtual)) + (addend - virtual)
-    bits = sum_.view(np.int64)
-    odd = (bits & 1) == 1
-    away = (error > 0) == (sum_ >= 0)
-    moved = np.where((error != 0) & ~odd, np.where(away, bits + 1, bits - 1), bits)
-    return moved.view(np.float64).astype(np.float32)
-
-
-def _fp32_fma(weights: Sequence[float], operands: Sequence[Values], _: DType) -> Values:
-    """mergekit 0.1.5: an fp32 accumulator, one fused multiply-add a model, divided by the fp32 sum
-    of the weights."""
-    total = np.zeros_like(operands[0])
-    for w, a in zip(weights, operands, strict=True):
-        total = fused(total, np.float32(w), a)
-    divisor = np.float32(0.0)
-    for w in weights:
-        divisor = np.float32(divisor + np.float32(w))
-    return total if divisor == 1 else total / divisor
-
-
-def _fp32_divided(weights: Sequence[float], operands: Sequence[Values], d: DType) -> Values:
-    divisor = np.float32(0.0)
-    for w in weights:
-        divisor = np.float32(divisor + np.float32(w))
-    return _fp32_sum(weights, operands, d) / divisor
-
-
-def _fp64(weights: Sequence[float], operands: Sequence[Values], _: DType) -> NDArray[np.float64]:
-    total = np.zeros(operands[0].shape)
-    for w, a in zip(weights, operands, strict=True):
-        total = total + w * a.astype(np.float64)
-    return total
-
-
-def _lerp_from_second(weights: Sequence[float], operands: Sequence[Values], _: DType) -> Values:
-    return operands[1] + _f32(weights[0]) * (operands[0] - operands[1])
-
-
-def _lerp_from_first(weights: Sequence[float], operands: Sequence[Values], _: DType) -> Values:
-    return operands[0] + _f32(weights[1]) * (operands[1] - operands[0])
-
-
-def _torch_lerp(weights: Sequence[float], operands: Sequence[Values], _: DType) -> Values:
-    """torch.lerp(B, A, w): from the nearer end, so that both ends are exact."""
-    w = _f32(weights[0])
-    delta = operands[0] - operands[1]
-    if w < 0.5:
-        return operands[1] + w * delta
-    return operands[0] - delta * (np.float32(1.0) - w)
-
-
-def _q(values: NDArray[np.floating], dtype: DType) -> NDArray[np.float32]:
-    return quantize(np.asarray(values, np.float64), dtype).astype(np.float32)
-
-
-def _narrow(d: DType) -> DType:
-    return d if d in (DType.BF16, DType.F16) else DType.BF16
-
-
-def _stored_scalar(weights: Sequence[float], operands: Sequence[Values], d: DType) -> Values:
-    """``0.6 * a + 0.4 * b`` on 16-bit tensors: each product and the sum rounded."""
-    d = _narrow(d)
-    total = _q(_f32(weights[0]) * operands[0], d)
-    for w, a in zip(weights[1:], operands[1:], strict=True):
-        total = _q(total + _q(_f32(w) * a, d), d)
-    return total
-
-
-def _mergekit_014(weights: Sequence[float], operands: Sequence[Values], d: DType) -> Values:
-    """mergekit <= 0.1.4 with a 16-bit dtype: weights, products, sum and quotient rounded to it."""
-    d = _narrow(d)
-    rounded = [_q(np.array([w]), d)[0] for w in weights]
-    total = np.zeros_like(operands[0])
-    for w, a in zip(rounded, operands, strict=True):
-        total = total + _q(w * a, d)
-    divisor = np.float32(0.0)
-    for w in rounded:
-        divisor = np.float32(divisor + w)
-    divisor = _q(np.array([divisor]), d)[0]
-    return _q(_q(total, d) / divisor, d)
-
-
-def _task_narrow(weights: Sequence[float], operands: Sequence[Values], d: DType) -> Values:
-    """Task arithmetic on rounded deltas: base is the last operand."""
-    d = _narrow(d)
-    base = operands[-1]
-    total = np.zeros_like(base)
-    for w, a in zip(weights[:-1], operands[:-1], strict=True):
-        scaled = _q(_q(a - base, d) * _q(np.array([w]), d)[0], d)
-        total = _q(total + scaled, d)
-    return _q(base + total, d)
+        Overflow gives infinity; what is not a number the one positive NaN.
+        """
+        values = np.ascontiguousarray(np.stack(operands), np.float32).reshape(len(operands), -1)
+        n = values.shape[1]
+        total, wide = np.empty(n, np.float32), np.empty(n if self.rule == FP64 else 0)
+        binary16 = narrow_format(out_dtype) is DType.F16
+        blend(self.rule, self.params(weights, out_dtype), values, n, binary16, total, wide)
+        blended: NDArray[np.floating] = wide if self.rule == FP64 else total
+        return round_to(blended.reshape(operands[0].shape), out_dtype)
 
 
 ARITHMETICS: tuple[Arithmetic, ...] = (
-    Arithmetic("fp32-sum", "float32 products, summed in order, one rounding", _fp32_sum),
-    Arithmetic("fp32-fma", "mergekit 0.1.5: float32 fused multiply-adds, one rounding", _fp32_fma),
-    Arithmetic("mergekit-0.1.4", "16-bit weights, products, sum and quotient", _mergekit_014),
-    Arithmetic("fp32-divided", "float32 sum over the float32 sum of weights", _fp32_divided),
-    Arithmetic("fp32-rest", "the second weight is 1 - float32(first)", _fp32_rest, True),
-    Arithmetic("fp64", "float64 throughout, one rounding", _fp64),
-    Arithmetic("lerp-from-second", "B + t(A - B) in float32", _lerp_from_second, True),
-    Arithmetic("lerp-from-first", "A + (1 - t)(B - A) in float32", _lerp_from_first, True),
-    Arithmetic("torch-lerp", "torch.lerp in float32", _torch_lerp, True),
-    Arithmetic("scalar-16", "each product and the sum rounded to 16 bits", _stored_scalar),
-    Arithmetic("task-16", "16-bit deltas from the last operand, each step rounded", _task_narrow),
+    Arithmetic("fp32-sum", "float32 products, summed in order, one rounding", SUM, _as_float32),
+    Arithmetic("fp32-fma", "mergekit 0.1.5: float32 fused multiply-adds, one rounding", FUSED, _normalised),
+    Arithmetic(
+        "mergekit-0.1.4", "16-bit weights, products, sum and quotient", MERGEKIT_014, _normalised_16
+    ),
+    Arithmetic("fp32-divided", "float32 sum over the float32 sum of weights", SUM, _normalised),
+    Arithmetic("fp32-rest", "the second weight is 1 - float32(first)", SUM, _rest, True),
+    Arithmetic("fp64", "float64 throughout, one rounding", FP64, _exact),
+    Arithmetic("lerp-from-second", "B + t(A - B) in float32", LERP_FROM_SECOND, _as_float32, True),
+    Arithmetic("lerp-from-first", "A + (1 - t)(B - A) in float32", LERP_FROM_FIRST, _as_float32, True),
+    Arithmetic("torch-lerp", "torch.lerp in float32", TORCH_LERP, _as_float32, True),
+    Arithmetic("scalar-16", "each product and the sum rounded to 16 bits", SCALAR_16, _as_float32),
+    Arithmetic("task-16", "16-bit deltas from the last operand, each step rounded", TASK_16, _deltas_16),
 )
 
 

@@ -17,14 +17,10 @@ from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
-__all__ = ["FMA_ABOUT", "fma32", "on_bf16_grid", "on_f16_grid", "to_odd"]
-
-FMA_ABOUT = "llvm.fma: one instruction where the processor has it, the C library's exact fmaf elsewhere"
+__all__ = ["fma32", "on_bf16_grid", "on_f16_grid", "to_odd"]
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def fma32(_typing: Any, _a: Any, _b: Any, _c: Any) -> Any:
-    """round_float32(a * b + c), once."""
+def _fma32(_typing: Any, _a: Any, _b: Any, _c: Any) -> Any:
     signature = types.float32(types.float32, types.float32, types.float32)
 
     def generate(_context: Any, builder: ir.IRBuilder, _signature: Any, args: Any) -> Any:
@@ -33,13 +29,18 @@ def fma32(_typing: Any, _a: Any, _b: Any, _c: Any) -> Any:
     return signature, generate
 
 
+# round_float32(a * b + c), once, in compiled code: one instruction where the processor has it, else the
+# C library's exact fmaf. numba has no spelling of it before Python 3.13.
+fma32: Any = intrinsic(_fma32)
+
+
 @njit(cache=True, nogil=True, error_model="numpy")
 def on_bf16_grid(x: np.float32) -> np.float32:
     """The nearest bfloat16 value, ties to even, overflow to infinity."""
     bits = np.float32(x).view(np.uint32)
     odd = np.uint32((bits >> np.uint32(16)) & np.uint32(1))
     near = np.uint32(np.uint32(bits + np.uint32(0x7FFF) + odd) & np.uint32(0xFFFF0000))
-    return np.float32(x) if x != x else near.view(np.float32)
+    return np.float32(x) if np.isnan(x) else near.view(np.float32)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -56,7 +57,7 @@ def on_f16_grid(x: np.float32) -> np.float32:
     even = np.float32(np.float32(size.view(np.float32) + np.float32(0.75)) - np.float32(0.75))
     near = even.view(np.uint32) if size < np.uint32(0x38800000) else near
     near = np.uint32(near | sign)
-    return np.float32(x) if x != x else near.view(np.float32)
+    return np.float32(x) if np.isnan(x) else near.view(np.float32)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -71,4 +72,4 @@ def to_odd(x: np.float64) -> np.float32:
     beyond = abs(back) > abs(x)
     bits = np.uint32(bits - np.uint32(1)) if beyond else bits
     bits = np.uint32(bits | np.uint32(1)) if back != x else bits
-    return near if x != x else bits.view(np.float32)
+    return near if np.isnan(x) else bits.view(np.float32)
