@@ -21,15 +21,17 @@ from parentage.evidence.inspection import inspect_checkpoint
 from parentage.evidence.measure import Options, measure
 from parentage.evidence.opening import open_inputs, open_pinned, wanted_models
 from parentage.evidence.proposals import Proposal, propose
-from parentage.evidence.rederive import Rederivation, compare_evidence
+from parentage.evidence.rederive import rederive, stored_options
 from parentage.records import evidence as evidence_records
 from parentage.records import report as report_records
-from parentage.records.codec import from_plain, to_plain
+from parentage.records.codec import to_plain
 from parentage.records.difference import Difference
 from parentage.records.evidence import Evidence
+from parentage.records.evidence_checks import read_evidence
 from parentage.records.inspection import Inspection
 from parentage.records.json_files import dumps, load_json, write_json
 from parentage.records.report import Report
+from parentage.records.verification import Verification
 from parentage.verdicts.judge import judge
 
 __all__ = [
@@ -99,13 +101,16 @@ def audit(
         "full": full,
     }
     options = Options(sample, seed, full, digests, workers or _cores())
-    proposal = Proposal((), (), ())
-    if candidates is not None or not (parents or controls or base or previous):
-        proposal = propose(suspect, candidates, given=(*parents, *controls), seed=seed)
+    proposal = Proposal()
+    others = (*controls, *(p for p in (base, previous) if p is not None))
+    if candidates is not None or not (parents or others):
+        proposal = propose(
+            suspect, candidates, parents=parents, others=others, seed=seed, progress=progress
+        )
     wanted = wanted_models(
         suspect,
-        (*parents, *(() if parents else proposal.parents)),
-        (*controls, *(proposal.related if parents else proposal.controls)),
+        (*parents, *proposal.parents),
+        (*controls, *proposal.controls),
         base,
         previous,
     )
@@ -125,30 +130,18 @@ def verify(
     places: Mapping[str, str] | None = None,
     workers: int = 0,
     progress: Progress = _silent,
-) -> Rederivation:
+) -> Verification:
     """Measure again from the pinned inputs, ignoring every stored number, and name what differs.
 
     ``places``: where inputs lie now, by the models' names. Counts and digests must agree exactly,
     derived floats to 1e-9.
     """
-    stored = load_evidence(path)
-    used = stored.used
-    try:
-        options = Options(
-            int(used["sample"]),
-            int(used["seed"]),
-            bool(used["full"]),
-            bool(used["digests"]),
-            workers or _cores(),
-        )
-    except (KeyError, TypeError, ValueError):
-        raise EvidenceError(
-            "the evidence does not say how it was measured", code="record-shape", where="$.used"
-        ) from None
+    plain = _load_evidence(path)
+    stored = read_evidence(plain)
+    options = stored_options(stored.used, workers or _cores())
     with ExitStack() as stack:
         inputs = open_pinned(stack, stored.models, places or {})
-        derived = measure(inputs, options, stored.asked, stored.notes, progress)
-    return compare_evidence(to_plain(stored), to_plain(derived))
+        return rederive(stored, plain, inputs, options, progress)
 
 
 def inspect(
@@ -195,8 +188,11 @@ def save_evidence(found: Evidence, path: Path) -> None:
 
 def load_evidence(path: Path) -> Evidence:
     """Read an evidence file; ``EvidenceError`` when it is not one."""
-    plain = load_json(path, schema=evidence_records.SCHEMA, version=evidence_records.VERSION)
-    return from_plain(Evidence, plain)
+    return read_evidence(_load_evidence(path))
+
+
+def _load_evidence(path: Path) -> dict[str, Any]:
+    return load_json(path, schema=evidence_records.SCHEMA, version=evidence_records.VERSION)
 
 
 def load_report(path: Path) -> Report:

@@ -191,7 +191,7 @@ class Checkpoint:
                 where=shown(name),
                 hint="this is our mistake: please report it",
             )
-        view = memoryview(out).cast("B") if out.size else memoryview(b"")
+        view = out.data.cast("B") if out.size else memoryview(b"")
         offset = tensor.begin + start * tensor.dtype.itemsize
         number = self._files[tensor.shard]
         while len(view):

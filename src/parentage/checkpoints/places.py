@@ -12,7 +12,15 @@ from typing import Any
 from parentage.checkpoints.safetensors_header import DuplicateNameError, shown, unique_names
 from parentage.errors import CheckpointError, IndexFileError, InputMissingError
 
-__all__ = ["Place", "find_place", "load_json_file", "open_file", "safe_file"]
+__all__ = [
+    "ModelFiles",
+    "Place",
+    "find_place",
+    "load_json_file",
+    "model_files",
+    "open_file",
+    "safe_file",
+]
 
 MAX_JSON = 64 * 2**20
 MAX_PATH = 4096
@@ -51,6 +59,36 @@ def find_place(path: Path) -> Place:
             "not a safetensors file", code="format-not-read", where=str(path), hint=READ_LATER
         )
     return Place(path.parent, (path.name,), None, (), as_named=True)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFiles:
+    """The weight files that a path names, to tell whether another path names the same ones.
+
+    Two snapshots in the hub's cache that share a blob are two models with equal weights, not one: links
+    inside a folder count as files of their own unless one of them was itself named.
+    """
+
+    listed: frozenset[str]
+    resolved: frozenset[str]
+    as_file: bool
+
+    def same_as(self, other: ModelFiles) -> bool:
+        """Whether both are the same files: through links, as a folder or as its file."""
+        either_named = self.as_file or other.as_file
+        return self.listed == other.listed or (either_named and self.resolved == other.resolved)
+
+
+def model_files(path: str) -> ModelFiles:
+    """What a path names; a path that holds no weights names itself. Opens no weight file."""
+    try:
+        place = find_place(Path(path))
+    except CheckpointError:
+        own = frozenset([os.path.realpath(path)] if "\0" not in path else [path])
+        return ModelFiles(own, own, False)
+    folder = os.path.realpath(place.folder)
+    listed = frozenset(os.path.join(folder, name) for name in place.files)
+    return ModelFiles(listed, frozenset(os.path.realpath(f) for f in listed), place.as_named)
 
 
 def _unreadable(error: OSError, where: str) -> InputMissingError:

@@ -2,24 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from parentage.errors import ParentageError, UsageError
+from parentage.errors import CheckpointError
 
 if TYPE_CHECKING:
+    from parentage.api import AuditResult
     from parentage.records.report import Report
 
 __all__ = ["EXAMPLES", "HELP", "command"]
 
-HELP = "What is SUSPECT made of? Reads weights only; never executes anything that it examines."
-EXAMPLES = (
-    "Examples: parentage audit ./rio -p ./nex -p ./qwen -c ./other-fine-tune --html report.html | "
-    "parentage audit ./model --candidates ./models --json - | "
-    "parentage audit ./new --previous ./old -p ./a -p ./b"
+HELP = (
+    "What is SUSPECT made of? Reads weights only; never executes anything that it examines.\n\n"
+    "Without --parent the parents are proposed from --candidates, or from the models that the "
+    "suspect's own card, config, recipe and metadata name, where those lie beside it. Every model is "
+    "a safetensors file, or a folder that holds one or several."
 )
+EXAMPLES = """\
+\b
+Examples:
+  Two suspected parents, and another fine-tune of their base as control:
+    parentage audit ./rio -p ./nex -p ./qwen -c ./other-fine-tune --html report.html
+  One suspected parent, and the base that both may come from:
+    parentage audit ./model -p ./fine-tune --base ./base
+  Parents unknown: try every model of a folder, or those that a list names one a line:
+    parentage audit ./model --candidates ./models --json -
+    parentage audit ./model --candidates candidates.txt
+  A model was uploaded again: the same bytes, the same merge, or something more?
+    parentage audit ./new --previous ./old -p ./a -p ./b
+  In a pipeline: exit 5 on signs of training, or of a parent that the model does not name:
+    parentage audit ./model -p ./a -p ./b --fail-on training --fail-on undisclosed
+  Keep what others need to check it:
+    parentage audit ./model -p ./a -p ./b --evidence evidence.json
+"""
 
 
 def command(
@@ -29,20 +48,31 @@ def command(
     ] = None,
     control: Annotated[
         list[str] | None,
-        typer.Option("--control", "-c", help="Another fine-tune of the base; repeatable."),
+        typer.Option(
+            "--control",
+            "-c",
+            help="Another fine-tune of the base, put through the same tests to show what chance "
+            "gives; repeatable. Without one, the suspect's own delta with its rows shuffled.",
+        ),
     ] = None,
     base: Annotated[
-        str | None, typer.Option("--base", help="The reference that deltas are taken from.")
+        str | None,
+        typer.Option("--base", help="The model that deltas are taken from; it may also be a parent."),
     ] = None,
     previous: Annotated[
         str | None, typer.Option("--previous", help="An earlier upload of the suspect.")
     ] = None,
     candidates: Annotated[
         str | None,
-        typer.Option("--candidates", help="A folder of models or a file that lists them."),
+        typer.Option(
+            "--candidates",
+            help="A folder of models (also the hub's cache), or a text file that names one a line; "
+            "# begins a comment. With --parent, related ones serve as controls.",
+        ),
     ] = None,
     sample: Annotated[
-        int, typer.Option("--sample", min=256, help="Elements examined in each tensor.")
+        int,
+        typer.Option("--sample", min=256, max=2**22, help="Elements examined in each tensor."),
     ] = 65_536,
     full: Annotated[
         bool, typer.Option("--full", help="Replay the recipe on every element as well.")
@@ -69,16 +99,24 @@ def command(
     ] = False,
     fail_on: Annotated[
         list[str] | None,
-        typer.Option("--fail-on", help="Exit 5 when supported: a relation, or training."),
+        typer.Option(
+            "--fail-on",
+            help="Exit 5 when this is supported: a relation, training, or undisclosed (a parent "
+            "that the suspect's own card, config, recipe or metadata does not name); repeatable.",
+        ),
     ] = None,
 ) -> None:
     """Run the audit, print the verdict, write what was asked for."""
     from parentage import api
+    from parentage.cli.conditions import check_claim, check_conditions, refuse
     from parentage.cli.progress import progress
-    from parentage.records.json_files import write_text
+    from parentage.cli.targets import check_targets
 
-    if json_file == "-" and html is not None and str(html) == "-":
-        raise UsageError("only one output can go to standard output", code="usage-outputs")
+    check_claim(claim)
+    check_conditions(fail_on or [])
+    given = [suspect, *(parent or []), *(control or [])]
+    given += [place for place in (base, previous, candidates) if place is not None]
+    check_targets(_targets(json_file, html, evidence), given)
     with progress() as report_progress:
         result = api.audit(
             suspect,
@@ -95,39 +133,49 @@ def command(
             digests=not no_digests,
             progress=report_progress,
         )
+    _write(result, json_file, html, evidence)
+    _print(result.report, json_file, html)
+    _examined(result)
+    refuse(result, fail_on or [])
+
+
+def _targets(json_file: str | None, html: Path | None, evidence: Path | None) -> Iterator[Path]:
+    if json_file is not None and json_file != "-":
+        yield Path(json_file)
+    yield from (path for path in (html, evidence) if path is not None)
+
+
+def _write(result: AuditResult, json_file: str | None, html: Path | None, evidence: Path | None) -> None:
+    from parentage import api
+    from parentage.records.json_files import write_text
+
     if evidence is not None:
         api.save_evidence(result.evidence, evidence)
     if html is not None:
         write_text(html, api.render_html(result.report))
-    _print(result.report, json_file, html)
-    _condition(result.report, fail_on or [])
+    if json_file is not None and json_file != "-":
+        write_text(Path(json_file), api.render_json(result.report))
 
 
 def _print(report: Report, json_file: str | None, html: Path | None) -> None:
     from parentage import api
     from parentage.cli.output import print_report
-    from parentage.records.json_files import write_text
+    from parentage.cli.streams import emit_json, plain_text, printing
 
-    if json_file == "-":
-        typer.echo(api.render_json(report), nl=False)
-        return
-    if json_file is not None:
-        write_text(Path(json_file), api.render_json(report))
-    print_report(report)
-    if html is not None:
-        typer.echo(f"HTML report: {html}")
-
-
-def _condition(report: Report, wanted: list[str]) -> None:
-    for condition in wanted:
-        relation = condition == report.verdict.relation and report.verdict.status == "supported"
-        training = condition == "training" and report.post_training.status == "detected"
-        if relation or training:
-            raise _ConditionHolds(f"--fail-on {condition}: the report says so", code="fail-on")
+    with printing():
+        if json_file == "-":
+            emit_json(api.render_json(report))
+            return
+        print_report(report)
+        if html is not None:
+            plain_text(f"HTML report: {html}")
 
 
-class _ConditionHolds(ParentageError):
-    """The condition of ``--fail-on`` holds."""
-
-    exit_code = 5
-    default_code = "fail-on"
+def _examined(result: AuditResult) -> None:
+    if result.evidence.coverage.elements_examined == 0:
+        raise CheckpointError(
+            "no number of the suspect could be compared with another model's",
+            code="nothing-examined",
+            where=result.report.suspect.locator,
+            hint="the report lists each tensor with the reason",
+        )

@@ -13,11 +13,16 @@ HELP = (
     "relative delta, and, with --base, the cosine of the two deltas. Tensors that only one has are "
     "listed with the reason."
 )
-EXAMPLES = (
-    "Examples: parentage diff ./a ./b | "
-    "parentage diff ./a ./b --base ./base --limit 0 | "
-    "parentage diff ./a ./b --full --json"
-)
+EXAMPLES = """\
+\b
+Examples:
+  How far are two models from each other?
+    parentage diff ./a ./b
+  Do two fine-tunes of one base move the same way? Every tensor listed:
+    parentage diff ./a ./b --base ./base --limit 0
+  Every element, for another program:
+    parentage diff ./a ./b --full --json
+"""
 
 
 def command(
@@ -25,7 +30,7 @@ def command(
     second: Annotated[str, typer.Argument(help="Another one.")],
     base: Annotated[str | None, typer.Option("--base", help="What both come from.")] = None,
     sample: Annotated[
-        int, typer.Option("--sample", min=256, help="Elements examined in each tensor.")
+        int, typer.Option("--sample", min=256, max=2**22, help="Elements examined in each tensor.")
     ] = 65_536,
     full: Annotated[bool, typer.Option("--full", help="Examine every element.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON to standard output.")] = False,

@@ -12,11 +12,16 @@ HELP = (
     "What is in MODEL: tensors by role and layer, dtypes and what their numbers really are, sizes, "
     "digests, oddities, the sources that its own files name. Nothing is executed."
 )
-EXAMPLES = (
-    "Examples: parentage inspect ./model | "
-    "parentage inspect ./model --digests --limit 0 | "
-    "parentage inspect ./model.safetensors --json"
-)
+EXAMPLES = """\
+\b
+Examples:
+  What is in it, at a glance:
+    parentage inspect ./model
+  Everything, with digests, every tensor listed:
+    parentage inspect ./model --digests --limit 0
+  For another program:
+    parentage inspect ./model.safetensors --json
+"""
 
 
 def command(
@@ -30,10 +35,12 @@ def command(
 ) -> None:
     """Inspect one checkpoint."""
     from parentage import api
+    from parentage.cli.progress import progress
     from parentage.cli.tables import print_inspection, print_json
     from parentage.records import inspection as records
 
-    found = api.inspect(model, digests=digests)
+    with progress() as report_progress:
+        found = api.inspect(model, digests=digests, progress=report_progress)
     if as_json:
         print_json(records.SCHEMA, records.VERSION, found)
     else:

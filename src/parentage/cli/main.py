@@ -2,34 +2,68 @@
 
 from __future__ import annotations
 
+import functools
+import io
 import os
 import sys
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, ParamSpec
 
 import typer
 
 from parentage import __version__
 from parentage.cli import audit, diff, inspect, report, verify
-from parentage.errors import ParentageError
+from parentage.cli.compiler_cache import compiler_cache
+from parentage.cli.failures import report_failure
+from parentage.cli.streams import printing
 
 __all__ = ["app", "main"]
 
-EPILOG = "Exit codes: 0 done; 1 our fault; 2 usage; 3 nothing examined; 4 unreadable; 5 condition fails."
+P = ParamSpec("P")
+
+EPILOG = """\
+\b
+Examples:
+  parentage audit ./model -p ./parent-a -p ./parent-b -c ./another-fine-tune
+  parentage audit ./model --candidates ./models --html report.html
+  parentage verify evidence.json
+  parentage inspect ./model
+
+\b
+Exit codes:
+  0  what was asked for is done
+  1  our fault, or an output could not be written
+  2  the command or a file given to it makes no sense
+  3  nothing could be examined
+  4  something planned could not be read
+  5  the condition asked for does not hold (--fail-on, verify)
+
+Every error has a code in brackets, which docs/errors.md explains.
+"""
 
 app = typer.Typer(
     name="parentage",
     help="What is this open-weight model really made of?",
     epilog=EPILOG,
-    no_args_is_help=True,
+    invoke_without_command=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-app.command("audit", help=audit.HELP, epilog=audit.EXAMPLES)(audit.command)
-app.command("verify", help=verify.HELP, epilog=verify.EXAMPLES)(verify.command)
-app.command("report", help=report.HELP, epilog=report.EXAMPLES)(report.command)
-app.command("inspect", help=inspect.HELP, epilog=inspect.EXAMPLES)(inspect.command)
-app.command("diff", help=diff.HELP, epilog=diff.EXAMPLES)(diff.command)
+
+
+def _printing(command: Callable[P, None]) -> Callable[P, None]:
+    @functools.wraps(command)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
+        with printing():
+            command(*args, **kwargs)
+
+    return guarded
+
+
+for module in (audit, verify, report, inspect, diff):
+    name = module.__name__.rpartition(".")[2]
+    app.command(name, help=module.HELP, epilog=module.EXAMPLES)(_printing(module.command))
 
 
 def _version(value: bool) -> None:
@@ -40,12 +74,16 @@ def _version(value: bool) -> None:
 
 @app.callback()
 def _options(
+    context: typer.Context,
     version: Annotated[
         bool,
         typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
     ] = False,
 ) -> None:
     """What is this open-weight model really made of?"""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help(), err=True)
+        raise typer.Exit(2)
 
 
 def main() -> None:
@@ -53,25 +91,23 @@ def main() -> None:
     # One worker a core is ours to schedule: threads inside BLAS would fight with them.
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(variable, "1")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A name that the terminal's encoding cannot show is shown by its escapes.
+        sys.stdout.reconfigure(errors="backslashreplace")
+    sys.exit(_run())
+
+
+def _run() -> int:
     try:
-        app()
-    except ParentageError as error:
-        sys.stderr.write(_message(error))
-        sys.exit(error.exit_code)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(0)
+        with compiler_cache(), printing():
+            code = app(standalone_mode=False)
+    except Exception as error:
+        return report_failure(error)
     except KeyboardInterrupt:
+        code = INTERRUPTED
+    if code == INTERRUPTED:
         sys.stderr.write("\ninterrupted: nothing half-written was left\n")
-        sys.exit(130)
+    return code if isinstance(code, int) else 0
 
 
-def _message(error: ParentageError) -> str:
-    from parentage.reports.wording import visible
-
-    lines = [f"error[{error.code}]: {visible(error.message)}"]
-    if error.where:
-        lines.append(f"  where: {visible(error.where)}")
-    if error.hint:
-        lines.append(f"  try:   {visible(error.hint)}")
-    return "\n".join(lines) + "\n"
+INTERRUPTED = 130

@@ -13,12 +13,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-import typer
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from parentage.cli.streams import emit_json
 from parentage.records.absence import Absent
 from parentage.records.codec import to_plain
 from parentage.records.difference import BaseDeltas, ComponentDifference, Difference, TensorDifference
@@ -59,9 +59,7 @@ class Column(Generic[T]):
 
 def print_json(schema: str, version: int, record: object) -> None:
     """Print one record as JSON, under its schema's name and version."""
-    text = dumps({"schema": schema, "version": version, **to_plain(record)})
-    # An undecodable file name holds half a surrogate pair, which no encoding writes.
-    typer.echo(text.encode("utf-8", errors="backslashreplace").decode("utf-8"), nl=False)
+    emit_json(dumps({"schema": schema, "version": version, **to_plain(record)}))
 
 
 def print_inspection(found: Inspection, *, limit: int) -> None:

@@ -2,22 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from parentage.errors import ParentageError
+from parentage.errors import ParentageError, UsageError
 
-__all__ = ["EXAMPLES", "HELP", "command"]
+if TYPE_CHECKING:
+    from parentage.records.verification import InputDifference, ValueDifference, Verification
+
+__all__ = ["EXAMPLES", "HELP", "VerifyDiffers", "command"]
 
 HELP = (
-    "Re-derive every number of EVIDENCE from the pinned inputs, ignoring what it stores, "
-    "and name what differs. Exit 5 when something differs."
+    "Re-derive every number of EVIDENCE from the pinned inputs, ignoring what it stores, and name "
+    "what differs: first the files whose bytes are not those that were pinned, then every value that "
+    "does not follow. Exit 5 when anything differs."
 )
-EXAMPLES = "Example: parentage verify evidence.json --model merge=/models/merge"
+EXAMPLES = """\
+\b
+Examples:
+  The inputs lie where they lay:
+    parentage verify evidence.json
+  They lie elsewhere; NAME is the model's name in the report:
+    parentage verify evidence.json --model merge=/models/merge --model base=/models/base
+  For another program:
+    parentage verify evidence.json --json
+"""
 
-SHOWN = 20
+WIDTH = 16
+
+
+class VerifyDiffers(ParentageError):
+    """The evidence does not follow from its inputs."""
+
+    exit_code = 5
+    default_code = "verify-differs"
 
 
 def command(
@@ -26,49 +47,110 @@ def command(
         list[str] | None,
         typer.Option("--model", help="NAME=PATH: where an input lies here; repeatable."),
     ] = None,
-    workers: Annotated[int, typer.Option("--workers", min=0)] = 0,
+    workers: Annotated[
+        int, typer.Option("--workers", min=0, help="Threads; 0: one a core. No result depends on it.")
+    ] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON to standard output.")] = False,
+    limit: Annotated[int, typer.Option("--limit", min=0, help="Differing values listed; 0: all.")] = 20,
 ) -> None:
     """Verify and say so."""
     from parentage import api
     from parentage.cli.progress import progress
-    from parentage.reports.wording import visible
+    from parentage.cli.streams import plain_text, printing
+    from parentage.cli.tables import print_json
+    from parentage.records import verification as records
 
     with progress() as report_progress:
-        outcome = api.verify(
-            evidence, places=_places(model or []), workers=workers, progress=report_progress
+        found = api.verify(evidence, places=_places(model or []), workers=workers, progress=report_progress)
+    with printing():
+        if as_json:
+            print_json(records.SCHEMA, records.VERSION, found)
+        else:
+            for line in _lines(found, str(evidence), limit):
+                plain_text(line)
+    if not found.holds:
+        raise VerifyDiffers(
+            f"{len(found.inputs):,} of {found.files:,} weight files and {len(found.values):,} of "
+            f"{found.compared:,} values differ",
+            where=str(evidence),
+            hint="fetch the inputs that the evidence pins, by their digests; else do not rely on it",
         )
-    if not outcome.differences:
-        typer.echo(f"verified: {outcome.compared:,} values re-derived from the pinned inputs agree")
-        return
-    for difference in outcome.differences[:SHOWN]:
-        typer.echo(visible(difference))
-    rest = len(outcome.differences) - SHOWN
-    if rest > 0:
-        typer.echo(f"… and {rest:,} more")
-    raise _Differs(
-        f"{len(outcome.differences):,} of {outcome.compared:,} values differ", code="verify-differs"
-    )
 
 
-def _places(models: list[str]) -> dict[str, str]:
-    places = {}
+def _places(models: Sequence[str]) -> dict[str, str]:
+    places: dict[str, str] = {}
     for entry in models:
-        name, separator, path = entry.partition("=")
-        if not separator:
-            raise _BadPlace(f"--model {entry}: expected NAME=PATH", code="usage-model")
+        name, _, path = entry.partition("=")
+        if not name or not path:
+            raise UsageError(
+                f"--model {entry}: expected NAME=PATH",
+                code="usage-model",
+                hint="NAME is the model's name in the report",
+            )
+        if name in places:
+            raise UsageError(
+                f"--model {name}: given twice", code="usage-model", hint="say once where it lies"
+            )
         places[name] = path
     return places
 
 
-class _BadPlace(ParentageError):
-    """``--model`` was not NAME=PATH."""
+def _lines(found: Verification, evidence: str, limit: int) -> Iterator[str]:
+    from parentage.records.absence import Absent
 
-    exit_code = 2
-    default_code = "usage-model"
+    if found.holds:
+        yield (
+            f"verified: {evidence} follows from its inputs; {found.compared:,} values and "
+            f"{found.files:,} weight files agree"
+        )
+    else:
+        yield f"not verified: {evidence} does not follow from the inputs that were found"
+    yield from _input_lines(found.inputs)
+    if not isinstance(found.unmeasured, Absent):
+        yield f"The inputs that were found could not be measured: {found.unmeasured}"
+    yield from _value_lines(found.values, limit)
+    was, now = (_version(tool) for tool in (found.measured_by, found.derived_by))
+    other = "" if was == now else ", another version: numbers may differ for that reason alone"
+    yield f"Measured by {was}, re-derived by {now}{other}."
+    yield "Keep in mind:"
+    yield from (f"  - {text}" for text in found.limits)
 
 
-class _Differs(ParentageError):
-    """The evidence does not follow from its inputs."""
+def _input_lines(inputs: Sequence[InputDifference]) -> Iterator[str]:
+    if not inputs:
+        return
+    yield "Files that are not the pinned ones (numbers that differ may follow from this alone):"
+    for one in inputs:
+        yield f"  {one.model}: {one.file}"
+        yield f"    {one.reason}"
+        if one.tensors:
+            more = "" if len(one.tensors) <= WIDTH else f" and {len(one.tensors) - WIDTH:,} more"
+            yield f"    tensors whose bytes differ: {', '.join(one.tensors[:WIDTH])}{more}"
 
-    exit_code = 5
-    default_code = "verify-differs"
+
+def _value_lines(values: Sequence[ValueDifference], limit: int) -> Iterator[str]:
+    if not values:
+        return
+    shown = values[:limit] if limit else values
+    yield f"Values that differ ({len(values):,}):"
+    for one in shown:
+        yield f"  {one.path}"
+        yield f"    stored {_value(one.stored)}, re-derived {_value(one.derived)}"
+    if len(values) > len(shown):
+        yield f"  and {len(values) - len(shown):,} more (--limit 0 lists all)"
+
+
+def _value(value: object) -> str:
+    from parentage.records.absence import Absent
+
+    if isinstance(value, Absent):
+        return f"nothing ({value.reason})"
+    text = repr(value)
+    return text if len(text) <= 100 else f"{text[:100]}…"
+
+
+def _version(tool: object) -> str:
+    from collections.abc import Mapping
+
+    table = tool if isinstance(tool, Mapping) else {}
+    return f"{table.get('name', 'an unnamed tool')} {table.get('version', 'of no version')}"

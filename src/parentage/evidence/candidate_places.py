@@ -7,15 +7,22 @@ that the suspect itself lies in: plain names only, and no link out of there.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from parentage.errors import UsageError
+from parentage.checkpoints.places import open_file
+from parentage.errors import ParentageError, UsageError
 
 __all__ = ["declared_places", "listed_places"]
 
 MOST_CANDIDATES = 256
 MOST_BYTES = 2**20
+# models--org--name/snapshots/commit/part, the deepest place that the hub's cache puts a model.
+DEEPEST = 4
+MOST_FOLDERS = 20_000
+SHARD = re.compile(r".*-\d{4,}-of-\d{4,}\.safetensors", re.IGNORECASE)
+HINT = "name a folder of models, or a text file with one path a line"
 
 
 def listed_places(given: str) -> tuple[str, ...]:
@@ -25,38 +32,93 @@ def listed_places(given: str) -> tuple[str, ...]:
     """
     path = Path(given)
     try:
-        found = _in_folder(path) if path.is_dir() else _in_list(path)
+        if path.is_dir():
+            found = list(_in_folder(path))
+        else:
+            found = [given] if given.endswith(".safetensors") else _in_list(path)
     except (OSError, ValueError):
-        raise UsageError(
-            "the candidates cannot be read",
-            code="usage-candidates",
-            where=given,
-            hint="name a folder of models, or a text file with one path a line",
-        ) from None
+        raise _refused("the candidates cannot be read", given) from None
+    except ParentageError as error:
+        raise _refused(f"the candidates cannot be read: {error.message}", given) from None
     if not found:
-        raise UsageError(
-            "no candidate is there",
-            code="usage-candidates",
-            where=given,
-            hint="name a folder of models, or a text file with one path a line",
-        )
+        raise _refused("no candidate is there", given)
     if len(found) > MOST_CANDIDATES:
-        raise UsageError(
-            f"{len(found):,} candidates; at most {MOST_CANDIDATES} can be tried at once",
-            code="usage-candidates",
-            where=given,
-            hint="name the likeliest ones in a list",
-        )
+        message = f"{len(found):,} candidates; at most {MOST_CANDIDATES} can be tried at once"
+        raise _refused(message, given, "name the likeliest ones in a list")
     return tuple(found)
 
 
-def _in_folder(folder: Path) -> list[str]:
-    entries = sorted(folder.iterdir(), key=lambda p: p.name)
-    if any(p.name.endswith(".safetensors.index.json") for p in entries) or any(
-        p.name == "model.safetensors" for p in entries
-    ):
-        return [str(folder)]
-    return [str(p) for p in entries if _is_model(p)]
+def _refused(message: str, where: str, hint: str = HINT) -> UsageError:
+    return UsageError(message, code="usage-candidates", where=where, hint=hint)
+
+
+def _in_folder(top: Path) -> Iterator[str]:
+    """Every model at or below a folder, in the order of the paths; folders are visited once."""
+    seen = {os.path.realpath(top)}
+    waiting = [(top, 0)]
+    while waiting:
+        folder, depth = waiting.pop()
+        try:
+            entries = sorted(folder.iterdir(), key=lambda p: p.name)
+        except OSError:
+            if folder is top:
+                raise
+            continue
+        yield from _models(folder, entries)
+        if depth == DEEPEST:
+            continue
+        for entry in reversed(entries):
+            real = os.path.realpath(entry)
+            if entry.is_dir() and real not in seen and len(seen) < MOST_FOLDERS:
+                seen.add(real)
+                waiting.append((entry, depth + 1))
+
+
+def _models(folder: Path, entries: Sequence[Path]) -> Iterator[str]:
+    """The folder itself where its files make up one model; else each weight file in it."""
+    weights = [p for p in entries if p.name.endswith(".safetensors") and p.is_file()]
+    names = {p.name for p in entries}
+    whole = (
+        "model.safetensors" in names
+        or any(n.endswith(".safetensors.index.json") for n in names)
+        or (weights and "config.json" in names)
+        or any(SHARD.fullmatch(p.name) for p in weights)
+    )
+    if whole:
+        yield str(folder)
+    else:
+        yield from (str(p) for p in weights)
+
+
+def _in_list(path: Path) -> list[str]:
+    with os.fdopen(open_file(path), "rb") as stream:
+        raw = stream.read(MOST_BYTES + 1)
+    if len(raw) > MOST_BYTES:
+        raise _refused(f"a list of more than {MOST_BYTES:,} bytes", str(path))
+    # A # within a path is part of it.
+    lines = [re.split(r"(?:^|\s)#", line)[0].strip() for line in raw.decode("utf-8-sig").split("\n")]
+    return [str(path.parent / line) for line in lines if line]
+
+
+def declared_places(suspect: str, names: Sequence[str]) -> Iterator[tuple[str, str | None]]:
+    """(name, place) for each name that the suspect's files declare; None where nothing is beside it."""
+    path = Path(suspect).absolute()
+    beside = (path if path.is_dir() else path.parent).parent
+    for name in names:
+        yield name, _beside(beside, name) or (None if path.is_dir() else _beside(path.parent, name))
+
+
+def _beside(folder: Path, name: str) -> str | None:
+    parts = name.split("/")
+    if any(part in ("", ".", "..") or "\0" in part or "\\" in part for part in parts):
+        return None
+    home = Path(os.path.realpath(folder))
+    for tail in (parts, parts[-1:]):
+        for place in (folder.joinpath(*tail), folder.joinpath(*tail).with_name(f"{tail[-1]}.safetensors")):
+            inside = Path(os.path.realpath(place)).is_relative_to(home)
+            if inside and _is_model(place):
+                return str(place)
+    return None
 
 
 def _is_model(path: Path) -> bool:
@@ -66,31 +128,3 @@ def _is_model(path: Path) -> bool:
         return path.is_dir() and any(p.name.endswith(".safetensors") for p in path.iterdir())
     except OSError:
         return False
-
-
-def _in_list(path: Path) -> list[str]:
-    with path.open("rb") as stream:
-        text = stream.read(MOST_BYTES).decode("utf-8")
-    lines = [line.split("#", 1)[0].strip() for line in text.splitlines()]
-    return [str(path.parent / line) for line in lines if line]
-
-
-def declared_places(suspect: str, names: Sequence[str]) -> Iterator[tuple[str, str | None]]:
-    """(name, place) for each name that the suspect's files declare; None where nothing is beside it."""
-    path = Path(suspect).absolute()
-    beside = (path if path.is_dir() else path.parent).parent
-    for name in names:
-        yield name, _beside(beside, name)
-
-
-def _beside(folder: Path, name: str) -> str | None:
-    parts = name.split("/")
-    if any(part in ("", ".", "..") for part in parts):
-        return None
-    home = os.path.realpath(folder)
-    for tail in (parts, parts[-1:]):
-        for place in (folder.joinpath(*tail), folder.joinpath(*tail).with_name(f"{tail[-1]}.safetensors")):
-            inside = os.path.realpath(place).startswith(home + os.sep)
-            if inside and _is_model(place):
-                return str(place)
-    return None

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from parentage.checkpoints.local import open_checkpoint
-from parentage.errors import UsageError
+from parentage.checkpoints.local import Checkpoint, open_checkpoint
+from parentage.checkpoints.places import model_files
+from parentage.checkpoints.twins import same_weights
+from parentage.errors import InputMissingError, UsageError
 from parentage.evidence.measure import AuditInputs, NamedCheckpoint
 from parentage.records.evidence import ModelPin, ModelRole
 
@@ -58,32 +59,56 @@ def wanted_models(
 
 
 def _among(one: str, others: Sequence[str]) -> bool:
-    return os.path.realpath(one) in {os.path.realpath(o) for o in others}
+    files = model_files(one)
+    return any(files.same_as(model_files(other)) for other in others)
 
 
 def _refuse_repeats(wanted: Sequence[Wanted]) -> None:
-    seen: dict[str, Wanted] = {}
-    for model in wanted:
-        real = os.path.realpath(model.place)
-        if real in seen:
-            raise UsageError(
-                f"one model is given as {seen[real].role.value} and as {model.role.value}",
-                code="usage-repeated-model",
-                where=model.place,
-                hint="name each model once; a model cannot explain itself",
-            )
-        seen[real] = model
+    files = [model_files(w.place) for w in wanted]
+    for k, model in enumerate(wanted):
+        for earlier, other in zip(wanted[:k], files, strict=False):
+            if files[k].same_as(other):
+                raise UsageError(
+                    f"one model is given as {earlier.role.value} and as {model.role.value}",
+                    code="usage-repeated-model",
+                    where=model.place,
+                    hint="name each model once; a model cannot explain itself",
+                )
 
 
 def open_inputs(stack: ExitStack, wanted: Sequence[Wanted]) -> AuditInputs:
     """Open all, to be closed by ``stack``; names are the shortest tails of paths that differ."""
     names = _display_names([w.place for w in wanted])
+    opened = [stack.enter_context(open_checkpoint(w.place)) for w in wanted]
+    _refuse_twins(wanted, opened)
+    for checkpoint in opened:
+        checkpoint.bytes_read = 0  # the evidence counts what was measured
     return AuditInputs(
         tuple(
-            NamedCheckpoint(name, w.role, stack.enter_context(open_checkpoint(w.place)))
-            for w, name in zip(wanted, names, strict=True)
+            NamedCheckpoint(name, w.role, checkpoint)
+            for w, name, checkpoint in zip(wanted, names, opened, strict=True)
         )
     )
+
+
+def _refuse_twins(wanted: Sequence[Wanted], opened: Sequence[Checkpoint]) -> None:
+    """Sources with equal bytes are one source: nothing tells them apart, and one explains nothing of
+    the other. The suspect may be a copy of any of them, and an earlier upload may be one too."""
+    compared = [
+        (w, c)
+        for w, c in zip(wanted, opened, strict=True)
+        if w.role not in (ModelRole.SUSPECT, ModelRole.PREVIOUS)
+    ]
+    for k, (model, checkpoint) in enumerate(compared):
+        for earlier, other in compared[:k]:
+            if same_weights(other, checkpoint):
+                raise UsageError(
+                    f"the {model.role.value} has the same weights as the {earlier.role.value} "
+                    f"{earlier.place}",
+                    code="usage-repeated-model",
+                    where=model.place,
+                    hint="give one of the two",
+                )
 
 
 def open_pinned(stack: ExitStack, pins: Sequence[ModelPin], places: Mapping[str, str]) -> AuditInputs:
@@ -97,15 +122,23 @@ def open_pinned(stack: ExitStack, pins: Sequence[ModelPin], places: Mapping[str,
         )
     return AuditInputs(
         tuple(
-            NamedCheckpoint(
-                pin.name,
-                pin.role,
-                stack.enter_context(open_checkpoint(places.get(pin.name, pin.locator))),
-            )
+            NamedCheckpoint(pin.name, pin.role, stack.enter_context(_open_pinned(pin, places)))
             for pin in pins
             if pin.role is not ModelRole.SHUFFLED
         )
     )
+
+
+def _open_pinned(pin: ModelPin, places: Mapping[str, str]) -> Checkpoint:
+    try:
+        return open_checkpoint(places.get(pin.name, pin.locator))
+    except InputMissingError as error:
+        raise InputMissingError(
+            f"the {pin.role.value} {pin.name}: {error.message}",
+            code=error.code,
+            where=error.where,
+            hint=f"--model {pin.name}=PATH says where it lies now",
+        ) from None
 
 
 def _display_names(places: Sequence[str]) -> list[str]:

@@ -1,97 +1,223 @@
-"""Compare a stored evidence with one measured anew from the pinned inputs; name what differs."""
+"""Measure a stored evidence again from its pinned inputs, and name every value that does not follow."""
 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["RELATIVE", "Rederivation", "compare_evidence"]
+from parentage import __version__
+from parentage.errors import EvidenceError, ParentageError
+from parentage.evidence.measure import AuditInputs, Options, Progress, measure
+from parentage.evidence.pinned_files import FileComparison, compare_files
+from parentage.evidence.pinning import pin_models
+from parentage.records.absence import Absent
+from parentage.records.codec import to_plain
+from parentage.records.evidence import Evidence, ModelPin, ModelRole
+from parentage.records.verification import ValueDifference, Verification
+
+__all__ = ["ABSOLUTE", "RELATIVE", "compare_evidence", "rederive", "stored_options"]
 
 # exp and log differ between processors in the last bits: derived floats agree to this, counts and
 # digests exactly.
 RELATIVE = 1e-9
-# Where a number is the small difference of large ones, its last digits are theirs.
+# Where a number is the small difference of large ones, its last digits are theirs: correlations and
+# cosines are sums of numbers of size one.
 ABSOLUTE = 1e-12
-# What was asked, which version measured, and where files lay do not follow from the inputs.
+# These have the size of the weights, which may be far below one: the largest of them is the measure.
+_OF_THE_WEIGHTS = frozenset({"gram", "spread", "scale", "free_scale"})
+# What was asked, which version measured, and where files lay do not follow from the inputs; weight
+# files are compared apart.
 _NOT_DERIVED = frozenset({"schema", "version", "tool", "asked", "notes"})
-_NOT_DERIVED_OF_A_MODEL = frozenset({"locator"})
+_NOT_DERIVED_OF_A_MODEL = frozenset({"locator", "shards"})
 # Entries of a list are called by these fields where they have one, so that a reader finds them.
-_LABELS = ("name", "tensor", "arithmetic", "model")
+_LABELS = ("name", "tensor", "arithmetic")
+
+MOST_SAMPLED = 2**22
+_NOTHING = Absent("no such value")
 
 
-@dataclass(frozen=True, slots=True)
-class Rederivation:
-    """``differences``: one sentence for each value that does not follow; ``compared``: all values."""
+def stored_options(used: Mapping[str, Any], workers: int) -> Options:
+    """How an evidence says that it was measured; ``EvidenceError`` (``evidence-used``) when it lies."""
+    sample, seed = used.get("sample"), used.get("seed")
+    whole = all(isinstance(v, int) and not isinstance(v, bool) for v in (sample, seed))
+    full, digests = used.get("full"), used.get("digests")
+    if not (whole and isinstance(full, bool) and isinstance(digests, bool)):
+        raise _lie("the evidence does not say how it was measured", "$.used")
+    assert isinstance(sample, int)
+    assert isinstance(seed, int)
+    if not 1 <= sample <= MOST_SAMPLED:
+        message = (
+            f"a sample of {sample:,} elements a tensor; between 1 and {MOST_SAMPLED:,} can be measured"
+        )
+        raise _lie(message, "$.used.sample")
+    return Options(sample, seed, full, digests, workers)
 
-    compared: int
-    differences: tuple[str, ...]
+
+def _lie(message: str, where: str) -> EvidenceError:
+    return EvidenceError(
+        message,
+        code="evidence-used",
+        where=where,
+        hint="the file was changed after parentage wrote it: fetch it again",
+    )
 
 
-def compare_evidence(stored: Mapping[str, Any], derived: Mapping[str, Any]) -> Rederivation:
-    """Both as plain values (``records.codec.to_plain``)."""
-    counter = _Counter()
-    found = tuple(_compare("", stored, derived, counter))
-    return Rederivation(counter.compared, found)
+def rederive(
+    stored: Evidence,
+    plain: Mapping[str, Any],
+    inputs: AuditInputs,
+    options: Options,
+    progress: Progress,
+) -> Verification:
+    """Measure ``inputs`` as ``stored`` says and compare with ``plain``, the same evidence as it was read.
+
+    Where the inputs can no longer be measured because they changed, the changed files are named.
+    """
+    try:
+        derived = measure(inputs, options, stored.asked, stored.notes, progress)
+    except ParentageError as error:
+        named = [(m.name, m.role, m.checkpoint) for m in inputs.models]
+        pins = pin_models(named, digests=options.digests, workers=options.workers, progress=progress)
+        files = compare_files(plain["models"], to_plain(pins))
+        if not files.inputs:
+            raise
+        return _verification(stored, pins, files, (), 0, f"{error.message} ({error.code})")
+    return compare_evidence(stored, plain, derived)
 
 
-class _Counter:
+def compare_evidence(stored: Evidence, plain: Mapping[str, Any], derived: Evidence) -> Verification:
+    """Compare ``stored`` (``plain``: as it was read, with what this version does not know) with
+    ``derived``, measured anew."""
+    anew = to_plain(derived)
+    files = compare_files(plain["models"], anew["models"])
+    walk = _Walk()
+    values = tuple(walk.compare("", plain, anew, ABSOLUTE))
+    return _verification(stored, derived.models, files, values, walk.compared, None)
+
+
+def _verification(
+    stored: Evidence,
+    pins: Sequence[ModelPin],
+    files: FileComparison,
+    values: tuple[ValueDifference, ...],
+    compared: int,
+    unmeasured: str | None,
+) -> Verification:
+    return Verification(
+        measured_by=dict(stored.tool),
+        derived_by={"name": "parentage", "version": __version__},
+        files=files.files,
+        compared=files.compared + compared,
+        inputs=tuple(files.inputs),
+        values=(*files.values, *values),
+        unmeasured=Absent("the inputs were measured") if unmeasured is None else unmeasured,
+        limits=tuple(_limits(stored, pins)),
+    )
+
+
+def _limits(stored: Evidence, pins: Sequence[ModelPin]) -> Iterator[str]:
+    yield "what was asked for, the notes and the places of the files are not re-derived"
+    if not all(isinstance(s.sha256, str) for m in stored.models for s in m.shards):
+        yield (
+            "the evidence pins no digests (--no-digests): that the examined elements agree does not "
+            "say that the files are the same"
+        )
+    yield (
+        "cards and configs are not pinned by digest: when a model's declared sources or oddities "
+        "differ, the files beside its weights have changed"
+    )
+    for was, now in zip(stored.models, pins, strict=False):
+        confirmed = isinstance(was.revision, Absent) or was.revision == now.revision
+        if not confirmed and was.role is not ModelRole.SHUFFLED:
+            yield f"revision {was.revision} of {was.name} cannot be told from where it lies now"
+
+
+class _Walk:
+    """Through both evidences at once, counting the values that are compared."""
+
     def __init__(self) -> None:
         self.compared = 0
 
-
-def _compare(path: str, stored: Any, derived: Any, counter: _Counter) -> Iterator[str]:
-    if isinstance(stored, Mapping) and isinstance(derived, Mapping):
-        for key in dict.fromkeys([*stored, *derived]):
-            if key in _skipped(path):
-                continue
-            where = f"{path}.{key}" if path else str(key)
-            if key not in stored:
-                yield f"{where}: re-derived, but not stored"
-            elif key not in derived:
-                yield f"{where}: stored, but it does not follow from the inputs"
-            else:
-                yield from _compare(where, stored[key], derived[key], counter)
-    elif _is_list(stored) and _is_list(derived):
-        if len(stored) != len(derived):
-            yield f"{path}: {len(stored)} entries stored, {len(derived)} re-derived"
-        for k, (one, other) in enumerate(zip(stored, derived, strict=False)):
-            yield from _compare(f"{path}[{_label(one, k)}]", one, other, counter)
-    else:
-        counter.compared += 1
-        if not _agree(stored, derived):
-            yield f"{path}: stored {_shown(stored)}, re-derived {_shown(derived)}"
+    def compare(self, path: str, stored: Any, derived: Any, absolute: float) -> Iterator[ValueDifference]:
+        if _is_table(stored) and _is_table(derived):
+            for key in dict.fromkeys([*stored, *derived]):
+                if key in _skipped(path, derived):
+                    continue
+                where = f"{path}.{key}" if path else str(key)
+                one, other = stored.get(key, _NOTHING), derived.get(key, _NOTHING)
+                scaled = key in _OF_THE_WEIGHTS
+                yield from self.compare(where, one, other, _largest(other) if scaled else absolute)
+        elif _is_list(stored) and _is_list(derived):
+            for k, label in enumerate(_labels(max(stored, derived, key=len))):
+                one = stored[k] if k < len(stored) else _NOTHING
+                other = derived[k] if k < len(derived) else _NOTHING
+                yield from self.compare(f"{path}[{label}]", one, other, absolute)
+        else:
+            self.compared += 1
+            if not _agree(stored, derived, absolute):
+                yield ValueDifference(path, _summary(stored), _summary(derived))
 
 
-def _skipped(path: str) -> frozenset[str]:
+def _largest(values: Any) -> float:
+    if _is_list(values):
+        return max((_largest(v) for v in values), default=0.0)
+    return ABSOLUTE * abs(values) if isinstance(values, int | float) else 0.0
+
+
+def _is_table(value: Any) -> bool:
+    # An absence is one value, whatever stands on the other side.
+    return isinstance(value, Mapping) and set(value) != {"absent"}
+
+
+def _skipped(path: str, derived: Mapping[str, Any]) -> frozenset[str]:
     if not path:
         return _NOT_DERIVED
-    model = path.startswith("models[") and path.endswith("]")
-    return _NOT_DERIVED_OF_A_MODEL if model else frozenset()
+    if not (path.startswith("models[") and "locator" in derived):
+        return frozenset()
+    # A folder that is no snapshot of the hub has no revision: its bytes are compared instead.
+    unknown = not isinstance(derived["revision"], str)
+    return _NOT_DERIVED_OF_A_MODEL | ({"revision"} if unknown else frozenset())
 
 
 def _is_list(value: Any) -> bool:
     return isinstance(value, Sequence) and not isinstance(value, str)
 
 
-def _label(entry: Any, index: int) -> str:
+def _labels(entries: Sequence[Any]) -> Iterator[str]:
+    own = [_own_label(entry) for entry in entries]
+    repeated = Counter(own)
+    for k, label in enumerate(own):
+        if label is None:
+            yield str(k)
+        else:
+            yield label if repeated[label] == 1 else f"{label}#{k}"
+
+
+def _own_label(entry: Any) -> str | None:
     if isinstance(entry, Mapping):
         for key in _LABELS:
             if isinstance(entry.get(key), str):
                 return str(entry[key])
-    return str(index)
+    return None
 
 
-def _agree(stored: Any, derived: Any) -> bool:
+def _agree(stored: Any, derived: Any, absolute: float) -> bool:
     if isinstance(stored, bool) or isinstance(derived, bool):
         return stored is derived
     if isinstance(stored, float) or isinstance(derived, float):
         numbers = isinstance(stored, int | float) and isinstance(derived, int | float)
-        return numbers and math.isclose(stored, derived, rel_tol=RELATIVE, abs_tol=ABSOLUTE)
+        return numbers and math.isclose(stored, derived, rel_tol=RELATIVE, abs_tol=absolute)
     return bool(stored == derived)
 
 
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "…"
+def _summary(value: Any) -> Any:
+    """A value as a list of differences can hold it: what is nested is told by its size."""
+    if isinstance(value, Mapping) and set(value) == {"absent"}:
+        return Absent(str(value["absent"]))
+    if isinstance(value, Mapping):
+        return f"an object of {len(value):,} entries"
+    if _is_list(value):
+        return f"a list of {len(value):,} entries"
+    return value

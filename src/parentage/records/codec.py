@@ -23,6 +23,9 @@ __all__ = ["from_plain", "to_plain"]
 
 T = TypeVar("T")
 
+MAX_DEPTH = 32
+MAX_WHOLE = 2**63 - 1
+
 
 def to_plain(value: object) -> Any:
     """Turn a record into values that ``json`` writes; refuses NaN and infinity."""
@@ -64,25 +67,27 @@ def _hints(cls: type) -> dict[str, Any]:
 
 def _fail(where: str, wanted: str) -> EvidenceError:
     return EvidenceError(
-        f"expected {wanted}", code="record-shape", where=where, hint="a file written by parentage"
+        f"expected {wanted}",
+        code="record-shape",
+        where=where,
+        hint="the file was changed after parentage wrote it: fetch it again",
     )
 
 
 def _read(kind: Any, value: Any, where: str) -> Any:
     origin = typing.get_origin(kind)
     if kind is Any:
-        return value
+        return _read_free(value, where)
     if origin in (Union, types.UnionType):
         return _read_union(typing.get_args(kind), value, where)
     if origin is tuple:
         return _read_tuple(typing.get_args(kind), value, where)
     if origin in (dict, Mapping) or (isinstance(origin, type) and issubclass(origin, Mapping)):
         return _read_mapping(typing.get_args(kind), value, where)
-    if isinstance(kind, type) and issubclass(kind, Enum):
-        return _read_enum(kind, value, where)
     if dataclasses.is_dataclass(kind):
         return _read_record(typing.cast(type, kind), value, where)
-    return _read_scalar(kind, value, where)
+    is_enum = isinstance(kind, type) and issubclass(kind, Enum)
+    return _read_enum(kind, value, where) if is_enum else _read_scalar(kind, value, where)
 
 
 def _read_union(kinds: tuple[Any, ...], value: Any, where: str) -> Any:
@@ -140,11 +145,33 @@ def _read_record(cls: type, value: Any, where: str) -> Any:
     return cls(**given)
 
 
+def _read_free(value: Any, where: str, depth: int = 0) -> Any:
+    """A value of any shape, of bounded depth and size of number: later readers walk it."""
+    if depth > MAX_DEPTH:
+        raise _fail(where, f"at most {MAX_DEPTH} levels")
+    if isinstance(value, dict):
+        return {k: _read_free(v, f"{where}.{k}", depth + 1) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_read_free(v, f"{where}[{i}]", depth + 1) for i, v in enumerate(value)]
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return _bounded(value, where)
+    return value
+
+
 def _read_scalar(kind: Any, value: Any, where: str) -> Any:
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if kind is int and isinstance(value, bool):
-        raise _fail(where, "a whole number")
+    if kind in (int, float) and isinstance(value, bool):
+        raise _fail(where, "a number" if kind is float else "a whole number")
+    if kind is float and isinstance(value, int | float):
+        return float(_bounded(value, where))
+    if kind is int and isinstance(value, int):
+        return _bounded(value, where)
     if isinstance(kind, type) and isinstance(value, kind):
         return value
     raise _fail(where, getattr(kind, "__name__", str(kind)))
+
+
+def _bounded(value: int | float, where: str) -> int | float:
+    # Counts are of elements and bytes; JSON may spell whole numbers that no float can hold, and 1e999.
+    if not (abs(value) <= MAX_WHOLE if isinstance(value, int) else math.isfinite(value)):
+        raise _fail(where, "a number of reasonable size")
+    return value

@@ -17,11 +17,21 @@ from typing import Any, BinaryIO, NoReturn
 
 from parentage.errors import EvidenceError, InputMissingError, OutputError
 
-__all__ = ["MAX_BYTES", "dumps", "load_json", "loads", "write_bytes", "write_json", "write_text"]
+__all__ = [
+    "MAX_BYTES",
+    "check_writable",
+    "dumps",
+    "load_json",
+    "loads",
+    "write_bytes",
+    "write_json",
+    "write_text",
+]
 
 # A report on 2,924 tensors takes about 2 MB and an evidence file with every replay about 40 MB; the
 # bound leaves room for models ten times that and still fits in memory once parsed.
 MAX_BYTES = 512 * 1024 * 1024
+WRITTEN = "name a file that parentage wrote, and fetch it again if it was cut short"
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -53,19 +63,56 @@ def write_bytes(path: Path, data: bytes) -> None:
     Raises ``OutputError``: ``output-is-folder``, ``output-no-space``, ``output-not-written``. A
     path that is a device or a pipe is written straight through, for it cannot be replaced.
     """
-    target = Path(os.path.realpath(path))
-    if target.is_dir():
-        raise OutputError(
-            "the output is a folder", code="output-is-folder", where=str(path), hint="name a file"
-        )
+    target = _target(path)
     try:
-        if target.exists() and not stat.S_ISREG(target.stat().st_mode):
-            with target.open("wb") as stream:
-                stream.write(data)
+        if _is_special(target):
+            _write_through(target, data)
         else:
             _replace(target, data)
     except OSError as error:
         _refuse(path, error)
+
+
+def check_writable(path: Path) -> None:
+    """Raise now what :func:`write_bytes` would raise after hours of work; writes nothing that stays."""
+    target = _target(path)
+    try:
+        if _is_special(target):
+            return
+        with _partial(target):
+            pass
+    except OSError as error:
+        _refuse(path, error)
+
+
+def _target(path: Path) -> Path:
+    try:
+        target = Path(os.path.realpath(path))
+        folder = target.is_dir()
+    except ValueError:
+        raise OutputError(
+            "no file can have such a name",
+            code="output-not-written",
+            where=str(path),
+            hint="choose another name",
+        ) from None
+    if folder:
+        raise OutputError(
+            "the output is a folder", code="output-is-folder", where=str(path), hint="name a file"
+        )
+    return target
+
+
+def _is_special(target: Path) -> bool:
+    return target.exists() and not stat.S_ISREG(target.stat().st_mode)
+
+
+def _write_through(target: Path, data: bytes) -> None:
+    # A named pipe that nobody reads would hold us for ever; without blocking it is an error.
+    number = os.open(target, os.O_WRONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    with os.fdopen(number, "wb") as stream:
+        os.set_blocking(number, True)
+        stream.write(data)
 
 
 def _replace(target: Path, data: bytes) -> None:
@@ -119,20 +166,49 @@ def _refuse(path: Path, error: OSError) -> NoReturn:
 def load_json(path: Path, *, schema: str, version: int, max_bytes: int = MAX_BYTES) -> dict[str, Any]:
     """Read one of our files; the object as parsed, its ``schema`` and ``version`` checked.
 
-    Raises ``InputMissingError`` (``input-missing``) and the errors of :func:`loads`.
+    Raises ``InputMissingError`` (``input-missing``, ``input-permission``, ``input-not-file``,
+    ``input-unreadable``) and the errors of :func:`loads`.
     """
     try:
         # One byte past the bound tells "too large" from "just fits" without trusting the size.
-        with path.open("rb") as stream:
+        with os.fdopen(_open_regular(path), "rb") as stream:
             data = stream.read(max_bytes + 1)
-    except OSError as error:
-        raise InputMissingError(
-            f"cannot be read: {error.strerror or error}",
-            code="input-missing",
-            where=str(path),
-            hint="check the name and the permissions",
-        ) from None
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, error) from None
     return loads(data, schema=schema, version=version, max_bytes=max_bytes, where=str(path))
+
+
+def _open_regular(path: Path) -> int:
+    # Without O_NONBLOCK a named pipe that nobody writes to would hold us for ever.
+    number = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(number).st_mode):
+        os.close(number)
+        raise InputMissingError(
+            "not a regular file",
+            code="input-not-file",
+            where=str(path),
+            hint="name a file; save what comes through a pipe first",
+        )
+    return number
+
+
+def _unreadable(path: Path, error: OSError | ValueError) -> InputMissingError:
+    where = str(path)
+    if isinstance(error, PermissionError):
+        return InputMissingError(
+            "no permission to read it",
+            code="input-permission",
+            where=where,
+            hint="ask its owner, or copy it to where you may read it",
+        )
+    if isinstance(error, OSError) and error.errno not in (errno.ENOENT, errno.ENOTDIR):
+        return InputMissingError(
+            f"cannot be read: {error.strerror or error}",
+            code="input-unreadable",
+            where=where,
+            hint="check the path and the disk",
+        )
+    return InputMissingError("there is no such file", where=where, hint="check the path")
 
 
 def loads(
@@ -144,7 +220,12 @@ def loads(
     nesting beyond reason), ``file-wrong-schema``, ``file-newer-version``.
     """
     if len(data) > max_bytes:
-        raise EvidenceError(f"larger than {max_bytes:,} bytes", code="file-too-large", where=where)
+        raise EvidenceError(
+            f"larger than {max_bytes:,} bytes",
+            code="file-too-large",
+            where=where,
+            hint="no file that parentage writes is so large",
+        )
     payload = _parse(data, where)
     found = payload.get("schema")
     if found != schema:
@@ -152,12 +233,15 @@ def loads(
             f"expected schema {schema}, found {_short(found)}",
             code="file-wrong-schema",
             where=where,
-            hint=f"a file written as {schema}",
+            hint=WRITTEN,
         )
     number = payload.get("version")
     if not isinstance(number, int) or isinstance(number, bool) or number < 1:
         raise EvidenceError(
-            f"version {_short(number)} is not a version", code="file-wrong-schema", where=where
+            f"version {_short(number)} is not a version",
+            code="file-wrong-schema",
+            where=where,
+            hint=WRITTEN,
         )
     if number > version:
         raise EvidenceError(
@@ -174,10 +258,10 @@ def _parse(data: bytes, where: str) -> dict[str, Any]:
         payload = json.loads(data.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         raise EvidenceError(
-            f"not a JSON file: {_short(error)}", code="file-not-json", where=where
+            f"not a JSON file: {_short(error)}", code="file-not-json", where=where, hint=WRITTEN
         ) from None
     if not isinstance(payload, dict):
-        raise EvidenceError("not a JSON object", code="file-not-json", where=where)
+        raise EvidenceError("not a JSON object", code="file-not-json", where=where, hint=WRITTEN)
     return payload
 
 

@@ -1,0 +1,172 @@
+"""An evidence file from elsewhere may have every field and still contradict itself.
+
+Whoever judges it indexes models and divides by counts; what does not fit together is refused here, once,
+with its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from parentage.errors import EvidenceError
+from parentage.records.codec import from_plain
+from parentage.records.evidence import (
+    Evidence,
+    Mixture,
+    ModelPin,
+    ModelRole,
+    Replay,
+    SharedSweep,
+    TensorEvidence,
+    WeightSet,
+)
+
+__all__ = ["read_evidence"]
+
+# Suspect, eight parents, base, previous and every candidate that can be tried at once.
+MOST_MODELS = 300
+MOST_PARENTS = 8
+OFFSETS = 17
+
+
+def read_evidence(plain: Mapping[str, Any]) -> Evidence:
+    """The evidence of a parsed file.
+
+    Raises ``EvidenceError``: ``record-shape``, ``evidence-inconsistent``; both name the place.
+    """
+    evidence = from_plain(Evidence, dict(plain))
+    _check_models(evidence.models)
+    real = sum(m.role is not ModelRole.SHUFFLED for m in evidence.models)
+    _distinct((t.name for t in evidence.tensors), "$.tensors")
+    for tensor in evidence.tensors:
+        _check_tensor(tensor, real, len(evidence.models))
+    for k, sweep in enumerate(evidence.sweeps):
+        _check_sweep(sweep, len(evidence.models), len(evidence.curve_grid), f"$.sweeps[{k}]")
+    for k, replay in enumerate(evidence.replays):
+        _check_replay(replay, len(evidence.models), f"$.replays[{k}]")
+    for k, rows in enumerate(evidence.quiet_rows):
+        _index(rows.model, real, f"$.quiet_rows[{k}].model")
+        _ordered((rows.exact_rows, rows.quiet, rows.rows), f"$.quiet_rows[{k}]")
+    _check_coverage(evidence)
+    return evidence
+
+
+def _wrong(message: str, where: str) -> EvidenceError:
+    return EvidenceError(
+        message,
+        code="evidence-inconsistent",
+        where=where,
+        hint="the file was changed after parentage wrote it: fetch it again",
+    )
+
+
+def _check_models(models: Sequence[ModelPin]) -> None:
+    roles = [m.role for m in models]
+    if not roles or roles[0] is not ModelRole.SUSPECT or roles.count(ModelRole.SUSPECT) != 1:
+        raise _wrong("the first model, and no other, must be the suspect", "$.models")
+    if ModelRole.SHUFFLED in roles[:-1]:
+        raise _wrong("only the last model may be a shuffled control", "$.models")
+    if len(roles) > MOST_MODELS or roles.count(ModelRole.PARENT) > MOST_PARENTS:
+        raise _wrong(f"more than {MOST_PARENTS} parents or {MOST_MODELS} models", "$.models")
+    _distinct((m.name for m in models), "$.models")
+    for k, model in enumerate(models):
+        _distinct((s.name for s in model.shards), f"$.models[{k}].shards")
+
+
+def _distinct(names: Iterable[str], where: str) -> None:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise _wrong(f"the name {name!r} occurs twice", where)
+        seen.add(name)
+
+
+def _index(value: int, count: int, where: str) -> None:
+    if not 0 <= value < count:
+        raise _wrong(f"{value} is the number of no model here", where)
+
+
+def _ordered(counts: Sequence[int], where: str) -> None:
+    if any(b < a for a, b in zip((0, *counts), counts, strict=False)):
+        raise _wrong(f"counts that cannot be: {', '.join(map(str, counts))}", where)
+
+
+def _length(values: Sequence[object], count: int, where: str) -> None:
+    if len(values) != count:
+        raise _wrong(f"{len(values)} entries where {count} belong", where)
+
+
+def _check_tensor(tensor: TensorEvidence, real: int, models: int) -> None:
+    where = f"$.tensors[{tensor.name}]"
+    _length(tensor.dtypes, real, f"{where}.dtypes")
+    _length(tensor.effective_dtypes, real, f"{where}.effective_dtypes")
+    for name in ("equal", "cast_equal", "correlation", "gram"):
+        _length(getattr(tensor, name), real - 1, f"{where}.{name}")
+    for row in tensor.gram:
+        _length(row, real - 1, f"{where}.gram")
+    for model in tensor.present:
+        _index(model, real, f"{where}.present")
+    _ordered((tensor.finite, tensor.examined, tensor.elements), where)
+    for count in (*tensor.equal, *tensor.cast_equal, tensor.parents_all_equal):
+        _ordered((count, tensor.finite), where)
+    if tensor.spread < 0:
+        raise _wrong("a spread below zero", f"{where}.spread")
+    for k, mixture in enumerate(tensor.mixtures):
+        _check_mixture(mixture, models, f"{where}.mixtures[{k}]")
+    for k, weights in enumerate(tensor.weights):
+        _check_weights(weights, models, f"{where}.weights[{k}]")
+    for k, spectrum in enumerate(tensor.spectra):
+        _index(spectrum.model, real, f"{where}.spectra[{k}].model")
+
+
+def _check_mixture(mixture: Mixture, models: int, where: str) -> None:
+    for model in (mixture.subject, mixture.first, mixture.second):
+        _index(model, models, where)
+    _ordered((mixture.count, mixture.informative), where)
+    _ordered((mixture.equal_agree, mixture.equal), where)
+
+
+def _check_weights(weights: WeightSet, models: int, where: str) -> None:
+    for model in weights.parents:
+        _index(model, models, where)
+    for values in (weights.estimate, weights.low, weights.high):
+        _length(values, len(weights.parents), where)
+
+
+def _check_sweep(sweep: SharedSweep, models: int, points: int, where: str) -> None:
+    for model in (sweep.subject, sweep.first, sweep.second):
+        _index(model, models, where)
+    if sweep.curve:
+        _length(sweep.curve, points, f"{where}.curve")
+    _ordered((sweep.consistent_tensors, sweep.tensors), where)
+    for count in sweep.curve:
+        _ordered((count, sweep.informative), f"{where}.curve")
+
+
+def _check_replay(replay: Replay, models: int, where: str) -> None:
+    for model in (replay.subject, *replay.parents):
+        _index(model, models, where)
+    _length(replay.weights, len(replay.parents), f"{where}.weights")
+    _ordered((replay.matches, replay.examined), where)
+    _ordered((replay.informative_matches, replay.informative), where)
+    _ordered((replay.backward_matches, replay.backward_informative), where)
+    _distinct((t.name for t in replay.tensors), f"{where}.tensors")
+    for tensor in replay.tensors:
+        at = f"{where}.tensors[{tensor.name}]"
+        _length(tensor.weights, len(replay.parents), f"{at}.weights")
+        _length(tensor.offsets, OFFSETS, f"{at}.offsets")
+        _ordered((tensor.matches, tensor.examined), at)
+        _ordered((tensor.informative_matches, tensor.informative, tensor.examined), at)
+        _ordered(sorted(tensor.offsets), f"{at}.offsets")
+    for share in replay.alternatives:
+        _ordered((share.matches, share.elements), f"{where}.alternatives")
+
+
+def _check_coverage(evidence: Evidence) -> None:
+    coverage = evidence.coverage
+    _ordered((coverage.tensors_examined, coverage.tensors), "$.coverage")
+    _ordered((coverage.elements_examined, coverage.elements), "$.coverage")
+    _ordered((coverage.bytes_read,), "$.coverage")
+    if coverage.tensors_examined != len(evidence.tensors):
+        raise _wrong("another number of tensors than it says", "$.coverage.tensors_examined")

@@ -1,0 +1,33 @@
+"""The ids of all relations between models; ``docs/relations.md`` defines each."""
+
+from __future__ import annotations
+
+__all__ = ["RELATIONS"]
+
+RELATIONS: tuple[str, ...] = (
+    "copy",
+    "cast-copy",
+    "quantized-copy",
+    "linear-merge",
+    "slerp-merge",
+    "task-arithmetic-merge",
+    "ties-merge",
+    "dare-merge",
+    "della-merge",
+    "breadcrumbs-merge",
+    "model-stock-merge",
+    "sce-merge",
+    "arcee-fusion-merge",
+    "nearswap-merge",
+    "spherical-merge",
+    "mixed-merge",
+    "passthrough-merge",
+    "adapter-fine-tune",
+    "abliteration",
+    "upcycled-moe",
+    "fine-tune",
+    "same-run-checkpoint",
+    "shared-ancestor",
+    "independent",
+    "undetermined",
+)
