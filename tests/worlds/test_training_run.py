@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.worlds.fixtures import audited, replay_of, weights
+from tests.worlds.fixtures import audited, replay_of, weight_estimates, weights
 
 RUN = "training-run"
 PARENTS = (f"{RUN}/end", f"{RUN}/base")
@@ -87,32 +87,28 @@ def test_a_merge_of_the_end_and_the_base_is_found_and_untrained() -> None:
     assert report.post_training.status == "not-detected"
 
 
-# The last was trained on a text like the fine-tune's, so that its change leans towards ``end``
-# (correlation .13 to .34 with the parents' difference in each matrix).
-TRAINED = ("merge-trained-30", "merge-trained-80", "merge-trained-alike-lightly")
+# The "alike" ones were trained on a text like the fine-tune's, so that their change leans towards ``end``
+# (correlation .13 to .62 with the parents' difference in each matrix): with no room for a drift each matrix
+# of ``merge-trained-alike-30`` reads .62 to .70.
+TRAINED = (
+    "merge-trained-30",
+    "merge-trained-80",
+    "merge-trained-alike-30",
+    "merge-trained-alike-lightly",
+)
 
 
 @pytest.mark.parametrize("suspect", TRAINED)
 def test_a_merge_that_was_trained_is_found_with_its_weights_and_its_training(suspect: str) -> None:
     report = audited(f"{RUN}/{suspect}", PARENTS, CONTROL)
     assert (report.verdict.relation, report.verdict.status) == ("linear-merge", "supported")
-    assert weights(report) == pytest.approx({"end": 0.6, "base": 0.4}, abs=0.02)
+    assert weights(report) == pytest.approx({"end": 0.6, "base": 0.4}, abs=0.005)
     assert report.post_training.status == "detected"
+    for name, weight in weight_estimates(report).items():
+        assert weight.low <= {"end": 0.6, "base": 0.4}[name] <= weight.high
 
 
 @pytest.mark.parametrize("suspect", TRAINED)
 def test_the_recipe_that_is_replayed_is_the_one_in_the_verdict(suspect: str) -> None:
     replay = replay_of(audited(f"{RUN}/{suspect}", PARENTS, CONTROL))
-    assert replay.parameters["weights"] == pytest.approx([0.6, 0.4], abs=0.02)
-
-
-def test_training_that_drifts_towards_a_parent_never_gives_a_wrong_number() -> None:
-    """30 steps at the full rate on more of the fine-tune's kind of text move half of the elements
-    along the parents' difference; each matrix alone then reads .62 to .70."""
-    report = audited(f"{RUN}/merge-trained-alike-30", PARENTS, CONTROL)
-    if report.verdict.relation == "linear-merge" and report.verdict.status == "supported":
-        assert weights(report) == pytest.approx({"end": 0.6, "base": 0.4}, abs=0.02)
-        assert report.post_training.status == "detected"
-    else:
-        assert report.post_training.status == "undetermined"
-        assert report.verdict.status == "undetermined"
+    assert replay.parameters["weights"] == pytest.approx([0.6, 0.4], abs=0.005)

@@ -8,14 +8,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parentage.evidence.reading import ModelSlice, TensorSample, recast
-from parentage.numerics import interval, likelihood
+from parentage.numerics import interval, merge_test
 from parentage.numerics.cells import Cells, rounding_cells
 from parentage.numerics.formats import round_to
 from parentage.records.absence import Absent
 from parentage.records.dtypes import DType
 from parentage.records.evidence import Comparison, Mixture
 
-__all__ = ["AS_STORED", "MixtureRequest", "cast_operand", "measure_mixture", "plausible_casts"]
+__all__ = [
+    "AS_STORED",
+    "MixtureRequest",
+    "cast_operand",
+    "in_dtype_of",
+    "likelihood_elements",
+    "measure_mixture",
+    "plausible_casts",
+]
 
 AS_STORED = "as-stored"
 
@@ -95,10 +103,14 @@ def _subject(
     if replaced is not None:
         return ModelSlice(replaced, own.dtype, own.effective)
     chosen = sample.models[request.subject]
-    if request.subject == 0 or chosen is None or not _narrower(own, chosen):
-        return chosen
-    # A control walks the suspect's path from the start: stored as the suspect is.
-    return ModelSlice(recast(chosen.values, own.effective), own.effective, own.effective)
+    return chosen if chosen is None else in_dtype_of(own, chosen)
+
+
+def in_dtype_of(own: ModelSlice, other: ModelSlice) -> ModelSlice:
+    """A control walks the suspect's path from the start: stored as the suspect is, where narrower."""
+    if other is own or not _narrower(own, other):
+        return other
+    return ModelSlice(recast(other.values, own.effective), own.effective, own.effective)
 
 
 def _narrower(own: ModelSlice, other: ModelSlice) -> bool:
@@ -198,10 +210,14 @@ def _compare(
         return Absent("one weight explains every element: nothing is left to compare")
     if problem.dtype.itemsize == 1:
         return Absent(f"the likelihoods do not know the rounding of {problem.dtype.value}")
-    chosen = np.flatnonzero(problem.a != problem.b)
-    if chosen.size > LIKELIHOOD_ELEMENTS:
-        chosen = _whole_rows(chosen, problem.rows)
+    chosen = likelihood_elements(problem.a != problem.b, problem.rows)
     return _likelihoods(request, problem, chosen)
+
+
+def likelihood_elements(informative: NDArray[np.bool_], rows: NDArray[np.int32]) -> NDArray[np.int64]:
+    """Which elements the likelihoods are taken on: all informative ones, or enough whole rows of them."""
+    chosen = np.flatnonzero(informative)
+    return _whole_rows(chosen, rows) if chosen.size > LIKELIHOOD_ELEMENTS else chosen
 
 
 def _whole_rows(chosen: NDArray[np.int64], rows: NDArray[np.int32]) -> NDArray[np.int64]:
@@ -232,26 +248,29 @@ def _merge_dtypes(stored: DType) -> tuple[DType, ...]:
 
 def _compared(
     problem: _Problem, chosen: NDArray[np.int64], dtype: DType, *, interval_: bool
-) -> likelihood.Comparison:
+) -> merge_test.Comparison:
     a, b, c = problem.a[chosen], problem.b[chosen], problem.c[chosen]
     low, high = problem.cells.low[chosen], problem.cells.high[chosen]
-    return likelihood.compare(
+    return merge_test.compare(
         a, b, c, low, high, dtype=dtype, rows=problem.rows[chosen], interval=interval_
     )
 
 
-def _record(both: likelihood.Comparison, elements: int, dtype: DType) -> Comparison:
+def _record(both: merge_test.Comparison, elements: int, dtype: DType) -> Comparison:
+    found = both.replay.interval
+    none = Absent("not measured: the suspect is not on the grid of a stored blend")
     return Comparison(
         elements=elements,
         alpha=both.replay.alpha,
-        alpha_low=_bound(both.replay.interval, both.replay.alpha, low=True),
-        alpha_high=_bound(both.replay.interval, both.replay.alpha, low=False),
+        alpha_low=none if found is None else found.low,
+        alpha_high=none if found is None else found.high,
+        drift=both.drift,
         scale=both.replay.scale,
         family=both.replay.family,
-        log_likelihood=both.replay.log_likelihood,
+        log_likelihood=_bounded(both.replay.log_likelihood),
         free_alpha=both.free.alpha,
         free_scale=both.free.scale,
-        free_log_likelihood=both.free.log_likelihood,
+        free_log_likelihood=_bounded(both.free.log_likelihood),
         delta_ll=_bounded(both.delta_ll),
         drop_at_zero=_bounded(both.drop_at_zero),
         drop_at_one=_bounded(both.drop_at_one),
@@ -260,12 +279,6 @@ def _record(both: likelihood.Comparison, elements: int, dtype: DType) -> Compari
         off_replay_elements=elements,
         merge_dtype=dtype.value,
     )
-
-
-def _bound(interval_: likelihood.Interval | None, alpha: float, *, low: bool) -> float:
-    if interval_ is None:
-        return alpha
-    return interval_.low if low else interval_.high
 
 
 def _bounded(value: float) -> float:

@@ -18,6 +18,8 @@ PROBE_TENSORS = 8
 NEAR_RADIUS = 0.03
 NEAR_LIMIT = 24
 SIMPLE_LIMIT = 6
+# Fewer informative elements say "above a half", not a number.
+ENOUGH = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,10 @@ def pair_guesses(
     centres = _centres(tensors, pair)
     for sweep in sweeps:
         same = sweep.subject == 0 and (sweep.first, sweep.second) == pair
-        if same and not isinstance(sweep.low, Absent) and not isinstance(sweep.high, Absent):
+        if not same or isinstance(sweep.low, Absent) or isinstance(sweep.high, Absent):
+            continue
+        # A range that only vectors allow ("above a half") is no place to look for a number.
+        if _carried(tensors, pair) or not centres:
             alphas += candidates.simplest_in(sweep.low, sweep.high, SIMPLE_LIMIT)
     for centre in centres:
         alphas += candidates.near(centre, NEAR_RADIUS, NEAR_LIMIT)
@@ -82,11 +87,20 @@ def pair_guesses(
     return [Guess(pair, (a, 1.0 - a)) for a in kept]
 
 
+def _carried(tensors: Sequence[TensorEvidence], pair: tuple[int, int]) -> bool:
+    """Does one weight explain at least one tensor that is large enough to say which?"""
+    return any(
+        m.subject == 0 and (m.first, m.second) == pair and m.consistency == 1.0 and m.informative >= ENOUGH
+        for t in tensors
+        for m in t.mixtures
+    )
+
+
 def _centres(tensors: Sequence[TensorEvidence], pair: tuple[int, int]) -> list[float]:
     replayed, free, swept = [], [], []
     for t in tensors:
         for m in t.mixtures:
-            if m.subject != 0 or (m.first, m.second) != pair or m.informative < 200:
+            if m.subject != 0 or (m.first, m.second) != pair or m.informative < ENOUGH:
                 continue
             if m.consistency == 1.0:
                 swept.append((m.low + m.high) / 2)

@@ -13,6 +13,7 @@ import numpy as np
 from parentage.architectures.alignment import AlignedTensor
 from parentage.checkpoints.local import Checkpoint
 from parentage.engines.threads import map_ordered
+from parentage.evidence.later_change import log_likelihood, measure_reach, measure_replay_fit
 from parentage.evidence.mixtures import AS_STORED
 from parentage.evidence.reading import read_sample
 from parentage.evidence.replay_guesses import (
@@ -33,6 +34,8 @@ from parentage.evidence.replays import (
 )
 from parentage.methods.linear import variants
 from parentage.numerics import candidates
+from parentage.numerics.cells import rounding_cells
+from parentage.records.absence import Absent
 from parentage.records.evidence import (
     ArithmeticShare,
     Replay,
@@ -45,6 +48,12 @@ __all__ = ["ReplayContext", "search_replays"]
 
 # Elements of a tensor on which candidates compete: eight tensors of 16k tell float32 recipes apart.
 PROBE_ELEMENTS = 16_384
+# Elements of a tensor on which recipes compete by likelihood where nothing is exact.
+LIKELIHOOD_ELEMENTS = 4_096
+# Weights that are tried under every arithmetic, and the lead (in log-likelihood, over the whole probe) by
+# which an arithmetic must win to be told from another: a likelihood ratio of 150.
+FINALISTS = 3
+ALIKE = 5.0
 CASTS = (AS_STORED, "BF16", "F16")
 
 
@@ -84,7 +93,10 @@ def search_replays(
             winner = found
     if winner is None:
         return ()
-    winner, alike = _settle(winner)
+    if winner.share == 1.0:
+        winner, alike = _settle(winner)
+    else:
+        winner, alike = settle_changed(winner, guesses)
     own = replace(_replay_all(winner, tensors, context), indistinguishable=alike)
     return (own, *_replay_controls(winner.recipe, own, tensors, context))
 
@@ -106,26 +118,49 @@ def _compete(guesses: Sequence[Guess], names: Sequence[str], context: ReplayCont
 
 
 def _settle(winner: _Winner) -> tuple[_Winner, tuple[str, ...]]:
-    """The first arithmetic of those that the probe cannot tell apart, and the others' ids.
-
-    Two arithmetics differ in few elements; where the suspect was changed afterwards, which of them
-    matches more of those is a coin's toss unless it leads by three standard deviations.
-    """
+    """The first arithmetic of those that reproduce every bit of the probe, and the others' ids."""
     alike = []
     for arithmetic in variants(winner.recipe.weights):
         rival = replace(winner.recipe, arithmetic=arithmetic)
-        lead, discordant = 0, 0
-        for operands in winner.probe:
-            ours, theirs = predict_bits(operands, winner.recipe), predict_bits(operands, rival)
-            differ = ours != theirs
-            discordant += int(np.count_nonzero(differ))
-            lead += int(np.count_nonzero(differ & (ours == operands.bits)))
-            lead -= int(np.count_nonzero(differ & (theirs == operands.bits)))
-        # An exact replay allows no rival a single miss.
-        if lead <= (0.0 if winner.share == 1.0 else 3.0 * discordant**0.5):
+        matches, total = _count(winner.probe, rival)
+        if matches == total:
             alike.append(arithmetic)
     recipe = replace(winner.recipe, arithmetic=alike[0])
     return replace(winner, recipe=recipe), tuple(a.id for a in alike[1:])
+
+
+def settle_changed(winner: _Winner, guesses: Sequence[Guess]) -> tuple[_Winner, tuple[str, ...]]:
+    """Where nothing replays exactly: the likeliest weights, then the likeliest arithmetic.
+
+    Exact matches mislead here: a change that drifts towards a parent makes a blend nearer to that parent
+    match more elements. The likelihood lets the change drift.
+    """
+    probe = [_thin(operands, LIKELIHOOD_ELEMENTS) for operands in winner.probe]
+    cells = [rounding_cells(o.bits, o.dtype) for o in probe]
+
+    def score(recipe: Recipe) -> float:
+        return sum(log_likelihood(o, c, recipe) for o, c in zip(probe, cells, strict=True))
+
+    parents = winner.recipe.parents
+    plain = variants(winner.recipe.weights)[0]
+    base = replace(winner.recipe, arithmetic=plain)
+    # Simplest first: of weights that are as likely, the simplest is taken.
+    weights = [*(g.weights for g in guesses if g.parents == parents), winner.recipe.weights]
+    scores = {w: score(replace(base, weights=w)) for w in dict.fromkeys(weights)}
+    finalists = sorted(scores, key=lambda w: -scores[w])[:FINALISTS]
+    near = next(w for w in scores if scores[w] >= scores[finalists[0]] - ALIKE)
+    found = [
+        (score(recipe), recipe)
+        for w in dict.fromkeys([near, *finalists])
+        for a in variants(w)
+        if (recipe := replace(base, weights=w, arithmetic=a))
+    ]
+    top = max(value for value, _ in found)
+    likeliest = next(recipe for value, recipe in found if value >= top - ALIKE)
+    alike = [r.arithmetic for value, r in found if value >= top - ALIKE and r.weights == likeliest.weights]
+    recipe = replace(likeliest, arithmetic=alike[0])
+    share = _share(winner.probe, recipe, 0.0)
+    return replace(winner, recipe=recipe, share=share), tuple(a.id for a in alike[1:])
 
 
 def _wide(names: Sequence[str], guesses: Sequence[Guess], context: ReplayContext) -> bool:
@@ -148,16 +183,17 @@ def _read_probe(
     return found
 
 
-def _thin(operands: Operands) -> Operands:
+def _thin(operands: Operands, most: int = PROBE_ELEMENTS) -> Operands:
     chosen = np.flatnonzero(operands.informative)
-    if chosen.size > PROBE_ELEMENTS:
-        chosen = chosen[np.linspace(0, chosen.size - 1, PROBE_ELEMENTS).astype(np.int64)]
+    if chosen.size > most:
+        chosen = chosen[np.linspace(0, chosen.size - 1, most).astype(np.int64)]
     return Operands(
         operands.parents[:, chosen],
         operands.suspect[chosen],
         operands.bits[chosen],
         operands.dtype,
         operands.informative[chosen],
+        operands.rows[chosen],
     )
 
 
@@ -194,7 +230,7 @@ def _replay_all(winner: _Winner, tensors: Sequence[TensorEvidence], context: Rep
         if operands is None:
             return None
         chosen = _own_recipe(tensor, operands, recipe)
-        return replay_tensor(tensor.name, operands, chosen), backward_match(operands, chosen)
+        return _replayed(tensor, operands, chosen), backward_match(operands, chosen)
 
     found = []
     for done, item in enumerate(map_ordered(work, tensors, workers=context.workers), 1):
@@ -202,6 +238,22 @@ def _replay_all(winner: _Winner, tensors: Sequence[TensorEvidence], context: Rep
         if item is not None:
             found.append(item)
     return _total(0, recipe, [t for t, _ in found], [b for _, b in found], _rivals(winner))
+
+
+def _replayed(tensor: TensorEvidence, operands: Operands, recipe: Recipe) -> ReplayTensor:
+    found = replay_tensor(tensor.name, operands, recipe)
+    if found.informative_matches == found.informative:
+        return found
+    compared = [
+        m.comparison for m in tensor.mixtures if (m.subject, m.first, m.second) == (0, *recipe.parents)
+    ]
+    return replace(
+        found,
+        reach=measure_reach(operands, recipe),
+        fit=measure_replay_fit(
+            operands, recipe, compared[0] if compared else Absent("these parents are more than a pair")
+        ),
+    )
 
 
 def _own_recipe(tensor: TensorEvidence, operands: Operands, recipe: Recipe) -> Recipe:

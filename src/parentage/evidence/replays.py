@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from parentage.evidence.mixtures import cast_operand
+from parentage.evidence.mixtures import cast_operand, in_dtype_of
 from parentage.evidence.reading import TensorSample
 from parentage.methods.linear import Arithmetic
 from parentage.numerics.cells import rounding_cells
@@ -40,6 +40,7 @@ class Operands:
     bits: NDArray[np.unsignedinteger]
     dtype: DType
     informative: NDArray[np.bool_]
+    rows: NDArray[np.int32]
 
 
 def prepare(sample: TensorSample, subject: int, parents: tuple[int, ...], cast: str) -> Operands | None:
@@ -49,11 +50,13 @@ def prepare(sample: TensorSample, subject: int, parents: tuple[int, ...], cast: 
     known = [m for m in models if m is not None]
     if chosen is None or len(known) != len(models):
         return None
+    chosen = in_dtype_of(sample.suspect, chosen)
     values = np.stack([cast_operand(m.values, cast) for m in known])
     finite = np.isfinite(values).all(axis=0) & np.isfinite(chosen.values)
     values, suspect = values[:, finite], chosen.values[finite]
     informative = (values != values[-1]).any(axis=0)
-    return Operands(values, suspect, round_to(suspect, chosen.effective), chosen.effective, informative)
+    bits = round_to(suspect, chosen.effective)
+    return Operands(values, suspect, bits, chosen.effective, informative, sample.rows[finite])
 
 
 def predict_bits(operands: Operands, recipe: Recipe) -> NDArray[np.unsignedinteger]:

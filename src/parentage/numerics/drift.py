@@ -14,20 +14,22 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from parentage.numerics.gauss import gauss_cell
 from parentage.numerics.prediction import first_scale, predict, residual_cells
-from parentage.numerics.tails import STUDENT_T2, gauss_log_mass, gauss_scores, t2_mass
+from parentage.numerics.tails import STUDENT_T2, gauss_log_mass, t2_mass
 
 __all__ = ["best_change", "profile_with_drift"]
 
 Floats = NDArray[np.float64]
-# As for a scale alone: far under the 1.92 of a 95 % interval and the 10 of the merge test.
-_GAIN: Final = 1e-3
+# Where a further step would gain less, its predicted gain is added and the search ends: measured on
+# profiles of real merges, the sum is within .01 of the maximum, far under the 1.92 of an interval.
+_GAIN: Final = 0.05
 _MAX_STEPS: Final = 60
 _CERTAIN: Final = 8.6
 
 
 @njit(cache=True, nogil=True)
-def _sums(
+def _sums(  # noqa: PLR0912 (one loop over elements; branches are families and tails)
     lo: NDArray[np.float64],
     hi: NDArray[np.float64],
     drift: NDArray[np.float64],
@@ -68,9 +70,14 @@ def _sums(
         else:
             if v < -_CERTAIN and u > _CERTAIN:
                 continue
-            element = gauss_log_mass(v, u, width)
-            total += element
-            location, log_scale = gauss_scores(v, u, width, element)
+            mass, location, log_scale = gauss_cell(v, u)
+            if mass < 1e-100:
+                total += gauss_log_mass(v, u, width)
+            else:
+                product *= mass
+                if product < 1e-150:
+                    total += math.log(product)
+                    product = 1.0
         location *= inverse
         score[count] += log_scale
         information[count, count] += log_scale * log_scale
@@ -130,6 +137,9 @@ def best_change(
             gain += 0.5 * move[j] * score[j]
             trial[j] = state[j] + move[j]
         if gain < _GAIN or damping > 1e8:
+            if damping <= 1e-3:
+                value += gain
+                state[:] = trial
             break
         attempt = _sums(lo, hi, drift, trial, family, other, spare)
         steps += 1

@@ -1,10 +1,9 @@
-"""Two likelihoods for merge weights read through storage rounding, and the merge test.
+"""Two likelihoods for merge weights read through storage rounding.
 
 R (``"replay"``): the merge was stored, then changed; the prediction of an element is
 ``round_m(Σ wⱼ aⱼ)``. G (``"free"``): the same sum, never stored in between. Under both an element
 is observed as its rounding cell, and the change is a Gaussian or a Student t₂ of one scale; the
-better family is reported. ``max ℓ_R - max ℓ_G`` is the merge test: a stored merge sits on the grid
-of its own replay, its imitators do not.
+better family is reported. ``merge_test`` compares the two.
 """
 
 from __future__ import annotations
@@ -16,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parentage.errors import UsageError
+from parentage.numerics.drift import best_change
 from parentage.numerics.mixtures import Space, WeightPeak, peaks_over_weights
 from parentage.numerics.profile import (
     Cells,
     Mode,
-    best_scale,
     predict,
     profile_at,
     profile_drifting,
@@ -40,7 +39,7 @@ from parentage.numerics.search import (
 from parentage.numerics.tails import FAMILIES, GAUSSIAN, STUDENT_T2
 from parentage.records.dtypes import DType
 
-__all__ = ["Comparison", "Fit", "Interval", "ScaleFit", "compare", "fit", "fit_scale"]
+__all__ = ["Fit", "Interval", "ScaleFit", "fit", "fit_cells", "fit_scale", "make_cells"]
 
 Floats = NDArray[np.float64]
 
@@ -72,6 +71,7 @@ class ScaleFit:
     off: int
     """Elements whose cell does not hold the prediction."""
     n: int
+    drift: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,31 +118,23 @@ class Fit:
         return self.alone
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """Both likelihoods of one tensor, and what the merge test needs."""
+def fit_scale(c: Floats, r: Floats, low: Floats, high: Floats, drift: Floats | None = None) -> ScaleFit:
+    """Size of the change around a replay ``r`` from any arithmetic; all arrays float64 ``[n]``.
 
-    replay: Fit
-    free: Fit
-    delta_ll: float
-    prediction: Floats
-    """The replay at its optimum, float64 ``[n]``."""
-    residual_correlation: float | None
-    """corr(C - r, A - B); None where either does not vary."""
-    drop_at_zero: float
-    drop_at_one: float
-    off_replay: int
-
-
-def fit_scale(c: Floats, r: Floats, low: Floats, high: Floats) -> ScaleFit:
-    """Scale of the change around a replay ``r`` from any arithmetic; all arrays float64 ``[n]``."""
+    ``drift`` ``[J, n]``: directions along which the change may have moved all elements alike.
+    """
     low, high = _finite_cells(c, low, high, np.abs(r))
     n = low.size
     lo, hi = np.empty(n), np.empty(n)
     off = int(residual_cells(low, high, np.ones(n), r, lo, hi))
-    fits = [(best_scale(lo, hi, f, 0.0, 0.0, 0.0), f) for f in (STUDENT_T2, GAUSSIAN)]
-    (value, scale, _), family = max(fits, key=lambda item: item[0][0])
-    return ScaleFit(FAMILIES[family], float(scale), float(value), off, n)
+    moves = np.empty((0, n)) if drift is None else np.ascontiguousarray(drift)
+    found = []
+    for family in (STUDENT_T2, GAUSSIAN):
+        shifts = np.zeros(len(moves))
+        value, scale, _ = best_change(lo, hi, moves, family, 0.0, shifts)
+        found.append((value, scale, family, shifts))
+    value, scale, family, shifts = max(found, key=lambda item: item[0])
+    return ScaleFit(FAMILIES[family], float(scale), float(value), off, n, tuple(float(x) for x in shifts))
 
 
 def fit(
@@ -168,50 +160,13 @@ def fit(
     ``single``: the replay's sum is taken in float32. Raises :class:`UsageError` on empty input,
     shapes that disagree, or a dtype without a replay.
     """
-    cells = _cells(a, c, low, high, dtype, single)
+    cells = make_cells(a, c, low, high, dtype, single)
     if mode == "free":
         cells = cells.free()
-    return _fit(cells, mode, rows, sum_to_one, interval=interval, without=without)
+    return fit_cells(cells, mode, rows, sum_to_one, interval=interval, without=without)
 
 
-def compare(
-    a: Floats,
-    b: Floats,
-    c: Floats,
-    low: Floats,
-    high: Floats,
-    *,
-    dtype: DType,
-    rows: NDArray[np.int32] | None = None,
-    interval: bool = True,
-    single: bool = True,
-) -> Comparison:
-    """R and G for two parents, and the merge test between them; arguments as :func:`fit`."""
-    parents = np.stack([a, b])
-    cells = _cells(parents, c, low, high, dtype, single)
-    free = _fit(cells.free(), "free", None, True, interval=False, without=False)
-    # A drift of the later change along A - B is weight to G, so R must not pay for it either.
-    moving = cells.drifting(np.array(free.weights[:1]), sum_to_one=True)
-    replay = _fit(moving, "replay", rows, True, interval=interval, without=True)
-    # G is also tried where R is best, so that R never wins for want of search.
-    where = replay.alpha + sum(replay.drift)
-    again = _fit(cells.free(), "free", None, True, interval=False, without=False, also=(where, 1.0 - where))
-    free = max(free, again, key=lambda f: f.log_likelihood)
-    r = np.empty(c.size)
-    predict(parents, np.array(replay.weights), rounding_code(dtype), single, r)
-    return Comparison(
-        replay=replay,
-        free=free,
-        delta_ll=replay.log_likelihood - free.log_likelihood,
-        prediction=r,
-        residual_correlation=_correlation(c - r, a - b),
-        drop_at_zero=replay.log_likelihood - replay.at_zero,
-        drop_at_one=replay.log_likelihood - replay.at_one,
-        off_replay=int(np.count_nonzero((r < low) | (r > high))),
-    )
-
-
-def _fit(
+def fit_cells(
     cells: Cells,
     mode: Mode,
     rows: NDArray[np.int32] | None,
@@ -219,9 +174,12 @@ def _fit(
     *,
     interval: bool,
     without: bool,
-    also: tuple[float, ...] | None = None,
+    starts: list[Peak] | None = None,
+    search: bool = True,
 ) -> Fit:
-    peaks = _peaks(cells, sum_to_one, also)
+    """Fit prepared cells. ``starts``: where to look, on the line of two parents' weights, instead of
+    everywhere; ``search`` False takes the best of them as it is."""
+    peaks = _peaks(cells, sum_to_one, starts, search)
     family = max(peaks, key=lambda f: peaks[f].log_likelihood)
     peak = peaks[family]
     count = len(cells.parents)
@@ -256,24 +214,34 @@ def _on_a_line(count: int, sum_to_one: bool) -> bool:
     return count == 1 or (count == 2 and sum_to_one)
 
 
-def _peaks(cells: Cells, sum_to_one: bool, also: tuple[float, ...] | None = None) -> dict[int, WeightPeak]:
+def _peaks(
+    cells: Cells, sum_to_one: bool, starts: list[Peak] | None = None, search: bool = True
+) -> dict[int, WeightPeak]:
     """The t₂ maximum, then the Gaussian one near it; a pure merge needs one family only."""
     count = len(cells.parents)
     if not _on_a_line(count, sum_to_one):
-        return peaks_over_weights(cells, sum_to_one=sum_to_one, also=also)
+        return peaks_over_weights(cells, sum_to_one=sum_to_one)
     line = Line.of(count)
-    starts = coarse_starts(cells, line)
-    if also is not None:
-        starts.extend(points(cells, line, [also[0]]))
+    if starts is None:
+        starts = coarse_starts(cells, line)
+    if search:
+        found = _searched(cells, line, starts)
+    else:
+        where = [max(starts, key=lambda p: p.log_likelihood).position]
+        found = {f: points(cells, line, where, family=f)[0] for f in (STUDENT_T2, GAUSSIAN)}
+    return {
+        family: WeightPeak(line.at(np.array([p.position]))[0], p.log_likelihood, p.scale, p.evaluations)
+        for family, p in found.items()
+    }
+
+
+def _searched(cells: Cells, line: Line, starts: list[Peak]) -> dict[int, Peak]:
     first = peak_of(cells, line, STUDENT_T2, starts)
     found = {STUDENT_T2: first}
     if first.scale > 0.0:
         reach = reach_of(cells, line, STUDENT_T2, first, drop=_REACH_DROP)
         found[GAUSSIAN] = peak_of(cells, line, GAUSSIAN, [first], half=2.0 * reach)
-    return {
-        family: WeightPeak(line.at(np.array([p.position]))[0], p.log_likelihood, p.scale, p.evaluations)
-        for family, p in found.items()
-    }
+    return found
 
 
 def _at(cells: Cells, weights: Floats) -> float:
@@ -344,7 +312,7 @@ def _interval(cells: Cells, line: Line, family: int, peak: WeightPeak, position:
     return Interval(estimate, low, high, _LEVEL)
 
 
-def _cells(a: Floats, c: Floats, low: Floats, high: Floats, dtype: DType, single: bool) -> Cells:
+def make_cells(a: Floats, c: Floats, low: Floats, high: Floats, dtype: DType, single: bool) -> Cells:
     if a.ndim != 2 or a.shape[1] == 0:
         raise UsageError("nothing to fit: no element was given", code="nothing-to-fit")
     if not (c.shape == low.shape == high.shape == (a.shape[1],)):
@@ -372,9 +340,3 @@ def _finite_cells(c: Floats, low: Floats, high: Floats, size: Floats) -> tuple[F
     narrow = high - low < least
     low, high = np.where(narrow, low - least, low), np.where(narrow, high + least, high)
     return np.ascontiguousarray(low), np.ascontiguousarray(high)
-
-
-def _correlation(x: Floats, y: Floats) -> float | None:
-    x, y = x - x.mean(), y - y.mean()
-    size = float(np.sqrt(np.dot(x, x) * np.dot(y, y)))
-    return float(np.dot(x, y)) / size if size > 0.0 else None

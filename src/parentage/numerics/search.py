@@ -17,6 +17,7 @@ from parentage.numerics.profile import Cells, profile_at
 from parentage.numerics.tails import STUDENT_T2
 
 __all__ = [
+    "DRIFT_ELEMENTS",
     "Line",
     "Peak",
     "coarse_starts",
@@ -34,7 +35,7 @@ _COARSE_ELEMENTS: Final = 2048
 _COARSE_STEP: Final = 0.0125
 _COARSE_LOW, _COARSE_HIGH = -0.5, 1.5
 # With a drift: how far it may carry the suspect, and how many weights are tried within that.
-_DRIFT_ELEMENTS: Final = 4096
+DRIFT_ELEMENTS: Final = 4096
 _DRIFT_REACH: Final = 0.3
 _DRIFT_POINTS: Final = 400
 _STARTS: Final = 3
@@ -99,9 +100,9 @@ def spacing(cells: Cells, line: Line) -> float:
     return 1.0 / max(crossings, 1.0)
 
 
-def points(cells: Cells, line: Line, positions: list[float]) -> list[Peak]:
-    """The t₂ profile at each position: further starts for :func:`peak_of`."""
-    values, scales, _ = profile_at(cells, line.at(np.array(positions)), STUDENT_T2)
+def points(cells: Cells, line: Line, positions: list[float], *, family: int = STUDENT_T2) -> list[Peak]:
+    """The profile at each position: further starts for :func:`peak_of`."""
+    values, scales, _ = profile_at(cells, line.at(np.array(positions)), family)
     return [Peak(x, float(v), float(s), 1) for x, v, s in zip(positions, values, scales, strict=True)]
 
 
@@ -109,10 +110,11 @@ def coarse_starts(cells: Cells, line: Line) -> list[Peak]:
     """Separate local maxima of a t₂ profile over [-0.5, 1.5] on a strided sample, best first."""
     if cells.drift is None:
         sample = cells.every(max(1, cells.n // _COARSE_ELEMENTS))
-        steps = round((_COARSE_HIGH - _COARSE_LOW) / _COARSE_STEP)
-        grid = np.linspace(_COARSE_LOW, _COARSE_HIGH, steps + 1)
+        # The free profile is smooth: a quarter of the points find its maximum as well.
+        step = _COARSE_STEP if cells.code else 4.0 * _COARSE_STEP
+        grid = np.linspace(_COARSE_LOW, _COARSE_HIGH, round((_COARSE_HIGH - _COARSE_LOW) / step) + 1)
     else:
-        sample = cells.every(max(1, cells.n // _DRIFT_ELEMENTS))
+        sample = cells.every(max(1, cells.n // DRIFT_ELEMENTS))
         grid = _around_drift(sample, line)
     values, scales, spent = profile_at(sample, line.at(grid), STUDENT_T2)
     padded = np.concatenate([[-np.inf], values, [-np.inf]])
@@ -285,15 +287,15 @@ def _blur(cells: Cells, line: Line) -> float:
 def _edge(
     cells: Cells, line: Line, family: int, peak: Peak, drop: float, side: float
 ) -> tuple[float, Peak]:
-    """Walk out in doubling steps until well below the floor, then zoom on the last point above."""
+    """Walk out in growing steps until well below the floor, then zoom on the last point above."""
     best = peak
     finest = _finest(cells, line)
     step, inside = finest, 0.0
     floor = peak.log_likelihood - drop
     while step < 4.0:
-        grid = np.array([1.0, 1.35, 1.7]) * step
+        grid = np.array([1.0, 1.7]) * step
         values, scales, _ = profile_at(
-            cells, line.at(peak.position + side * grid), family, guess=peak.scale
+            cells, line.at(peak.position + side * grid), family, guess=best.scale
         )
         k = int(np.argmax(values))
         if values[k] > best.log_likelihood:
@@ -305,13 +307,13 @@ def _edge(
         # Three times the drop below: no noise of a few break points climbs back from there.
         if values.max() < floor - 2.0 * drop:
             break
-        step *= 2.0
+        step *= 3.0
     outer = float(grid[-1])
-    for _ in range(4):
-        if outer - inside <= max(finest, 0.01 * outer):
+    for _ in range(3):
+        if outer - inside <= max(finest, 0.03 * outer):
             break
-        grid = np.linspace(inside, outer, 10)[1:-1]
-        values, _, _ = profile_at(cells, line.at(peak.position + side * grid), family, guess=peak.scale)
+        grid = np.linspace(inside, outer, 7)[1:-1]
+        values, _, _ = profile_at(cells, line.at(peak.position + side * grid), family, guess=best.scale)
         above = np.flatnonzero(values >= floor)
         if above.size:
             k = int(above[-1])

@@ -17,6 +17,7 @@ __all__ = [
     "SCHEMA",
     "VERSION",
     "ArithmeticShare",
+    "ChangeReach",
     "Comparison",
     "Coverage",
     "Evidence",
@@ -26,6 +27,7 @@ __all__ = [
     "NotExamined",
     "QuietRows",
     "Replay",
+    "ReplayFit",
     "ReplayTensor",
     "ShardPin",
     "SharedSweep",
@@ -98,12 +100,16 @@ class Coverage:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The two likelihoods on one tensor (see ``numerics.profile``); sizes in weight units."""
+    """The two likelihoods on one tensor (see ``numerics.merge_test``); sizes in weight units.
+
+    ``drift``: how far the later change moved the suspect along the parents' difference, in weight.
+    """
 
     elements: int
     alpha: float
-    alpha_low: float
-    alpha_high: float
+    alpha_low: float | Absent
+    alpha_high: float | Absent
+    drift: float
     scale: float
     family: str
     log_likelihood: float
@@ -243,6 +249,37 @@ class SharedSweep:
 
 
 @dataclass(frozen=True, slots=True)
+class ChangeReach:
+    """How far the sampled elements off a replay lie from its unrounded blend.
+
+    ``beyond_arithmetic``: farther than all roundings of any 16-bit arithmetic together reach.
+    ``beyond_one_rounding``: farther than one intermediate rounding (of a product, a difference, an operand)
+    reaches; ``expected_beyond``: how many of the ``off`` elements would be, had each been moved by one whole
+    grid step after the blend was stored.
+    """
+
+    elements: int
+    off: int
+    beyond_arithmetic: int
+    beyond_one_rounding: int
+    expected_beyond: float
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayFit:
+    """The likelihood of a change around the replay, on the elements of the tensor's ``Comparison``.
+
+    ``delta_ll``: its lead over the free likelihood; ``drift`` along the parents' differences, in weight.
+    """
+
+    log_likelihood: float
+    delta_ll: float
+    scale: float
+    family: str
+    drift: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ReplayTensor:
     """A replay on one tensor.
 
@@ -262,6 +299,8 @@ class ReplayTensor:
     novel_bits: float
     own_bits: float
     offsets: tuple[int, ...]
+    reach: ChangeReach | Absent = Absent("every element equals the replay")
+    fit: ReplayFit | Absent = Absent("every element equals the replay, or nothing was compared")
 
 
 @dataclass(frozen=True, slots=True)

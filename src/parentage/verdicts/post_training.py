@@ -12,19 +12,25 @@ from parentage.numerics.intervals_binomial import (
 )
 from parentage.records.absence import Absent
 from parentage.records.estimate import Estimate
-from parentage.records.evidence import Comparison
+from parentage.records.evidence import ChangeReach, Comparison
 from parentage.records.report import ExcludedCause, PostTraining, Stratum
-from parentage.verdicts.tensors import TensorReading, passes_later_change
+from parentage.verdicts.tensors import TensorReading, passes_later_change, replay_passes
 from parentage.verdicts.weighing import Status, Weighing
 
 __all__ = ["judge_later_change", "pooled_alpha", "strata"]
 
 LEVEL = 0.95
 Z = 1.959963984540054
-# The share of elements farther off than one intermediate rounding reaches must be shown to exceed
-# this before a change is called one: it is three times the largest share that untrained blends with
-# subnormal or cancelling operands have shown.
-BEYOND_SHARE = 1e-4
+LEAST_WIDTH = 2e-4
+# Share of the elements beyond the roundings of any 16-bit arithmetic. Untrained blends by such arithmetics
+# left at most 4e-4 of them (cancelling operands), dense changes of sigma/std 1e-4 from 2.4e-3 on.
+BEYOND_SHARE = 1e-3
+# Of the elements that one whole grid step would put beyond one intermediate rounding, how many are there?
+# Untrained blends by arithmetics that are not on our list showed up to .6 of them, sparse changes all,
+# dense ones more than all.
+BEYOND_STEP_RATIO = 0.75
+# Fewer elements off the replay than this say nothing about their distances.
+LEAST_OFF = 30
 
 RIVALS = (
     "another arithmetic",
@@ -106,17 +112,47 @@ def _would_have_seen(total: int, replayed: Sequence[TensorReading]) -> str:
 
 def _changed(replayed: Sequence[TensorReading], share: Estimate, seen: str) -> PostTraining:
     carriers = [t for t in replayed if t.replay and t.replay.informative > t.replay.informative_matches]
-    beyond = sum(t.replay.beyond_rounding for t in carriers if t.replay)
-    examined = sum(t.replay.examined for t in carriers if t.replay)
-    low = clopper_pearson(beyond, examined, level=0.99)[0] if examined else 0.0
-    passing = [t for t in carriers if t.mixture and passes_later_change(t.mixture.comparison)]
+    reach = pooled_reach(carriers)
+    rounding_excluded, far = beyond_rounding(reach)
+    passing = [t for t in carriers if _on_grid(t)]
     judged = [t for t in carriers if t.eligible and _compared(t)]
-    rounding_excluded = low > BEYOND_SHARE
     grid_excluded = bool(judged) and len(passing) >= 0.5 * len(judged)
     detected = rounding_excluded and grid_excluded
-    rivals = _weigh_rivals(beyond, examined, rounding_excluded, grid_excluded, passing, judged)
+    rivals = _weigh_rivals(far, rounding_excluded, grid_excluded, passing, judged)
     status = "detected" if detected else "undetermined"
     return PostTraining(status, pooled_sigma(passing or judged), share, rivals, seen)
+
+
+def _on_grid(reading: TensorReading) -> bool:
+    found = reading.mixture is not None and passes_later_change(reading.mixture.comparison)
+    return reading.eligible and (found or replay_passes(reading.replay))
+
+
+def pooled_reach(tensors: Sequence[TensorReading]) -> ChangeReach:
+    """How far the elements off the replay lie, all tensors together."""
+    found = [t.replay.reach for t in tensors if t.replay and not isinstance(t.replay.reach, Absent)]
+    return ChangeReach(
+        elements=sum(r.elements for r in found),
+        off=sum(r.off for r in found),
+        beyond_arithmetic=sum(r.beyond_arithmetic for r in found),
+        beyond_one_rounding=sum(r.beyond_one_rounding for r in found),
+        expected_beyond=sum(r.expected_beyond for r in found),
+    )
+
+
+def beyond_rounding(reach: ChangeReach) -> tuple[bool, str]:
+    """Can no rounding, of whatever arithmetic, explain how far the elements lie? With the reason."""
+    far = clopper_pearson(reach.beyond_arithmetic, max(reach.elements, 1), level=0.98)[0]
+    near = clopper_pearson(reach.beyond_one_rounding, max(reach.off, 1), level=0.98)[0]
+    expected = reach.expected_beyond / max(reach.off, 1)
+    stepped = reach.off >= LEAST_OFF and expected > 0 and near >= BEYOND_STEP_RATIO * expected
+    sentence = (
+        f"of {reach.off:,} sampled elements off the replay, {reach.beyond_one_rounding:,} lie farther "
+        f"from the blend than one intermediate rounding reaches (were each moved by one grid step, "
+        f"{reach.expected_beyond:,.0f} would), {reach.beyond_arithmetic:,} farther than all roundings "
+        f"of a 16-bit arithmetic together"
+    )
+    return far > BEYOND_SHARE or stepped, sentence
 
 
 def _compared(reading: TensorReading) -> bool:
@@ -124,22 +160,13 @@ def _compared(reading: TensorReading) -> bool:
 
 
 def _weigh_rivals(
-    beyond: int,
-    examined: int,
+    sentence: str,
     rounding: bool,
     grid: bool,
     passing: Sequence[TensorReading],
     judged: Sequence[TensorReading],
 ) -> tuple[ExcludedCause, ...]:
-    far: str | Absent = (
-        f"{beyond:,} of {examined:,} elements lie farther from the blend than one intermediate "
-        f"rounding reaches"
-        if rounding
-        else Absent(
-            f"only {beyond:,} of {examined:,} elements lie farther from the blend than one "
-            f"intermediate rounding reaches"
-        )
-    )
+    far: str | Absent = sentence if rounding else Absent(sentence)
     on_grid: str | Absent = (
         f"{len(passing)} of {len(judged)} matrices sit on the grid of the stored blend, which "
         f"another parent or revision would move"
@@ -172,11 +199,14 @@ def pooled_sigma(tensors: Sequence[TensorReading]) -> Estimate | Absent:
 
 def pooled_alpha(tensors: Sequence[TensorReading]) -> Estimate | Absent:
     """One weight for all matrices that carry the blend (Hartung-Knapp over their estimates)."""
-    found = [
-        (c.alpha, ((c.alpha_high - c.alpha_low) / (2 * Z)) ** 2)
-        for t, c in _comparisons(tensors)
-        if c.alpha_high > c.alpha_low and passes_later_change(c)
-    ]
+    found = []
+    for _, c in _comparisons(tensors):
+        if isinstance(c.alpha_low, Absent) or isinstance(c.alpha_high, Absent):
+            continue
+        if passes_later_change(c):
+            # An isolated maximum has an interval of no width; its float32 form is not that exact.
+            width = max(c.alpha_high - c.alpha_low, LEAST_WIDTH)
+            found.append((c.alpha, (width / (2 * Z)) ** 2))
     if not found:
         return Absent("no matrix has an interval for its weight")
     pooled = hartung_knapp([a for a, _ in found], [v for _, v in found], level=LEVEL)

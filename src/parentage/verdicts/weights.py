@@ -8,11 +8,11 @@ from statistics import median
 
 from parentage.records.absence import Absent
 from parentage.records.estimate import Estimate
-from parentage.records.evidence import Mixture
+from parentage.records.evidence import Comparison, Mixture
 from parentage.records.report import Heterogeneity, VerdictParent
 from parentage.verdicts.post_training import pooled_alpha
 from parentage.verdicts.readings import Readings
-from parentage.verdicts.tensors import TensorReading
+from parentage.verdicts.tensors import TensorReading, passes_later_change
 
 __all__ = ["heterogeneity", "mixture_weights", "model_weights", "tensor_weights"]
 
@@ -45,14 +45,22 @@ def mixture_weights(mixture: Mixture, replayed: float | None) -> tuple[Estimate 
         first = Estimate(middle if replayed is None else replayed, mixture.low, mixture.high, CERTAIN)
     elif replayed is not None:
         first = Estimate(replayed, replayed, replayed, CERTAIN)
-    elif not isinstance(mixture.comparison, Absent):
-        c = mixture.comparison
-        first = Estimate(c.alpha, c.alpha_low, c.alpha_high, LEVEL)
     else:
-        reason = Absent("too few informative elements for an estimate that storage does not bias")
-        return (reason, reason)
+        found = _from_likelihood(mixture.comparison)
+        if isinstance(found, Absent):
+            return (found, found)
+        first = found
     second = Estimate(1 - first.estimate, 1 - first.high, 1 - first.low, first.level)
     return (first, second)
+
+
+def _from_likelihood(comparison: Comparison | Absent) -> Estimate | Absent:
+    if isinstance(comparison, Absent):
+        return Absent("too few informative elements for an estimate that storage does not bias")
+    low, high = comparison.alpha_low, comparison.alpha_high
+    if isinstance(low, Absent) or isinstance(high, Absent) or not passes_later_change(comparison):
+        return Absent("not on the grid of a stored blend: a weight would mean nothing here")
+    return Estimate(comparison.alpha, min(low, comparison.alpha), max(high, comparison.alpha), LEVEL)
 
 
 def model_weights(

@@ -1,0 +1,84 @@
+"""What lies off a replay: how far, and how likely as a change after the blend was stored."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from parentage.evidence.mixtures import likelihood_elements
+from parentage.evidence.replays import Operands, Recipe, predict_bits
+from parentage.numerics.cells import Cells, rounding_cells
+from parentage.numerics.formats import round_to, to_float64
+from parentage.numerics.likelihood import fit_scale
+from parentage.records.absence import Absent
+from parentage.records.evidence import ChangeReach, Comparison, ReplayFit
+
+__all__ = ["log_likelihood", "measure_reach", "measure_replay_fit"]
+
+Floats = NDArray[np.float64]
+# Ends of cells are compared after a handful of float64 operations.
+HAIR = 1 + 1e-6
+
+
+def measure_reach(operands: Operands, recipe: Recipe) -> ChangeReach:
+    """Distances of the suspect's cells from the unrounded blend, in the reaches of possible roundings."""
+    cells = rounding_cells(operands.bits, operands.dtype)
+    predicted = predict_bits(operands, recipe)
+    off = (predicted != operands.bits) & operands.informative
+    blend = np.tensordot(np.asarray(recipe.weights), operands.parents, axes=1)
+    outside = np.maximum(np.maximum(cells.low - blend, blend - cells.high), 0.0)
+    step = cells.high - cells.low
+    one = _one_rounding(operands, recipe) * HAIR
+    return ChangeReach(
+        elements=int(np.count_nonzero(operands.informative)),
+        off=int(np.count_nonzero(off)),
+        beyond_arithmetic=int(np.count_nonzero(off & (outside > one + step))),
+        beyond_one_rounding=int(np.count_nonzero(off & (outside > one))),
+        # An element moved by one step lies anywhere from 0 to 1 step outside.
+        expected_beyond=float(np.sum(np.maximum(1.0 - one[off] / step[off], 0.0))),
+    )
+
+
+def _one_rounding(operands: Operands, recipe: Recipe) -> Floats:
+    """Half steps of the products and differences that an arithmetic in the suspect's dtype may round,
+    or of the coarsest operand where that is more."""
+    parents = operands.parents
+    rounded = [w * a for w, a in zip(recipe.weights, parents, strict=True)]
+    rounded += [a - parents[-1] for a in parents[:-1]]
+    half = sum((_step(x, operands) for x in rounded), np.zeros(operands.suspect.size)) / 2
+    coarsest = np.maximum(np.abs(parents).max(axis=0), np.abs(operands.suspect))
+    return np.maximum(half, _step(coarsest, operands) / 2)
+
+
+def _step(values: Floats, operands: Operands) -> Floats:
+    cells = rounding_cells(round_to(values, operands.dtype), operands.dtype)
+    return cells.high - cells.low
+
+
+def measure_replay_fit(
+    operands: Operands, recipe: Recipe, comparison: Comparison | Absent
+) -> ReplayFit | Absent:
+    """The change around this replay against the free likelihood that was measured on the same elements."""
+    if isinstance(comparison, Absent):
+        return Absent("no free likelihood was measured here")
+    if comparison.merge_dtype != operands.dtype.value:
+        return Absent("the likelihoods saw a blend stored in another dtype")
+    chosen = likelihood_elements(operands.informative, operands.rows)
+    cells = rounding_cells(operands.bits[chosen], operands.dtype)
+    r = to_float64(predict_bits(operands, recipe)[chosen], operands.dtype)
+    parents = operands.parents[:, chosen]
+    found = fit_scale(operands.suspect[chosen], r, cells.low, cells.high, parents[:-1] - parents[-1])
+    return ReplayFit(
+        log_likelihood=found.log_likelihood,
+        delta_ll=found.log_likelihood - comparison.free_log_likelihood,
+        scale=found.scale,
+        family=found.family,
+        drift=found.drift,
+    )
+
+
+def log_likelihood(operands: Operands, cells: Cells, recipe: Recipe) -> float:
+    """Of a change with a drift around this replay, on all elements given."""
+    r = to_float64(predict_bits(operands, recipe), operands.dtype)
+    moves = operands.parents[:-1] - operands.parents[-1]
+    return fit_scale(operands.suspect, r, cells.low, cells.high, moves).log_likelihood
