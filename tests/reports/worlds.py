@@ -35,7 +35,7 @@ from parentage.records.report import (
     VerdictParent,
 )
 
-__all__ = ["GOLDEN", "HOSTILE_NAMES", "demo", "empty", "hostile", "large", "trained"]
+__all__ = ["GOLDEN", "HOSTILE_NAMES", "demo", "empty", "hostile", "trained"]
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 HOSTILE_NAMES = (
@@ -313,31 +313,3 @@ def empty() -> Report:
         coverage=Coverage(0, 0, 0, 0, 0),
         tensors=(),
     )
-
-
-def large(layers: int = 60) -> Report:
-    """A model of 60 layers and 14 components, some copied over whole and some absent."""
-    rng = random.Random(2)
-    names = [
-        "attention.q", "attention.k", "attention.v", "attention.out", "linear_attention.qkv",
-        "linear_attention.z", "linear_attention.out", "router", "shared_expert.gate",
-        "shared_expert.up", "shared_expert.down", "experts.gate_up", "experts.down", "norm",
-    ]  # fmt: skip
-    tensors = []
-    for layer in range(layers):
-        for component in names:
-            if (layer % 4 == 3) == component.startswith("linear"):
-                continue
-            name = f"model.language_model.layers.{layer}.{component}.weight"
-            made = _tensor(name, layer, component, 10**7, rng)
-            alpha = min(1.0, max(0.0, 0.3 + 0.5 * layer / layers + rng.gauss(0, 0.01)))
-            weights = (
-                Estimate(alpha, alpha - 1e-4, alpha + 1e-4, 1.0),
-                Estimate(1 - alpha, 1 - alpha - 1e-4, 1 - alpha + 1e-4, 1.0),
-            )
-            made = replace(made, weights=weights, match=rng.choice([1.0, 1.0, 0.99996, 0.98]))
-            if layer >= layers - 4:
-                gone = Absent("no blend was measured here")
-                made = replace(made, weights=(gone, gone), relation="copy", match=gone)
-            tensors.append(made)
-    return replace(demo(), tensors=tuple(tensors), strata=Absent("not counted"))

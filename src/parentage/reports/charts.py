@@ -13,16 +13,9 @@ from dataclasses import dataclass
 from parentage.records.absence import Absent
 from parentage.records.estimate import Estimate
 from parentage.records.findings import ConsistencyCurve
-from parentage.records.report import PostTraining
-from parentage.reports.wording import (
-    PUBLISHED_CHANGE,
-    bound_text,
-    match_text,
-    share_text,
-)
+from parentage.reports.wording import clipped, match_text, share_text
 
 __all__ = [
-    "Bar",
     "Column",
     "CurveChart",
     "Frame",
@@ -31,7 +24,6 @@ __all__ = [
     "Series",
     "Tick",
     "WeightBar",
-    "change_bars",
     "curve_chart",
     "histogram",
     "weight_bar",
@@ -39,6 +31,8 @@ __all__ = [
 
 # Dash patterns and colours that the style sheet tells apart; further controls share them.
 SERIES_STYLES = 5
+# What fits below the axis on a phone, where its letters are half as wide again.
+AXIS_NAME = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +85,15 @@ class Peak:
 
 @dataclass(frozen=True, slots=True)
 class CurveChart:
-    """Consistency over the first parent's weight, suspect and controls; ``rows`` are the numbers."""
+    """Consistency over the first parent's weight, suspect and controls; ``rows`` are the numbers.
+
+    ``axis`` is the first parent's name, short enough to stand below the axis.
+    """
 
     frame: Frame
     first: str
     second: str
+    axis: str
     series: tuple[Series, ...]
     x_ticks: tuple[Tick, ...]
     y_ticks: tuple[Tick, ...]
@@ -129,16 +127,6 @@ class Histogram:
 
 
 @dataclass(frozen=True, slots=True)
-class Bar:
-    """A share as a bar of 0 to 100 units; ``own``: this model, not a published figure."""
-
-    label: str
-    text: str
-    width: str
-    own: bool
-
-
-@dataclass(frozen=True, slots=True)
 class WeightBar:
     """A weight within its interval, as bars of 0 to 100 units."""
 
@@ -161,6 +149,7 @@ def curve_chart(curve: ConsistencyCurve | Absent) -> CurveChart | Absent:
         frame=frame,
         first=curve.first,
         second=curve.second,
+        axis=clipped(curve.first, AXIS_NAME),
         series=tuple(Series(name, _points(frame, curve.grid, ys), style) for style, name, ys in lines),
         x_ticks=_weight_ticks(frame, curve.grid[0], curve.grid[-1]),
         y_ticks=tuple(Tick(_px(frame.y(k / 4)), f"{k * 25} %") for k in range(5)),
@@ -262,21 +251,6 @@ def _short_count(count: int) -> str:
         if count >= size:
             return f"{count // size}{unit}"
     return str(count)
-
-
-def change_bars(after: PostTraining) -> tuple[Bar, ...]:
-    """The share of numbers that changed here, above what published trainings changed."""
-    published = tuple(
-        Bar(name, f"about {100 * share:.0f} % (published)", _px(share * 100), False)
-        for name, share in PUBLISHED_CHANGE
-    )
-    share = after.changed_share
-    if isinstance(share, Absent):
-        return published
-    text = share_text(share.estimate)
-    if share.estimate == 0:
-        text = f"none seen; at most {bound_text(share.high)}"
-    return (Bar("This model", text, _px(max(0.4, _hundred(share.estimate))), True), *published)
 
 
 def weight_bar(weight: Estimate) -> WeightBar:

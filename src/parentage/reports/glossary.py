@@ -40,6 +40,17 @@ GLOSSARY: Final[Mapping[str, tuple[str, str]]] = {
         "The exact sequence of operations and number formats in which a merging tool "
         "computes; it leaves marks in the last bits.",
     ),
+    "direction": (
+        "direction",
+        "Which was made from which. Rounding cannot be undone: a merge is rebuilt from its parents in "
+        "every bit, but a parent is not rebuilt from the merge. Where both fit equally well, the weights "
+        "do not say who came first.",
+    ),
+    "grid": (
+        "grid",
+        "The numbers that a format can hold. A merge that was stored lies on it exactly where its recipe "
+        "rounds to, and later changes start from there.",
+    ),
     "ulp": (
         "unit in the last place",
         "The distance from a stored number to the next one that its number format can hold.",

@@ -48,6 +48,10 @@ def next_steps(report: Report) -> tuple[str, ...]:
     return tuple(_steps(report))
 
 
+def _is_blend(report: Report) -> bool:
+    return report.verdict.status == "supported" and report.verdict.relation.endswith("-merge")
+
+
 def _steps(report: Report) -> Iterator[str]:
     if report.coverage.tensors_examined == 0:
         yield "Nothing could be examined: see the reasons above before anything else."
@@ -60,7 +64,7 @@ def _steps(report: Report) -> Iterator[str]:
         yield "Give other fine-tunes of the base with -c: they show what a chance match is worth."
     if any(isinstance(r.why_excluded, Absent) for r in report.verdict.rivals):
         yield "Look for what would tell the explanations apart that are still possible (see above)."
-    if report.post_training.status == "undetermined" and report.verdict.status == "supported":
+    if report.post_training.status == "undetermined" and _is_blend(report):
         yield "Try other revisions of the parents: a common cause of a small residual."
     yield (
         "Save the evidence with --evidence evidence.json; anyone can then check it with "

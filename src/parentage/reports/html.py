@@ -12,12 +12,9 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
-from statistics import median
 from typing import Any, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -25,20 +22,18 @@ from markupsafe import Markup
 
 from parentage.records.absence import Absent
 from parentage.records.estimate import Estimate
-from parentage.records.report import (
-    ArithmeticMatch,
-    LeastSquares,
-    Replay,
-    Report,
-    Stratum,
-    TensorVerdict,
-)
-from parentage.reports.charts import change_bars, curve_chart, histogram, weight_bar
+from parentage.records.report import Replay, Report
+from parentage.reports import headline
+from parentage.reports.changes import change_strips, scale_labels
+from parentage.reports.charts import curve_chart, histogram, weight_bar
+from parentage.reports.findings_text import biased, loosest, ranks, unmeasured
 from parentage.reports.glossary import GLOSSARY
 from parentage.reports.guidance import audit_command, next_steps, verify_command
-from parentage.reports.maps_svg import column_of, match_map, weight_maps
+from parentage.reports.maps import difference_maps, match_map, weight_maps
+from parentage.reports.meanings import arithmetic_words, meaning
+from parentage.reports.references import MEASURED_SOURCE, PUBLISHED_SOURCE
+from parentage.reports.tensor_table import TABLE_LIMIT, tensor_table
 from parentage.reports.wording import (
-    PUBLISHED_SOURCE,
     bits_text,
     bound_text,
     bytes_text,
@@ -50,39 +45,23 @@ from parentage.reports.wording import (
     match_text,
     plain,
     relation_words,
+    setting_words,
     share_text,
     size_text,
     status_words,
     visible,
 )
 
-__all__ = ["NAME_LIMIT", "PROSE_LIMIT", "TABLE_LIMIT", "render"]
+__all__ = ["DETAIL_LIMIT", "NAME_LIMIT", "PROSE_LIMIT", "TABLE_LIMIT", "render"]
 
-# A table of 3,000 rows takes a phone about a second to lay out; the JSON report lists every row.
-TABLE_LIMIT: Final = 3_000
 NAME_LIMIT: Final = 160
 # A sentence of ours is at most about 400 characters; more is a name that floods the page.
 PROSE_LIMIT: Final = 1_200
+# Lists that are summed up above them: more rows than these are for the JSON report.
+DETAIL_LIMIT: Final = 200
+# Parameters of a replay that the page tells in words of its own.
+_TOLD: Final = frozenset({"established", "indistinguishable", "all_elements"})
 _PACKAGE: Final = "parentage.reports"
-
-
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """One line of the tensor table, with least squares beside the weight that it misreads."""
-
-    tensor: TensorVerdict
-    column: str
-    least_squares: LeastSquares | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Biased:
-    """Least squares over the tensors: lowest, middle and highest reading."""
-
-    low: float
-    middle: float
-    high: float
-    tensors: int
 
 
 def render(report: Report) -> str:
@@ -92,29 +71,48 @@ def render(report: Report) -> str:
 
 def _page(report: Report) -> dict[str, Any]:
     style, script = _own("report.css"), _own("report.js")
+    offsets = report.offset_histogram
     return {
         "report": report,
         "style": style,
         "script": script,
         "policy": _policy(style, script),
+        "facts": headline.facts(report),
+        "verdict_words": headline.verdict_words(report.verdict),
+        "meaning": meaning(report.verdict),
+        "parents_title": headline.parents_title(report),
         "weight_maps": weight_maps(report),
         "match_map": match_map(report),
+        "difference_maps": difference_maps(report),
         "curve": curve_chart(report.consistency_curve),
-        "histogram": histogram(report.offset_histogram),
-        "change_bars": change_bars(report.post_training),
+        "histogram": histogram(offsets),
+        "histogram_text": "" if isinstance(offsets, Absent) else headline.histogram_text(offsets),
+        "later_is_judged": headline.has_later_change_to_judge(report),
+        "change_strips": change_strips(report.post_training),
+        "scale_labels": scale_labels(),
         "published_source": PUBLISHED_SOURCE,
-        "alternatives": _alternatives(report.replay),
+        "measured_source": MEASURED_SOURCE,
+        "established": headline.is_established(report),
+        "novelty": headline.novelty_text(report),
+        "alternatives": headline.alternatives(report.replay),
+        "parameters": _parameters(report.replay),
+        "real_controls": headline.real_controls(report),
+        "suspect_consistency": headline.suspect_consistency(report),
         "levels": _levels(report),
+        "causes": _causes(report),
         "excluded": _rivals(report, alive=False),
         "alive": _rivals(report, alive=True),
-        "loosest": _loosest(report.strata),
-        "rows": _rows(report),
-        "biased": _biased(report.least_squares),
+        "loosest": loosest(report.strata),
+        "ranks": ranks(report),
+        "biased": biased(report.least_squares),
+        "unmeasured": unmeasured(report),
+        "table": tensor_table(report),
         "audit_command": audit_command(report),
         "verify_command": verify_command(),
         "next_steps": next_steps(report),
         "glossary": GLOSSARY,
         "table_limit": TABLE_LIMIT,
+        "detail_limit": DETAIL_LIMIT,
     }
 
 
@@ -130,9 +128,11 @@ def _environment() -> Environment:
     )
     environment.tests["absent"] = _is_absent
     environment.filters.update(
+        arithmetic=lambda text: clipped(arithmetic_words(text), PROSE_LIMIT),
         bits=bits_text,
         bound=bound_text,
         bytes=bytes_text,
+        control_weight=headline.control_weight_text,
         count=count_text,
         digest_rows=_digest_rows,
         estimate=estimate_text,
@@ -143,10 +143,10 @@ def _environment() -> Environment:
         plain=_plain,
         prose=_prose,
         relation=lambda text: clipped(relation_words(text), NAME_LIMIT),
+        sentence=_sentence,
         settings=_settings,
         shared=share_text,
         size=size_text,
-        sortable=_sortable,
         status=status_words,
         weight_bar=weight_bar,
     )
@@ -186,24 +186,20 @@ def _prose(text: object) -> str:
     return clipped(text.reason if isinstance(text, Absent) else text, PROSE_LIMIT)
 
 
+def _sentence(text: object) -> str:
+    """Prose that ends with a full stop; it may begin with a name, so its first letter stays."""
+    words = _prose(text)
+    return words if words.endswith((".", "?", "!")) else f"{words}."
+
+
 def _plain(value: object) -> str:
     return clipped(plain(value), PROSE_LIMIT)
 
 
-def _sortable(value: object) -> str:
-    """A key that the script can sort by as a number; nothing measured has none."""
-    if isinstance(value, Estimate):
-        value = value.estimate
-    if isinstance(value, (int, float)) and math.isfinite(value):
-        return repr(value)
-    return ""
-
-
-def _alternatives(replay: Replay | Absent) -> tuple[ArithmeticMatch, ...]:
-    """The arithmetics beside the one that was chosen, which may be among those tried."""
+def _parameters(replay: Replay | Absent) -> Mapping[str, Any]:
     if isinstance(replay, Absent):
-        return ()
-    return tuple(a for a in replay.alternatives if a.arithmetic != replay.arithmetic)
+        return {}
+    return {k: v for k, v in replay.parameters.items() if k not in _TOLD}
 
 
 def _levels(report: Report) -> tuple[str, ...]:
@@ -216,41 +212,29 @@ def _rivals(report: Report, *, alive: bool) -> tuple[tuple[str, tuple[str, ...]]
     by_reason: dict[str, list[str]] = {}
     for rival in report.verdict.rivals:
         if isinstance(rival.why_excluded, Absent) == alive:
-            by_reason.setdefault(_prose(rival.why_excluded), []).append(relation_words(rival.relation))
+            by_reason.setdefault(_sentence(rival.why_excluded), []).append(relation_words(rival.relation))
     return tuple((reason, tuple(relations)) for reason, relations in by_reason.items())
 
 
-def _loosest(strata: Sequence[Stratum] | Absent) -> Stratum | Absent:
-    if isinstance(strata, Absent) or not strata:
-        return Absent("no part was bounded")
-    return max(strata, key=lambda s: s.upper)
-
-
-def _rows(report: Report) -> tuple[_Row, ...]:
-    found = () if isinstance(report.least_squares, Absent) else report.least_squares
-    by_tensor = {read.tensor: read for read in found}
-    return tuple(_Row(t, column_of(t), by_tensor.get(t.name)) for t in report.tensors[:TABLE_LIMIT])
-
-
-def _biased(found: Sequence[LeastSquares] | Absent) -> _Biased | Absent:
-    if isinstance(found, Absent):
-        return found
-    weights = [read.weight for read in found if math.isfinite(read.weight)]
-    if not weights:
-        return Absent("no tensor was read by least squares")
-    return _Biased(min(weights), median(weights), max(weights), len(weights))
+def _causes(report: Report) -> tuple[tuple[str, bool, tuple[str, ...]], ...]:
+    """Other causes of a residual by the reason given, and whether it excludes them."""
+    by_reason: dict[tuple[str, bool], list[str]] = {}
+    for rival in report.post_training.rivals:
+        key = _sentence(rival.why_excluded), not isinstance(rival.why_excluded, Absent)
+        by_reason.setdefault(key, []).append(_prose(rival.cause))
+    return tuple((reason, excluded, tuple(causes)) for (reason, excluded), causes in by_reason.items())
 
 
 def _settings(values: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     """Free settings as name and text, sorted, for their order says nothing."""
     return tuple(
-        (_name(key.replace("_", " ")), clipped(_setting(values[key]), PROSE_LIMIT))
+        (clipped(setting_words(key), NAME_LIMIT), clipped(_setting(values[key]), PROSE_LIMIT))
         for key in sorted(values)
     )
 
 
 def _setting(value: Any) -> str:
-    if isinstance(value, (dict, list, tuple)) and not value:
+    if value is None or (isinstance(value, (dict, list, tuple)) and not value):
         return "none"
     nested = isinstance(value, (list, tuple)) and any(isinstance(v, (dict, list, tuple)) for v in value)
     if nested or isinstance(value, dict):
@@ -260,5 +244,5 @@ def _setting(value: Any) -> str:
 
 def _digest_rows(digests: Mapping[str, str | Absent] | Absent) -> tuple[tuple[str, str], ...]:
     if isinstance(digests, Absent):
-        return (("–", _prose(digests)),)
+        return (("SHA-256", _prose(digests)),)
     return tuple((_name(file), _plain(digests[file])) for file in sorted(digests))

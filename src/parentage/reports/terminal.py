@@ -2,6 +2,7 @@
 
 Names come from the models under examination and are hostile until shown otherwise: they are put
 into ``Text`` objects (never parsed as markup) after ``visible`` has written out control characters.
+Sentences wrap at any width; only names longer than ``NAME_LIMIT`` give way, in their middle.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ from collections.abc import Iterable, Sequence
 from itertools import islice
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
-from rich.measure import Measurement
 from rich.padding import Padding
 from rich.rule import Rule
 from rich.table import Table
@@ -19,11 +19,23 @@ from rich.text import Text
 
 from parentage.records.absence import Absent
 from parentage.records.estimate import Estimate
-from parentage.records.report import Control, Report, VerdictParent
+from parentage.records.report import Report, VerdictParent
 from parentage.reports.guidance import next_steps
+from parentage.reports.headline import (
+    alternatives,
+    changed_text,
+    control_weight_text,
+    has_later_change_to_judge,
+    is_established,
+    novelty_text,
+    parents_title,
+    real_controls,
+    sigma_text,
+    suspect_consistency,
+    verdict_words,
+)
+from parentage.reports.meanings import arithmetic_words, meaning
 from parentage.reports.wording import (
-    bits_text,
-    bound_text,
     bytes_text,
     clipped,
     count_text,
@@ -34,18 +46,21 @@ from parentage.reports.wording import (
     plain,
     relation_words,
     share_text,
-    size_text,
     status_words,
 )
 
 __all__ = ["render", "render_text"]
 
-NAME_LIMIT = 48
+# Names of models and tensors in use stay below this; they wrap where the terminal is narrower.
+NAME_LIMIT = 120
 # A sentence of ours is at most about 400 characters; more is a name that floods the screen.
-PROSE_LIMIT = 800
+PROSE_LIMIT = 1_200
 LISTED = 8
 BAR = 24
-ROOM_FOR_BAR = 80
+# Narrower terminals need the room for names and numbers, which the bar only repeats.
+ROOM_FOR_BAR = 72
+# Columns of numbers with a model's name beside them; below this each control gets lines of its own.
+ROOM_FOR_TABLE = 76
 _STATUS_STYLE = {
     "supported": "bold green",
     "contradicted": "bold red",
@@ -70,15 +85,15 @@ def render_text(report: Report, width: int = 100) -> str:
 
 def _sections(report: Report) -> Iterable[RenderableType]:
     yield from _verdict(report)
-    yield from _section("What it is made of", _weights(report))
+    yield from _section(parents_title(report), _parents(report))
     yield from _section("Part by part", _parts(report))
     yield from _section("What excludes the other explanations", _rivals(report, alive=False))
     yield from _section("Explanations that remain possible", _rivals(report, alive=True))
     yield from _section("Later training", _post_training(report))
+    yield from _section("Controls", _controls(report))
     yield from _section("Replay", _replay(report))
-    yield from _section("Controls", _controls(report.controls))
     yield from _section("Rows that training left alone", _quiet_rows(report))
-    yield from _section("What was looked at", _coverage(report))
+    yield from _section("What was looked at, and what was not", _coverage(report))
     yield from _section("Limits", _bullets((*report.verdict.limits, *report.notes)))
     yield from _section("Where to go next", _bullets(next_steps(report)))
 
@@ -87,79 +102,93 @@ def _prose(text: object) -> str:
     return clipped(text, PROSE_LIMIT)
 
 
+def _name(text: object) -> str:
+    return clipped(text, NAME_LIMIT)
+
+
 def _section(title: str, body: RenderableType | None) -> Iterable[RenderableType]:
     if body is None:
         return
     yield Text()
     yield Text(title, style="bold")
-    yield Padding(body, (0, 0, 0, 2))
+    yield _indented(body)
+
+
+def _indented(body: RenderableType) -> RenderableType:
+    return Padding(body, (0, 0, 0, 2), expand=False)
 
 
 def _verdict(report: Report) -> Iterable[RenderableType]:
     verdict = report.verdict
     yield Rule(style="dim")
     head = Text(status_words(verdict.status), style=_STATUS_STYLE[verdict.status])
-    if verdict.relation != verdict.status:
-        head.append(f" · {relation_words(verdict.relation)}", style="dim")
+    words = verdict_words(verdict)
+    if words:
+        head.append(f" · {_name(words)}", style="dim")
     yield head
     yield Text(_prose(verdict.sentence), style="bold")
+    found = meaning(verdict)
+    if found is not None:
+        yield Text(f"{found.says} {found.does_not_say}", style="dim")
     yield Rule(style="dim")
 
 
-def _weights(report: Report) -> RenderableType | None:
-    if not report.verdict.parents:
+class _Fitted:
+    """What is laid out differently in little room: built when the width is known."""
+
+    def __init__(self, report: Report) -> None:
+        self.report = report
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield self.build(options.max_width)
+
+    def build(self, width: int) -> RenderableType:
+        """The renderable for ``width`` columns."""
+        raise NotImplementedError
+
+
+class _Weights(_Fitted):
+    def build(self, width: int) -> RenderableType:
+        table = Table.grid(padding=(0, 2))
+        for column in range(4 if width >= ROOM_FOR_BAR else 3):
+            table.add_column(overflow="fold", no_wrap=column in (1, 3))
+        for parent in self.report.verdict.parents:
+            table.add_row(*_weight_row(parent)[: len(table.columns)])
+        return table
+
+
+def _parents(report: Report) -> RenderableType | None:
+    parents = report.verdict.parents
+    if not parents:
         return None
-    table = Table.grid(padding=(0, 2))
-    for _ in range(4):
-        table.add_column(overflow="fold")
-    for parent in report.verdict.parents:
-        table.add_row(*_weight_row(parent))
-    known = [p.weight for p in report.verdict.parents if isinstance(p.weight, Estimate)]
+    known = [p.weight for p in parents if isinstance(p.weight, Estimate)]
+    if not known:
+        return Group(*(Text(_name(p.name)) for p in parents))
     lines = [f"Interval: {text}." for text in sorted({level_text(e) for e in known})]
-    if not isinstance(report.heterogeneity, Absent):
+    if not isinstance(report.heterogeneity, Absent) and is_established(report):
         lines.append(_prose(report.heterogeneity.sentence))
-    return Group(table, *(Text(line, style="dim") for line in lines))
+    return Group(_Weights(report), *(Text(line, style="dim") for line in lines))
 
 
 def _weight_row(parent: VerdictParent) -> tuple[RenderableType, ...]:
-    name = Text(clipped(parent.name, NAME_LIMIT))
-    weight = parent.weight
+    name, weight = Text(_name(parent.name)), parent.weight
     if isinstance(weight, Absent):
-        reason = Text(_prose(weight.reason), style="dim")
-        return name, Text("–"), Text(), reason
+        return name, Text("–"), Text(_prose(weight.reason), style="dim"), Text()
     interval = Text(interval_text(weight), style="dim")
-    number = Text(estimate_text(weight), style="bold", no_wrap=True)
-    return name, number, interval, _Bar(weight.estimate)
+    return name, Text(estimate_text(weight), style="bold"), interval, _bar(weight.estimate)
 
 
-class _Bar:
-    """A share as a bar as wide as the room it is given, so that it stays true in little room."""
-
-    def __init__(self, share: float) -> None:
-        self.share = max(0.0, min(1.0, share))
-
-    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
-        # The bar gives way first on a narrow terminal: it repeats what the number says.
-        return Measurement(0, BAR if options.max_width >= ROOM_FOR_BAR else 0)
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        width = min(BAR, options.max_width)
-        filled = round(self.share * width)
-        bar = Text("█" * filled, style="cyan", no_wrap=True, overflow="crop")
-        yield bar.append("░" * (width - filled), style="dim")
+def _bar(share: float) -> Text:
+    filled = round(max(0.0, min(1.0, share)) * BAR)
+    return Text("█" * filled, style="cyan").append("░" * (BAR - filled), style="dim")
 
 
 def _parts(report: Report) -> RenderableType | None:
-    if not report.verdict.parts:
-        return None
-    table = _grid(3)
+    lines: list[RenderableType] = []
     for part in report.verdict.parts:
-        table.add_row(
-            Text(clipped(part.where, NAME_LIMIT)),
-            Text(relation_words(part.relation), style="bold"),
-            Text(_prose(part.sentence)),
-        )
-    return table
+        lines.append(Text.assemble(_prose(part.where), ": ", (relation_words(part.relation), "bold")))
+        lines.append(_indented(Text(_prose(part.sentence))))
+    return Group(*lines) if lines else None
 
 
 def _rivals(report: Report, *, alive: bool) -> RenderableType | None:
@@ -168,26 +197,23 @@ def _rivals(report: Report, *, alive: bool) -> RenderableType | None:
         reason = rival.why_excluded
         if isinstance(reason, Absent) == alive:
             words = reason.reason if isinstance(reason, Absent) else reason
-            by_reason.setdefault(words, []).append(clipped(relation_words(rival.relation)))
+            by_reason.setdefault(words, []).append(_name(relation_words(rival.relation)))
     lines: list[RenderableType] = []
     for reason, names in by_reason.items():
-        lines += [Text("; ".join(names)), Padding(Text(_prose(reason), style="dim"), (0, 0, 0, 2))]
+        lines += [Text("; ".join(names)), _indented(Text(_prose(reason), style="dim"))]
     return Group(*lines) if lines else None
 
 
 def _post_training(report: Report) -> RenderableType:
     after = report.post_training
+    if not has_later_change_to_judge(report):
+        reason = after.changed_share.reason if isinstance(after.changed_share, Absent) else "unknown"
+        return Text(f"Not judged: {_prose(reason)}")
     lines = [Text(status_words(after.status), style=_STATUS_STYLE[after.status])]
     if isinstance(after.changed_share, Estimate):
-        lines.append(Text(_changed(after.changed_share)))
+        lines.append(Text(changed_text(after.changed_share)))
     if isinstance(after.sigma_relative, Estimate):
-        sigma = after.sigma_relative
-        lines.append(
-            Text(
-                f"size of the change: {size_text(sigma.estimate)} of the weights' spread "
-                f"[{size_text(sigma.low)}, {size_text(sigma.high)}]"
-            )
-        )
+        lines.append(Text(f"size of the change (σ): {sigma_text(after.sigma_relative)}"))
     seen = after.would_have_seen
     lines.append(Text(_prose(seen.reason if isinstance(seen, Absent) else seen), style="dim"))
     alive = [r for r in after.rivals if isinstance(r.why_excluded, Absent)]
@@ -196,41 +222,32 @@ def _post_training(report: Report) -> RenderableType:
     return Group(*lines)
 
 
-def _changed(share: Estimate) -> str:
-    if share.estimate == 0:
-        return f"no examined number was changed; at most {bound_text(share.high)} may have been"
-    return (
-        f"changed: {share_text(share.estimate)} of the numbers "
-        f"({share_text(share.low)} to {share_text(share.high)})"
-    )
-
-
 def _replay(report: Report) -> RenderableType:
     replay = report.replay
-    table = _grid(2)
     if isinstance(replay, Absent):
-        table.add_row(Text("recipe"), Text(_prose(replay.reason), style="dim"))
-    else:
-        match = f"{match_text(replay.match)} of {count_text(replay.informative_elements)} numbers"
-        table.add_row(Text("match"), Text(f"{match} where the parents differ"))
-        table.add_row(Text("arithmetic"), Text(_prose(f"{replay.method}, {replay.arithmetic}")))
-        for other in islice(replay.alternatives, 3):
-            table.add_row(
-                Text("others", style="dim"),
-                Text(f"{match_text(other.match)} {clipped(other.arithmetic)}", style="dim"),
-            )
-    table.add_row(Text("novelty"), Text(_novelty(report)))
-    table.add_row(Text("direction"), Text(_direction(report)))
-    return table
+        return Text(_prose(replay.reason), style="dim")
+    lines: list[RenderableType] = []
+    if not is_established(report):
+        lines.append(Text("No recipe was established; this is the best of those that were tried."))
+    table = _pairs()
+    match = f"{match_text(replay.match)} of {count_text(replay.informative_elements)} numbers"
+    table.add_row(Text("match"), Text(f"{match} where the parents differ"))
+    table.add_row(
+        Text("arithmetic"), Text(_prose(f"{replay.method}, {arithmetic_words(replay.arithmetic)}"))
+    )
+    if is_established(report):
+        for other in _as_good(replay.parameters.get("indistinguishable")):
+            table.add_row(Text("as good"), Text(_prose(arithmetic_words(other))))
+        for alternative in islice(alternatives(replay), 3):
+            words = f"{match_text(alternative.match)} {arithmetic_words(alternative.arithmetic)}"
+            table.add_row(Text("others", style="dim"), Text(_prose(words), style="dim"))
+    table.add_row(Text("novelty"), Text(_prose(novelty_text(report))))
+    table.add_row(Text("direction"), Text(_prose(_direction(report))))
+    return Group(*lines, table)
 
 
-def _novelty(report: Report) -> str:
-    bits = report.novelty.bits_per_weight
-    if isinstance(bits, Absent):
-        return plain(bits)
-    own = report.novelty.own_bits_per_weight
-    whole = "" if isinstance(own, Absent) else f" of {own:.2f}"
-    return f"{bits_text(bits)}{whole} bits per weight are not accounted for by the explanation"
+def _as_good(found: object) -> tuple[str, ...]:
+    return tuple(str(name) for name in found[:3]) if isinstance(found, (list, tuple)) else ()
 
 
 def _direction(report: Report) -> str:
@@ -238,24 +255,49 @@ def _direction(report: Report) -> str:
     if isinstance(forward, Absent):
         return plain(forward)
     back = plain(backward) if isinstance(backward, Absent) else match_text(backward)
-    return f"suspect from its parents {match_text(forward)}; a parent from the suspect {back}"
+    return f"the suspect from its parents {match_text(forward)}; a parent from the suspect {back}"
 
 
-def _controls(controls: Sequence[Control]) -> RenderableType | None:
-    if not controls:
-        return None
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for name in ("model", "consistency", "match", "weight"):
-        table.add_column(name, overflow="fold")
-    for control in controls:
-        name = clipped(control.name, NAME_LIMIT) + ("" if control.real else " (shuffled)")
-        table.add_row(
-            Text(name),
-            Text(_number(control.consistency)),
-            Text(_number(control.match)),
-            Text("none fits" if isinstance(control.weight, Absent) else plain(control.weight)),
-        )
-    return table
+class _Controls(_Fitted):
+    def build(self, width: int) -> RenderableType:
+        rows = _control_rows(self.report)
+        if width < ROOM_FOR_TABLE:
+            return Group(*(line for row in rows for line in _control_lines(row)))
+        table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+        for column, name in enumerate(("model", "consistency", "match", "weight")):
+            table.add_column(name, overflow="fold", no_wrap=column in (1, 2))
+        for row in rows:
+            table.add_row(*(Text(cell) for cell in row))
+        return table
+
+
+def _control_rows(report: Report) -> list[tuple[str, str, str, str]]:
+    own = suspect_consistency(report)
+    first = report.verdict.parents[0].weight if report.verdict.parents else Absent("none")
+    weight = "–" if isinstance(first, Absent) else estimate_text(first)
+    match = Absent("not replayed") if isinstance(report.replay, Absent) else report.replay.match
+    rows = [("the suspect", "–" if own is None else match_text(own), _number(match), weight)]
+    for control in report.controls:
+        name = _name(control.name) + ("" if control.real else " (not a real model)")
+        consistency, found = _number(control.consistency), _number(control.match)
+        rows.append((name, consistency, found, _prose(control_weight_text(control))))
+    return rows
+
+
+def _control_lines(row: tuple[str, str, str, str]) -> Iterable[RenderableType]:
+    name, consistency, match, weight = row
+    yield Text(name)
+    yield _indented(Text(f"consistency {consistency}, match {match}, weight {weight}", style="dim"))
+
+
+def _controls(report: Report) -> RenderableType:
+    lines: list[RenderableType] = []
+    if not real_controls(report):
+        words = "No real control was given: how often an unrelated model passes was not measured."
+        lines.append(Text(words, style="yellow"))
+    if report.controls:
+        lines.append(_Controls(report))
+    return Group(*lines)
 
 
 def _number(value: float | Absent) -> str:
@@ -265,35 +307,35 @@ def _number(value: float | Absent) -> str:
 def _quiet_rows(report: Report) -> RenderableType | None:
     if isinstance(report.quiet_rows, Absent) or not report.quiet_rows:
         return None
-    table = _grid(2)
-    for found in report.quiet_rows:
+    lines = []
+    for found in islice(report.quiet_rows, LISTED):
         words = f"{count_text(found.quiet_rows)} of {count_text(found.rows)} rows of "
-        words += f"{clipped(found.tensor)} were moved by weight decay alone"
+        words += f"{_name(found.tensor)} are those of {_name(found.parent)}, moved by weight decay alone"
         if not isinstance(found.schedule, Absent):
             words += f": {_prose(found.schedule)}"
         if found.exact_rows:
             words += f" ({count_text(found.exact_rows)} reproduced in every bit)"
-        table.add_row(Text(f"from {clipped(found.parent, NAME_LIMIT)}"), Text(words))
-    return table
+        lines.append(Text(words))
+    return Group(*lines)
 
 
 def _coverage(report: Report) -> RenderableType:
     c = report.coverage
     share = c.elements_examined / c.elements if c.elements else 0.0
-    lines = [
+    lines: list[RenderableType] = [
         Text(
-            f"{count_text(c.tensors_examined)} of {count_text(c.tensors)} tensors, "
-            f"{count_text(c.elements_examined)} of {count_text(c.elements)} numbers "
-            f"({share_text(share)}), {bytes_text(c.bytes_read)} read"
+            f"{share_text(share)} of the numbers ({count_text(c.elements_examined)} of "
+            f"{count_text(c.elements)}), in {count_text(c.tensors_examined)} of {count_text(c.tensors)} "
+            f"tensors; {bytes_text(c.bytes_read)} read"
         )
     ]
     if c.not_examined:
-        lines.append(Text(f"Not looked at: {count_text(len(c.not_examined))}"))
+        lines.append(Text(f"Left out: {count_text(len(c.not_examined))}"))
     for missed in c.not_examined[:LISTED]:
-        lines.append(Text(f"  {clipped(missed.tensor)}: {_prose(missed.reason)}"))
+        lines.append(_indented(Text(f"{_name(missed.tensor)}: {_prose(missed.reason)}")))
     if len(c.not_examined) > LISTED:
         more = count_text(len(c.not_examined) - LISTED)
-        lines.append(Text(f"  and {more} more; --json and --html list every one", style="dim"))
+        lines.append(_indented(Text(f"and {more} more; --json and --html list every one", style="dim")))
     return Group(*lines)
 
 
@@ -308,9 +350,8 @@ def _bullets(lines: Sequence[str]) -> RenderableType | None:
     return table
 
 
-def _grid(columns: int) -> Table:
+def _pairs() -> Table:
     table = Table.grid(padding=(0, 2))
-    for index in range(columns):
-        # Only the first column keeps to its width; sentences wrap in the others.
-        table.add_column(overflow="fold", min_width=8 if index == 0 else None)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
     return table

@@ -15,8 +15,6 @@ from parentage.records.absence import Absent
 from parentage.records.estimate import Estimate
 
 __all__ = [
-    "PUBLISHED_CHANGE",
-    "PUBLISHED_SOURCE",
     "bits_text",
     "bound_text",
     "bytes_text",
@@ -28,24 +26,45 @@ __all__ = [
     "match_text",
     "plain",
     "relation_words",
+    "setting_words",
     "share_text",
     "size_text",
     "status_words",
     "visible",
 ]
 
-# Escapes, bidirectional overrides, zero-width and private characters, lone surrogates, line ends:
-# all of them can make a name look like another or reach a terminal as a command.
-_HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+# Escapes, bidirectional overrides, zero-width and private characters, lone surrogates, line ends,
+# marks that enclose what stands before: all of them can make a name look like another or reach a
+# terminal as a command.
+_HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Me"})
+# Letters written from right to left, and their digits, reorder the weights that stand beside them.
+_REORDERING = frozenset({"R", "AL", "AN"})
+# Letters and symbols that show nothing, and selectors that alter the character before them.
+_INVISIBLE = frozenset(
+    {0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0}
+    | set(range(0xFE00, 0xFE10))
+    | set(range(0xE0100, 0xE01F0))
+)
 
 
 def visible(text: object) -> str:
     """The text with every character that hides or reorders others written as its escape."""
-    return "".join(_seen(c) for c in str(text))
+    words = str(text)
+    if words.isascii() and words.isprintable():
+        return words
+    return "".join(_seen(c) for c in words)
+
+
+def _is_plain(character: str) -> bool:
+    return (
+        unicodedata.category(character) not in _HIDDEN_CATEGORIES
+        and unicodedata.bidirectional(character) not in _REORDERING
+        and ord(character) not in _INVISIBLE
+    )
 
 
 def _seen(character: str) -> str:
-    if unicodedata.category(character) not in _HIDDEN_CATEGORIES:
+    if _is_plain(character):
         return character
     number = ord(character)
     if number < 0x100:
@@ -107,6 +126,20 @@ def relation_words(relation: str) -> str:
 def status_words(status: str) -> str:
     """A status as a reader would say it."""
     return _STATUSES.get(status, visible(status))
+
+
+_SETTINGS: Final[Mapping[str, str]] = {
+    "cast": "parents first cast to",
+    "digests": "inputs hashed",
+    "full": "every number replayed",
+    "label": "ratio",
+    "sample": "numbers a tensor",
+}
+
+
+def setting_words(key: str) -> str:
+    """A setting's or a parameter's name as a reader would say it."""
+    return _SETTINGS.get(key, visible(key).replace("_", " "))
 
 
 def plain(value: object, missing: str = "not measured") -> str:
@@ -218,15 +251,3 @@ def level_text(estimate: Estimate) -> str:
     if estimate.level >= 1.0:
         return "every value outside is impossible"
     return f"{estimate.level * 100:.3g} % confidence"
-
-
-PUBLISHED_CHANGE: Final[tuple[tuple[str, float], ...]] = (
-    ("Supervised fine-tuning", 0.92),
-    ("On-policy distillation", 0.48),
-    ("Reinforcement learning (RLVR)", 0.23),
-)
-PUBLISHED_SOURCE: Final = (
-    "Published for Qwen3-8B stored in bf16 (arXiv 2606.07082), cited second-hand: fine-tuning "
-    "leaves 8 %, on-policy distillation 52 % and RLVR 77 % of the weights unchanged. Very short "
-    "runs change about 1 %."
-)

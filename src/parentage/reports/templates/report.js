@@ -3,15 +3,17 @@
 (() => {
   const all = (selector, root = document) => Array.from(root.querySelectorAll(selector));
 
-  const key = (row, index) => {
-    const cell = row.cells[index];
-    return cell.dataset.key === undefined ? cell.textContent.trim() : cell.dataset.key;
+  // A cell's number stands first in it; thousands are set apart by commas, a dash is nothing measured.
+  const value = (row, index) => {
+    const text = row.cells[index].textContent.trim();
+    return text.startsWith("–") ? "" : text;
   };
+  const asNumber = (text) => parseFloat(text.replaceAll(",", ""));
 
-  // What was not measured (an empty key) goes last in both directions.
+  // What was not measured goes last in both directions.
   const compare = (a, b, up) => {
     if (a === "" || b === "") return (a === "") - (b === "");
-    const difference = Number(a) - Number(b);
+    const difference = asNumber(a) - asNumber(b);
     const order = Number.isNaN(difference) ? a.localeCompare(b, "en", { numeric: true }) : difference;
     return up ? order : -order;
   };
@@ -21,7 +23,7 @@
     all("th", table.tHead).forEach((th) => th.removeAttribute("aria-sort"));
     header.setAttribute("aria-sort", up ? "ascending" : "descending");
     const body = table.tBodies[0];
-    const rows = Array.from(body.rows).map((row) => [key(row, index), row]);
+    const rows = Array.from(body.rows).map((row) => [value(row, index), row]);
     rows.sort((a, b) => compare(a[0], b[0], up));
     body.append(...rows.map((pair) => pair[1]));
   };
@@ -36,20 +38,52 @@
     });
   });
 
-  all("table.searchable").forEach((table) => {
+  const control = (tag, type, place) => {
+    const made = document.createElement(tag);
+    made.type = type;
+    place.append(made);
+    return made;
+  };
+
+  const tensors = document.getElementById("tensors");
+  const tables = all("table.searchable", tensors);
+  const folds = all("details.fold", tensors);
+  if (tables.length) {
     const label = document.createElement("label");
-    const input = document.createElement("input");
     label.className = "search";
-    input.type = "search";
-    label.append("Find tensors: ", input);
+    label.append("Find tensors: ");
+    const input = control("input", "search", label);
+    (folds.length ? folds[0].parentElement : tables[0].parentElement).before(label);
     input.addEventListener("input", () => {
       const wanted = input.value.toLowerCase();
-      for (const row of table.tBodies[0].rows) {
-        row.hidden = !row.textContent.toLowerCase().includes(wanted);
+      for (const table of tables) {
+        let found = 0;
+        for (const row of table.tBodies[0].rows) {
+          row.hidden = !row.textContent.toLowerCase().includes(wanted);
+          if (!row.hidden) found += 1;
+        }
+        const fold = table.closest("details.fold");
+        if (fold) {
+          fold.hidden = found === 0;
+          fold.open = wanted !== "" && found > 0;
+        }
       }
     });
-    table.parentElement.before(label);
-  });
+    if (folds.length) {
+      // Sorting reaches over all layers once the folds are one table.
+      const button = control("button", "button", label);
+      button.className = "together";
+      button.textContent = "Show as one table";
+      button.addEventListener("click", () => {
+        const first = tables[0];
+        tables.slice(1).forEach((table) => first.tBodies[0].append(...table.tBodies[0].rows));
+        folds[0].parentElement.before(first.parentElement);
+        folds[0].parentElement.remove();
+        tables.length = 1;
+        button.remove();
+      });
+    }
+  }
 
   const readouts = (figure) => {
     const place = document.createElement("p");
@@ -58,7 +92,10 @@
     figure.append(place);
     const show = (event) => {
       const cell = event.target.closest("td[title]");
-      if (cell) place.textContent = cell.title;
+      if (!cell) return;
+      const head = cell.closest("table").tHead.rows[0].cells[cell.cellIndex].textContent;
+      const row = cell.parentElement.cells[0].textContent;
+      place.textContent = `${row} · ${head}: ${cell.title}`;
     };
     figure.addEventListener("pointerover", show);
     figure.addEventListener("click", show);
@@ -93,10 +130,10 @@
     svg.addEventListener("pointerleave", () => hair.setAttribute("visibility", "hidden"));
   });
 
-  // On paper nothing can be unfolded.
+  // On paper nothing can be unfolded; long lists stay shut, for they would fill a book.
   let opened = [];
   addEventListener("beforeprint", () => {
-    opened = all("details:not([open])");
+    opened = all("details:not([open]):not(.shut)");
     opened.forEach((details) => { details.open = true; });
   });
   addEventListener("afterprint", () => {
