@@ -64,8 +64,8 @@ def _audit_of(rng: Rng, suspect: Model, first: Model, second: Model, control: Mo
 
 
 def _parents(rng: Rng, real: bool, *, large: bool = False) -> tuple[list[str], dict[str, Weights]]:
-    """Two parents and a control of three to five matrices; ``large``: three above 20,000 elements."""
-    count, size = (3, 24_600) if large else (int(rng.integers(3, 6)), None)
+    """Two parents and a control of three or four matrices; ``large``: three above 20,000 elements."""
+    count, size = (3, 24_600) if large else (int(rng.integers(3, 5)), None)
     if real:
         models = family_pieces(rng, count=count, size=size)
     else:
@@ -100,7 +100,7 @@ def _three(rng: Rng, seed: int, real: bool) -> World:
 def _real_steps(rng: Rng, seed: int) -> World:
     """A merge of the real run's end and base at any weight, moved by what real training moved it."""
     trained = REAL_STEPS[int(rng.integers(len(REAL_STEPS)))]
-    pieces = run_pieces(rng, ("end", "base", "merge", trained, "sibling-2"), count=5)
+    pieces = run_pieces(rng, ("end", "base", "merge", trained, "sibling-2"), count=4)
     choice = ALPHAS[int(rng.integers(len(ALPHAS)))]
     alpha = float(rng.uniform(0.02, 0.98)) if choice is None else choice
     if rng.random() < 0.3:

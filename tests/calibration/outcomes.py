@@ -46,6 +46,16 @@ def outcome_of(truth: Truth, evidence: Evidence) -> Outcome:
         "changed": _plain(after.changed_share),
         "replay": _replay(report),
         "tensors": [row for t in evidence.tensors if (row := _tensor(evidence, t, truth)) is not None],
+        "reported": _reported(report),
+    }
+
+
+def _reported(report: Report) -> dict[str, list[Any]]:
+    """By matrix: the first parent's weight as the report has it, and the tensor's own relation."""
+    return {
+        t.name: [t.relation, *(_plain(t.weights[0]) or ())]
+        for t in report.tensors
+        if t.role != "norm" and t.weights
     }
 
 

@@ -21,8 +21,8 @@ FAMILY_MEMBERS = ("O", "A", "B")
 RUN = FOLDER / "training-run"
 # Sizes of a matrix in elements, and how often a world has large ones. The likelihoods look at 8,192
 # of them and cost the more the more they see: most worlds are small so that thousands can be audited.
-SMALLEST, SMALL, LARGE = 1_500, 5_000, 16_000
-LARGE_SHARE = 0.2
+SMALLEST, SMALL, LARGE = 1_200, 3_600, 16_000
+LARGE_SHARE = 0.1
 ROLES = (
     "self_attn.q_proj",
     "self_attn.k_proj",
@@ -48,7 +48,7 @@ def synthetic_base(
 
     ``count`` matrices (drawn when None) of about ``size`` elements each.
     """
-    wanted = int(rng.integers(4, 7)) if count is None else count
+    wanted = int(rng.integers(4, 6)) if count is None else count
     width = int(rng.choice([64, 96, 128]))
     sizes = _sizes(rng, wanted, size)
     base: Weights = {}
@@ -89,12 +89,12 @@ def family_folder() -> Path:
 def family_pieces(
     rng: np.random.Generator, *, count: int | None = None, size: int | None = None, elsewhere: bool = False
 ) -> dict[str, Weights]:
-    """The same corners of O, A and B (float32 as published), four to six matrices and a norm.
+    """The same corners of O, A and B (float32 as published), four or five matrices and a norm.
 
     ``count`` matrices (drawn when None) of about ``size`` elements each. ``elsewhere``: also an
     ``other``, cut from A at other layers and places under the same names.
     """
-    wanted = int(rng.integers(4, 7)) if count is None else count
+    wanted = int(rng.integers(4, 6)) if count is None else count
     layers = rng.permutation(6)
     sizes = _sizes(rng, wanted, size)
     names = [
@@ -166,8 +166,8 @@ def run_pieces(
     """The same rows and columns of models of the real training run (bf16 values, exact)."""
     models = {name: _run_model(name) for name in names}
     first = models[names[0]]
-    wanted = int(rng.integers(4, 8)) if count is None else count
-    lowest, highest = (64, 128) if rng.random() < LARGE_SHARE else (32, 72)
+    wanted = int(rng.integers(4, 6)) if count is None else count
+    lowest, highest = (64, 128) if rng.random() < LARGE_SHARE else (32, 64)
     square = [n for n, v in first.items() if v.ndim == 2]
     chosen = [square[k] for k in rng.permutation(len(square))[:wanted]]
     cuts = {}
