@@ -102,7 +102,8 @@ def _interval(mixture: Mixture) -> Outcome:
     if isinstance(c, Absent):
         return {"basis": "none"}
     return {
-        "basis": "likelihood",
+        # Where the grid of a blend explains nothing, no interval is drawn.
+        "basis": "likelihood" if c.alpha_low < c.alpha_high else "estimate",
         "estimate": c.alpha,
         "low": c.alpha_low,
         "high": c.alpha_high,
