@@ -45,7 +45,8 @@ def _solve(
     if chosen.size > PROGRAMME_ELEMENTS:
         chosen = chosen[np.linspace(0, chosen.size - 1, PROGRAMME_ELEMENTS).astype(np.int64)]
     cells = rounding_cells(round_to(suspect.values[chosen], suspect.effective), suspect.effective)
-    ranges = programme.feasible_weights(values[:, chosen], cells.low, cells.high)
+    start = np.full(len(values), 1.0 / len(values))
+    ranges = programme.feasible_weights(values[:, chosen], cells.low, cells.high, start)
     return WeightSet(
         parents=parents,
         cast=cast,
