@@ -2,35 +2,58 @@
 
 from __future__ import annotations
 
-import io
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from parentage.records.report import Report
 
-__all__ = ["PIPE_WIDTH", "print_report"]
+__all__ = ["PIPE_WIDTH", "encodable", "print_report"]
 
 # Wide enough for every table, narrow enough to be read where it is pasted.
-PIPE_WIDTH = 100
+PIPE_WIDTH: Final = 100
+# Our own signs in the letters of any encoding; a model's name is escaped instead, for it is evidence.
+_PLAINER: Final = str.maketrans(
+    {
+        "█": "#",
+        "░": ".",
+        "─": "-",
+        "–": "-",
+        "−": "-",
+        "·": "|",
+        "•": "*",
+        "…": "...",
+        "σ": "sigma",
+        "’": "'",
+    }
+)
 
 
 def print_report(report: Report) -> None:
     """Print the terminal rendering to standard output, at the terminal's width.
 
-    A pipe gets plain text of ``PIPE_WIDTH`` columns, or of as many as ``COLUMNS`` says.
+    A pipe gets plain text of ``PIPE_WIDTH`` columns, or of as many as ``COLUMNS`` says; so does a
+    terminal that cannot show every sign.
     """
     from rich.console import Console
 
     from parentage.reports.terminal import render, render_text
 
-    # A terminal of another encoding shows a question mark where it has no letter, and does not fail.
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")
     console = Console(highlight=False)
-    if console.is_terminal:
+    encoding = sys.stdout.encoding or "utf-8"
+    if console.is_terminal and encoding.lower().replace("-", "") == "utf8":
         console.print(render(report))
         return
-    width = console.width if os.environ.get("COLUMNS", "").isdigit() else PIPE_WIDTH
-    sys.stdout.write(render_text(report, width))
+    told = console.is_terminal or os.environ.get("COLUMNS", "").isdigit()
+    sys.stdout.write(encodable(render_text(report, console.width if told else PIPE_WIDTH), encoding))
+
+
+def encodable(text: str, encoding: str) -> str:
+    """The text in signs that ``encoding`` has; what is not ours to replace is escaped."""
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        plainer = text.translate(_PLAINER)
+        return plainer.encode(encoding, errors="backslashreplace").decode(encoding)
+    return text

@@ -11,8 +11,7 @@ import io
 from collections.abc import Iterable, Sequence
 from itertools import islice
 
-from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
-from rich.padding import Padding
+from rich.console import Console, Group, RenderableType
 from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
@@ -20,6 +19,7 @@ from rich.text import Text
 from parentage.records.absence import Absent
 from parentage.records.estimate import Estimate
 from parentage.records.report import Report, VerdictParent
+from parentage.reports.aligned import Aligned, indented
 from parentage.reports.guidance import next_steps
 from parentage.reports.headline import (
     alternatives,
@@ -57,10 +57,6 @@ NAME_LIMIT = 120
 PROSE_LIMIT = 1_200
 LISTED = 8
 BAR = 24
-# Narrower terminals need the room for names and numbers, which the bar only repeats.
-ROOM_FOR_BAR = 72
-# Columns of numbers with a model's name beside them; below this each control gets lines of its own.
-ROOM_FOR_TABLE = 76
 _STATUS_STYLE = {
     "supported": "bold green",
     "contradicted": "bold red",
@@ -111,11 +107,7 @@ def _section(title: str, body: RenderableType | None) -> Iterable[RenderableType
         return
     yield Text()
     yield Text(title, style="bold")
-    yield _indented(body)
-
-
-def _indented(body: RenderableType) -> RenderableType:
-    return Padding(body, (0, 0, 0, 2), expand=False)
+    yield indented(body)
 
 
 def _verdict(report: Report) -> Iterable[RenderableType]:
@@ -133,30 +125,6 @@ def _verdict(report: Report) -> Iterable[RenderableType]:
     yield Rule(style="dim")
 
 
-class _Fitted:
-    """What is laid out differently in little room: built when the width is known."""
-
-    def __init__(self, report: Report) -> None:
-        self.report = report
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        yield self.build(options.max_width)
-
-    def build(self, width: int) -> RenderableType:
-        """The renderable for ``width`` columns."""
-        raise NotImplementedError
-
-
-class _Weights(_Fitted):
-    def build(self, width: int) -> RenderableType:
-        table = Table.grid(padding=(0, 2))
-        for column in range(4 if width >= ROOM_FOR_BAR else 3):
-            table.add_column(overflow="fold", no_wrap=column in (1, 3))
-        for parent in self.report.verdict.parents:
-            table.add_row(*_weight_row(parent)[: len(table.columns)])
-        return table
-
-
 def _parents(report: Report) -> RenderableType | None:
     parents = report.verdict.parents
     if not parents:
@@ -167,10 +135,11 @@ def _parents(report: Report) -> RenderableType | None:
     lines = [f"Interval: {text}." for text in sorted({level_text(e) for e in known})]
     if not isinstance(report.heterogeneity, Absent) and is_established(report):
         lines.append(_prose(report.heterogeneity.sentence))
-    return Group(_Weights(report), *(Text(line, style="dim") for line in lines))
+    weights = Aligned([_weight_row(p) for p in parents], spare=1)
+    return Group(weights, *(Text(line, style="dim") for line in lines))
 
 
-def _weight_row(parent: VerdictParent) -> tuple[RenderableType, ...]:
+def _weight_row(parent: VerdictParent) -> tuple[Text, ...]:
     name, weight = Text(_name(parent.name)), parent.weight
     if isinstance(weight, Absent):
         return name, Text("–"), Text(_prose(weight.reason), style="dim"), Text()
@@ -187,7 +156,7 @@ def _parts(report: Report) -> RenderableType | None:
     lines: list[RenderableType] = []
     for part in report.verdict.parts:
         lines.append(Text.assemble(_prose(part.where), ": ", (relation_words(part.relation), "bold")))
-        lines.append(_indented(Text(_prose(part.sentence))))
+        lines.append(indented(Text(_prose(part.sentence))))
     return Group(*lines) if lines else None
 
 
@@ -200,7 +169,7 @@ def _rivals(report: Report, *, alive: bool) -> RenderableType | None:
             by_reason.setdefault(words, []).append(_name(relation_words(rival.relation)))
     lines: list[RenderableType] = []
     for reason, names in by_reason.items():
-        lines += [Text("; ".join(names)), _indented(Text(_prose(reason), style="dim"))]
+        lines += [Text("; ".join(names)), indented(Text(_prose(reason), style="dim"))]
     return Group(*lines) if lines else None
 
 
@@ -258,19 +227,6 @@ def _direction(report: Report) -> str:
     return f"the suspect from its parents {match_text(forward)}; a parent from the suspect {back}"
 
 
-class _Controls(_Fitted):
-    def build(self, width: int) -> RenderableType:
-        rows = _control_rows(self.report)
-        if width < ROOM_FOR_TABLE:
-            return Group(*(line for row in rows for line in _control_lines(row)))
-        table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-        for column, name in enumerate(("model", "consistency", "match", "weight")):
-            table.add_column(name, overflow="fold", no_wrap=column in (1, 2))
-        for row in rows:
-            table.add_row(*(Text(cell) for cell in row))
-        return table
-
-
 def _control_rows(report: Report) -> list[tuple[str, str, str, str]]:
     own = suspect_consistency(report)
     first = report.verdict.parents[0].weight if report.verdict.parents else Absent("none")
@@ -284,19 +240,14 @@ def _control_rows(report: Report) -> list[tuple[str, str, str, str]]:
     return rows
 
 
-def _control_lines(row: tuple[str, str, str, str]) -> Iterable[RenderableType]:
-    name, consistency, match, weight = row
-    yield Text(name)
-    yield _indented(Text(f"consistency {consistency}, match {match}, weight {weight}", style="dim"))
-
-
 def _controls(report: Report) -> RenderableType:
     lines: list[RenderableType] = []
     if not real_controls(report):
         words = "No real control was given: how often an unrelated model passes was not measured."
         lines.append(Text(words, style="yellow"))
     if report.controls:
-        lines.append(_Controls(report))
+        rows = [[Text(cell) for cell in row] for row in _control_rows(report)]
+        lines.append(Aligned(rows, ("model", "consistency", "match", "weight")))
     return Group(*lines)
 
 
@@ -332,10 +283,10 @@ def _coverage(report: Report) -> RenderableType:
     if c.not_examined:
         lines.append(Text(f"Left out: {count_text(len(c.not_examined))}"))
     for missed in c.not_examined[:LISTED]:
-        lines.append(_indented(Text(f"{_name(missed.tensor)}: {_prose(missed.reason)}")))
+        lines.append(indented(Text(f"{_name(missed.tensor)}: {_prose(missed.reason)}")))
     if len(c.not_examined) > LISTED:
         more = count_text(len(c.not_examined) - LISTED)
-        lines.append(_indented(Text(f"and {more} more; --json and --html list every one", style="dim")))
+        lines.append(indented(Text(f"and {more} more; --json and --html list every one", style="dim")))
     return Group(*lines)
 
 
