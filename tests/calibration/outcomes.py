@@ -101,9 +101,11 @@ def _interval(mixture: Mixture) -> Outcome:
     c = mixture.comparison
     if isinstance(c, Absent):
         return {"basis": "none"}
-    return {
+    if isinstance(c.alpha_low, Absent) or isinstance(c.alpha_high, Absent):
         # Where the grid of a blend explains nothing, no interval is drawn.
-        "basis": "likelihood" if c.alpha_low < c.alpha_high else "estimate",
+        return {"basis": "estimate", "estimate": c.alpha, "delta_ll": c.delta_ll}
+    return {
+        "basis": "likelihood",
         "estimate": c.alpha,
         "low": c.alpha_low,
         "high": c.alpha_high,
