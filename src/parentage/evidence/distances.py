@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from parentage.evidence.reading import TensorSample, recast
+from parentage.evidence.reading import ModelSlice, TensorSample, recast
+from parentage.numerics.cells import rounding_cells
+from parentage.numerics.formats import round_to
 
 __all__ = ["Distances", "measure_distances"]
 
@@ -23,6 +25,7 @@ class Distances:
     correlation: tuple[float, ...]
     parents_all_equal: int
     gram: tuple[tuple[float, ...], ...]
+    rounding: tuple[float, ...]
 
 
 def measure_distances(
@@ -45,7 +48,15 @@ def measure_distances(
     spread = float(np.std(suspect)) if suspect.size else 0.0
     gram = _gram(suspect, others)
     related = tuple(0.0 if v is None else _correlation(suspect, v) for v in others)
-    return Distances(int(suspect.size), spread, equal, cast_equal, related, same, gram)
+    rounding = tuple(0.0 if m is None else _rounding(m, finite) for m in sample.models)
+    return Distances(int(suspect.size), spread, equal, cast_equal, related, same, gram, rounding)
+
+
+def _rounding(model: ModelSlice, finite: NDArray[np.bool_]) -> float:
+    """What storage adds to a squared distance when the stored values are themselves rounded ones."""
+    cells = rounding_cells(round_to(model.values[finite], model.effective), model.effective)
+    steps = cells.high - cells.low
+    return _dot(steps, steps) / 12
 
 
 def _all_equal(values: list[NDArray[np.float64]], size: int) -> int:

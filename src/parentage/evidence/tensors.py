@@ -76,6 +76,7 @@ def measure_tensor(sample: TensorSample, plan: TensorPlan) -> MeasuredTensor:
         correlation=distances.correlation,
         parents_all_equal=distances.parents_all_equal,
         gram=distances.gram,
+        rounding=distances.rounding,
         mixtures=tuple(mixtures),
         weights=weights,
         spectra=(),

@@ -200,7 +200,8 @@ class TensorEvidence:
 
     ``equal[i]`` counts elements whose value equals model i's; ``cast_equal[i]`` those equal to model
     i's rounded to the suspect's dtype. ``gram[i][j]`` is the sum of (M_i - C)(M_j - C) over the
-    examined elements, models without the suspect, from which every distance follows.
+    examined elements, models without the suspect, from which every distance follows; ``rounding[i]`` what
+    the storage of model i (0 the suspect) adds to its squared distances if its values were rounded ones.
     """
 
     name: str
@@ -226,6 +227,7 @@ class TensorEvidence:
     spectra: tuple[Spectrum, ...]
     permutation_z: float | Absent
     digests: tuple[str | Absent, ...] = ()
+    rounding: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,10 +55,12 @@ def choose(weighings: Sequence[Weighing]) -> Weighing:
             return weighing
         if weighing.status is Status.SUPPORTED:
             return weighing
-    rivals = tuple((w.relation, w.against) for w in weighings if w.against)
+    rivals = [rival for w in weighings for rival in w.live]
+    told = {relation for relation, _ in rivals}
+    rivals += [(w.relation, w.against) for w in weighings if w.against and w.relation not in told]
     return Weighing(
         "undetermined",
         Status.UNDETERMINED,
-        live=rivals,
+        live=tuple(dict.fromkeys(rivals)),
         against="no hypothesis was carried by the evidence",
     )

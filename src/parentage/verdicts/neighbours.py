@@ -6,7 +6,7 @@ other two part (see ``Triangle``). Only quiet rows, dates or an exact replay giv
 
 from __future__ import annotations
 
-from parentage.verdicts.readings import Readings, Triangle
+from parentage.verdicts.readings import AT_FORK, Readings, Triangle
 from parentage.verdicts.weighing import Status, Weighing
 
 __all__ = [
@@ -16,11 +16,10 @@ __all__ = [
     "weigh_shared_ancestor",
 ]
 
-# A model sits at a fork when its branch is at most a fifth of the shorter of the other two. Siblings
-# that share .38 of their direction (a tied embedding) would show .6; real fine-tunes of MiniLM .01.
-AT_FORK = 0.2
 # In this share of the matrices at least.
 AGREEMENT = 0.8
+# A suspect this far inside the line of two models lies between them.
+BETWEEN = -0.05
 
 DIRECTION_LIMIT = (
     "Distances between weights have no arrow: that {parent} came first rests on its publication date, "
@@ -77,18 +76,18 @@ def _forks(readings: Readings, nearest: int) -> list[tuple[int, Triangle]]:
         triangle = None if other == nearest else readings.triangle(nearest, other)
         if triangle is None:
             continue
-        at_fork = triangle.at_first <= AT_FORK and triangle.agree_first >= AGREEMENT
-        if at_fork and triangle.at_suspect > AT_FORK:
+        at_fork = triangle.first.least <= AT_FORK and triangle.first.agree >= AGREEMENT
+        if at_fork and triangle.suspect.raw > AT_FORK:
             found.append((other, triangle))
     return found
 
 
 def _supported(readings: Readings, nearest: int, forks: list[tuple[int, Triangle]]) -> Weighing:
     name = readings.name(nearest)
-    other, triangle = min(forks, key=lambda f: abs(f[1].at_first))
+    other, triangle = min(forks, key=lambda f: abs(f[1].first.raw))
     reason = (
         f"{name} sits where the suspect and {readings.name(other)} part "
-        f"(its branch is {max(triangle.at_first, 0):.2f} of the shorter of theirs, "
+        f"(its branch is {max(triangle.first.raw, 0):.2f} of the shorter of theirs, "
         f"{triangle.matrices} matrices)"
     )
     return Weighing(
@@ -109,9 +108,7 @@ def weigh_between(readings: Readings) -> Weighing | None:
     for i, first in enumerate(readings.related):
         for second in readings.related[i + 1 :]:
             triangle = readings.triangle(first, second)
-            if triangle is None or triangle.at_suspect >= -0.05:
-                continue
-            if triangle.agree_suspect < 1 - AGREEMENT:
+            if triangle is None or triangle.suspect.raw >= BETWEEN:
                 continue
             return _look_alike(readings, first, second)
     return None
@@ -145,9 +142,10 @@ def weigh_shared_ancestor(readings: Readings) -> Weighing | None:
         triangle = readings.triangle(nearest, other)
         if triangle is None:
             continue
-        if abs(triangle.at_suspect) <= AT_FORK and triangle.agree_suspect >= AGREEMENT:
+        at_fork = triangle.suspect.least <= AT_FORK and triangle.suspect.raw >= BETWEEN
+        if at_fork and triangle.suspect.agree >= AGREEMENT:
             return _is_the_fork(readings, nearest, other)
-        if min(triangle.at_suspect, triangle.at_first, triangle.at_second) > AT_FORK:
+        if min(b.least for b in (triangle.suspect, triangle.first, triangle.second)) > AT_FORK:
             return _hidden_fork(readings, nearest, other)
     return None
 
@@ -165,14 +163,22 @@ def _is_the_fork(readings: Readings, nearest: int, other: int) -> Weighing:
 
 
 def _hidden_fork(readings: Readings, nearest: int, other: int) -> Weighing:
+    """An ancestor that was not given, or siblings that were trained alike: distances cannot tell."""
     a, b = readings.name(nearest), readings.name(other)
-    reason = f"the suspect, {a} and {b} part at a point that none of the three is"
     return Weighing(
         "shared-ancestor",
-        Status.SUPPORTED,
+        Status.UNDETERMINED,
         models=(nearest, other),
-        excluded=(("fine-tune", reason), ("linear-merge", reason), ("independent", reason)),
-        limits=("The common ancestor was not among the models given.",),
+        live=(
+            ("shared-ancestor", f"the suspect, {a} and {b} part at a model that was not given"),
+            (
+                "fine-tune",
+                f"{a} or {b} is the base of the others, and those were trained on like data, which moves "
+                f"them alike",
+            ),
+        ),
+        against=f"the suspect, {a} and {b} part at a point that none of the three is at: an ancestor that "
+        f"was not given, or siblings trained alike",
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from statistics import median
@@ -18,7 +18,15 @@ from parentage.records.evidence import (
     TensorEvidence,
 )
 
-__all__ = ["ELIGIBLE_INFORMATIVE", "Readings", "Triangle", "is_matrix", "relative_distance"]
+__all__ = [
+    "AT_FORK",
+    "ELIGIBLE_INFORMATIVE",
+    "Branch",
+    "Readings",
+    "Triangle",
+    "is_matrix",
+    "relative_distance",
+]
 
 # A matrix with fewer informative elements is described, not judged: ΔLL = 10 needs 85 to 461 of them
 # at the usual sizes of change, and vectors such as layer norms say only "above or below a half".
@@ -27,6 +35,11 @@ ELIGIBLE_INFORMATIVE = 200
 # shape embeddings alike); fine-tunes of one base by more than .9.
 RELATED = 0.5
 UNRELATED = 0.15
+
+
+# A model sits at a fork when its branch is at most a fifth of the shorter of the other two. Siblings
+# that share .38 of their direction (a tied embedding) would show .6; real fine-tunes of MiniLM .01.
+AT_FORK = 0.2
 
 
 def is_matrix(tensor: TensorEvidence) -> bool:
@@ -42,19 +55,28 @@ def relative_distance(tensor: TensorEvidence, model: int) -> float | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Triangle:
-    """Where a suspect S, a model P and a model Q part: branch lengths in squared distance.
+class Branch:
+    """How far one of three models sits from the point where they part, as a share (of squared length) of
+    the shorter of the other two branches; medians over matrices.
 
-    Each is the median over matrices, as a share of the shortest of the other two; near zero means that
-    the model sits at the fork, below zero (for S) that the suspect lies between the other two.
+    ``raw`` counts the model's own storage rounding in, ``least`` does not: a base that its fine-tunes
+    started from as stored has none, a base that was stored after them has. Below zero it lies between.
+    ``agree``: share of the matrices in which ``least`` is that of a model at the fork.
     """
 
-    at_suspect: float
-    at_first: float
-    at_second: float
+    raw: float
+    least: float
+    agree: float
+
+
+@dataclass(frozen=True, slots=True)
+class Triangle:
+    """Where a suspect, a first and a second model part."""
+
+    suspect: Branch
+    first: Branch
+    second: Branch
     matrices: int
-    agree_first: float
-    agree_suspect: float
 
 
 class Readings:
@@ -106,10 +128,12 @@ class Readings:
         return (t for t in self.matrices if model in t.present and t.spread > 0)
 
     def distance(self, model: int) -> float | None:
-        """Median relative distance over matrices that differ at all."""
-        found = [d for t in self._spread(model) if (d := relative_distance(t, model)) is not None]
-        moved = [d for d in found if d > 0]
-        return median(moved) if moved else (0.0 if found else None)
+        """Distance of all matrices together, over the spread of the suspect's weights."""
+        shared = [t for t in self._spread(model) if t.finite]
+        if not shared:
+            return None
+        square = sum(max(t.gram[model - 1][model - 1], 0.0) for t in shared)
+        return math.sqrt(square / sum(t.spread**2 * t.finite for t in shared))
 
     @cached_property
     def related(self) -> tuple[int, ...]:
@@ -123,20 +147,13 @@ class Readings:
         return bool(self.others) and all(self.largest_correlation(i) < UNRELATED for i in self.others)
 
     def triangle(self, first: int, second: int) -> Triangle | None:
-        """Branch lengths of suspect, ``first`` and ``second`` (embeddings left out: the gradient of
-        frequent tokens points alike in all fine-tunes)."""
+        """Branch lengths of suspect, ``first`` and ``second``, over the matrices in which all three
+        differ (embeddings left out: the gradient of frequent tokens points alike in all fine-tunes)."""
         rows = [r for t in self.matrices if (r := _branches(t, first, second)) is not None]
-        if len(rows) < 3:
+        if not rows:
             return None
-        s, p, q = (median(row[k] for row in rows) for k in range(3))
-        return Triangle(
-            s,
-            p,
-            q,
-            len(rows),
-            sum(row[1] <= 0.2 for row in rows) / len(rows),
-            sum(row[0] <= 0.2 for row in rows) / len(rows),
-        )
+        suspect, one, two = (_branch([row[k] for row in rows]) for k in range(3))
+        return Triangle(suspect, one, two, len(rows))
 
     def mixture(self, tensor: TensorEvidence, subject: int, pair: tuple[int, int]) -> Mixture | None:
         """One subject's mixture for a pair on a tensor."""
@@ -168,22 +185,32 @@ class Readings:
         return max(sorted(votes), key=lambda k: votes[k]) if votes else None
 
 
-def _branches(tensor: TensorEvidence, first: int, second: int) -> tuple[float, float, float] | None:
+Lengths = tuple[tuple[float, float], ...]
+
+
+def _branches(tensor: TensorEvidence, first: int, second: int) -> Lengths | None:
+    """(raw, least) of suspect, first and second on one matrix."""
     present = first in tensor.present and second in tensor.present
     if not present or tensor.component in ("embedding", "head"):
         return None
     g, i, j = tensor.gram, first - 1, second - 1
-    at_suspect = g[i][j]
-    at_first = g[i][i] - g[i][j]
-    at_second = g[j][j] - g[i][j]
-    lengths = (at_suspect, at_first, at_second)
-    if max(abs(x) for x in lengths) == 0:
+    apart = g[i][i] - 2 * g[i][j] + g[j][j]
+    if min(g[i][i], g[j][j], apart) <= 1e-12 * max(g[i][i], g[j][j]):
+        # Where two of them are one and the same, nothing says which of them the third is nearer to.
         return None
-    return tuple(_share(lengths, k) for k in range(3))  # type: ignore[return-value]
+    raw = (g[i][j], g[i][i] - g[i][j], g[j][j] - g[i][j])
+    rounding = tensor.rounding or (0.0,) * (max(first, second) + 1)
+    least = tuple(x - rounding[m] for x, m in zip(raw, (0, first, second), strict=True))
+    return tuple((_share(raw, raw[k], k), _share(raw, least[k], k)) for k in range(3))
 
 
-def _share(lengths: tuple[float, float, float], k: int) -> float:
+def _share(lengths: Sequence[float], own: float, k: int) -> float:
     rest = [x for i, x in enumerate(lengths) if i != k]
     floor = min(rest)
     scale = floor if floor > 0 else max(abs(x) for x in lengths)
-    return max(-10.0, min(10.0, lengths[k] / scale)) if scale > 0 else 0.0
+    return max(-10.0, min(10.0, own / scale)) if scale > 0 else 0.0
+
+
+def _branch(shares: Sequence[tuple[float, float]]) -> Branch:
+    near = sum(least <= AT_FORK for _, least in shares) / len(shares)
+    return Branch(median(raw for raw, _ in shares), median(least for _, least in shares), near)

@@ -28,18 +28,10 @@ def verdict_sentence(
     """One sentence that a journalist can quote; the numbers stand beside it."""
     suspect = readings.name(0)
     names = [readings.name(i) for i in weighing.models]
-    if weighing.relation == "copy":
-        return f"{suspect} is a copy of {names[0]}: every weight examined is equal."
-    if weighing.relation == "cast-copy":
-        return f"{suspect} is {names[0]} stored in another number format."
-    if weighing.relation == "linear-merge" and weighing.status is Status.SUPPORTED:
-        return f"{suspect} is a merge: {_shares(parents)}; {_after(post_training)}."
-    if weighing.relation == "fine-tune" and weighing.status is Status.SUPPORTED:
-        return f"{suspect} is a fine-tune of {names[0]}{_size(readings, weighing)}."
-    if weighing.relation == "shared-ancestor":
-        return f"{suspect} shares an ancestor with {listing(names)}; it is not made from them."
-    if weighing.relation == "independent":
-        return f"{suspect} shows no weights in common with {listing(names)}."
+    if weighing.status is Status.SUPPORTED:
+        told = _supported(readings, weighing, parents, post_training, names)
+        if told:
+            return f"{suspect} {told}."
     if weighing.relation == "same-run-checkpoint":
         return (
             f"{suspect} lies between {listing(names)}, but not on the grid of a stored merge: "
@@ -47,6 +39,27 @@ def verdict_sentence(
             f"stored would look like this."
         )
     return f"The evidence does not settle what {suspect} is made of{_nearest(readings)}."
+
+
+def _supported(
+    readings: Readings,
+    weighing: Weighing,
+    parents: Sequence[VerdictParent],
+    post_training: PostTraining,
+    names: Sequence[str],
+) -> str:
+    relation = weighing.relation
+    told = {
+        "copy": f"is a copy of {listing(names)}: every weight examined is equal",
+        "cast-copy": f"is {listing(names)} stored in another number format",
+        "shared-ancestor": f"sits where {listing(names)} part: it is their common ancestor, or next to it",
+        "independent": f"shows no weights in common with {listing(names)}",
+    }
+    if relation == "linear-merge":
+        return f"is a merge: {_shares(parents)}; {_after(post_training)}"
+    if relation == "fine-tune":
+        return f"is a fine-tune of {listing(names)}{_size(readings, weighing)}"
+    return told.get(relation, "")
 
 
 def _shares(parents: Sequence[VerdictParent]) -> str:
