@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,7 +14,10 @@ import pytest
 
 from parentage.records.report import Report
 from parentage.reports.html import render
-from tests.reports.worlds import HOSTILE_NAMES, demo, empty, hostile, large, trained
+from parentage.reports.wording import visible
+from tests.reports.accessibility import CONTRAST, STRUCTURE
+from tests.reports.large_world import large
+from tests.reports.worlds import HOSTILE_NAMES, demo, empty, hostile, trained
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Dialog, Page, ViewportSize
@@ -23,7 +27,14 @@ pytestmark = pytest.mark.browser
 PHONE: ViewportSize = {"width": 390, "height": 844}
 DESK: ViewportSize = {"width": 1200, "height": 900}
 WORLDS: tuple[Callable[[], Report], ...] = (demo, trained, hostile, empty, large)
-ATTACK = "<img src=x onerror=\"document.title='owned'\">"
+ATTACKS = (
+    "<img src=x onerror=\"document.title='owned'\">",
+    "</td></table><script>document.title='owned'</script>",
+    "model.\u202eweight.reversed",
+    "\u2067isolated\u2069",
+    "\x1b[2J\x1b]8;;https://example.org\x07link",
+    "{{ 7 * 7 }}",
+)
 
 
 @dataclass
@@ -52,7 +63,7 @@ def browser() -> Iterator[Browser]:
     if chromium is None:
         pytest.skip("no chromium or chromium-browser on the path")
     with playwright.sync_playwright() as running:
-        started = running.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        started = running.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
         yield started
         started.close()
 
@@ -103,22 +114,36 @@ def test_unfolded_pages_fit_a_phone_too(opened: Open, world: Callable[[], Report
 
 @pytest.mark.parametrize("world", [trained, hostile, large])
 def test_a_printed_page_cuts_no_table_off(opened: Open, world: Callable[[], Report]) -> None:
-    a4_less_margins: ViewportSize = {"width": 720, "height": 1040}
-    with opened(world(), a4_less_margins) as seen:
-        seen.page.emulate_media(media="print")
-        assert seen.evaluate("document.documentElement.scrollWidth") <= a4_less_margins["width"]
-        seen.page.pdf(format="A4")
+    """A4 less its margins, upright for all but the table of tensors, which lies across."""
+    upright: ViewportSize = {"width": 694, "height": 1010}
+    across: ViewportSize = {"width": 1024, "height": 688}
+    hide = "document.querySelectorAll('%s').forEach((e) => { e.hidden = true; })"
+    for size, hidden in ((upright, "#tensors"), (across, "main > :not(#tensors)")):
+        with opened(world(), size) as seen:
+            seen.evaluate(hide % hidden)
+            seen.page.emulate_media(media="print")
+            assert seen.evaluate("document.documentElement.scrollWidth") <= size["width"]
 
 
-def test_a_hostile_tensor_name_stays_text(opened: Open) -> None:
+@pytest.mark.parametrize("world", [demo, large])
+def test_a_page_can_be_printed_and_is_no_book(opened: Open, world: Callable[[], Report]) -> None:
+    with opened(world(), DESK) as seen:
+        printed = seen.page.pdf(format="A4", prefer_css_page_size=True)
+    pages = len(re.findall(rb"/Type\s*/Page\b", printed))
+    assert 5 <= pages <= 20
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_a_hostile_tensor_name_stays_text(opened: Open, name: str) -> None:
     report = demo()
     first, *others = report.tensors
-    attacked = replace(report, tensors=(replace(first, name=ATTACK), *others))
+    attacked = replace(report, tensors=(replace(first, name=name), *others))
     with opened(attacked, DESK) as seen:
-        assert seen.page.locator("td.tensor", has_text=ATTACK).count() == 1
+        assert seen.page.locator("#tensors td.tensor").first.inner_text() == visible(name)
         assert seen.page.locator("img").count() == 0
         assert "owned" not in seen.page.title()
         assert seen.errors == []
+        assert len(seen.requests) == 1
 
 
 def test_no_hostile_text_becomes_an_element_even_after_use(opened: Open) -> None:
@@ -151,40 +176,79 @@ def test_the_page_says_everything_without_scripts(opened: Open) -> None:
         assert page.locator("#maps table.cells").first.is_visible()
         assert page.locator("#curve polyline").count() == 2
         assert page.locator("th button").count() == 0
-        page.locator("summary").first.click()
-        assert page.locator("details[open]").count() == 1
+        fold = page.locator("#curve details")
+        fold.locator("summary").click()
+        assert fold.locator("tbody tr").first.is_visible()
+
+
+def _column(name: str) -> str:
+    return (
+        "(() => { const table = document.querySelector('#tensors table.searchable');"
+        "const heads = Array.from(table.tHead.rows[0].cells).map((th) => th.textContent.trim());"
+        f"const index = heads.indexOf('{name}');"
+        "return Array.from(table.tBodies[0].rows).map((row) => row.cells[index].textContent.trim()); })()"
+    )
 
 
 def test_the_table_of_tensors_sorts_numbers_as_numbers_and_back(opened: Open) -> None:
     with opened(trained(), DESK) as seen:
-        button = seen.page.locator("#tensors th button", has_text="match")
-        column = (
-            "Array.from(document.querySelectorAll('#tensors tbody tr'))"
-            ".map((row) => Number(row.cells[8].dataset.key))"
-        )
-        button.click()
-        up = seen.evaluate(column)
-        button.click()
-        down = seen.evaluate(column)
-    assert up == sorted(t.match for t in trained().tensors if isinstance(t.match, float))
-    assert down == sorted(up, reverse=True)
+        for name in ("match", "examined"):
+            button = seen.page.locator("#tensors th button", has_text=name)
+            button.click()
+            up = [float(text.replace(",", "")) for text in seen.evaluate(_column(name))]
+            button.click()
+            down = [float(text.replace(",", "")) for text in seen.evaluate(_column(name))]
+            assert up == sorted(up)
+            assert down == sorted(up, reverse=True)
+            assert up[0] < up[-1]
 
 
 def test_what_was_not_measured_sorts_last_in_both_directions(opened: Open) -> None:
     with opened(demo(), DESK) as seen:
         button = seen.page.locator("#tensors th button", has_text="layer")
-        last = "document.querySelector('#tensors tbody tr:last-child').cells[1].dataset.key"
-        first = "document.querySelector('#tensors tbody tr').cells[1].dataset.key"
         button.click()
-        assert (seen.evaluate(first), seen.evaluate(last)) == ("0", "")
+        up = seen.evaluate(_column("layer"))
         button.click()
-        assert (seen.evaluate(first), seen.evaluate(last)) == ("5", "")
+        down = seen.evaluate(_column("layer"))
+    assert (up[0], up[-1]) == ("0", "–")
+    assert (down[0], down[-1]) == ("5", "–")
 
 
 def test_the_search_leaves_only_the_tensors_that_fit(opened: Open) -> None:
     with opened(demo(), DESK) as seen:
         seen.page.locator(".search input").fill("layer.3.attention.self")
         assert seen.page.locator("#tensors tbody tr:visible").count() == 3
+
+
+def test_the_search_opens_the_folds_that_hold_what_fits_and_hides_the_others(opened: Open) -> None:
+    with opened(large(), DESK) as seen:
+        folds = seen.page.locator("#tensors details.fold")
+        every = folds.count()
+        assert every == 60 + 27 + 1 + 1
+        assert seen.page.locator("#tensors tbody tr:visible").count() == 0
+        seen.page.locator(".search input").fill("layers.59.self_attn.q_proj")
+        assert seen.page.locator("#tensors details.fold:visible").count() == 1
+        assert seen.page.locator("#tensors tbody tr:visible").count() == 1
+        seen.page.locator(".search input").fill("")
+        assert seen.page.locator("#tensors details.fold:visible").count() == every
+
+
+def test_folded_tensors_can_be_put_into_one_table_and_sorted(opened: Open) -> None:
+    with opened(large(), DESK) as seen:
+        seen.page.locator("button.together").click()
+        assert seen.page.locator("#tensors details.fold").count() == 0
+        assert seen.page.locator("#tensors tbody tr").count() == 2_924
+        seen.page.locator("#tensors th button", has_text="match").click()
+        shown = [float(text) for text in seen.evaluate(_column("match")) if text != "–"]
+        assert shown == sorted(shown)
+        assert seen.errors == []
+
+
+def test_folded_tensors_can_be_read_without_scripts(opened: Open) -> None:
+    with opened(large(), PHONE, java_script_enabled=False) as seen:
+        fold = seen.page.locator("#tensors details.fold", has_text="model.language_model.layers.59").first
+        fold.locator("summary").click()
+        assert fold.locator("tbody tr:visible").count() == 15
 
 
 def test_pointing_at_the_curve_and_at_a_cell_tells_the_numbers(opened: Open) -> None:
@@ -197,6 +261,64 @@ def test_pointing_at_the_curve_and_at_a_cell_tells_the_numbers(opened: Open) -> 
         assert "weight 0.6 · suspect 1.0000" in seen.page.locator("#curve .readout").inner_text()
         seen.page.locator("#maps td.w6").first.hover()
         assert "0.6000 in 1 tensor" in seen.page.locator("#maps .readout").first.inner_text()
+
+
+@pytest.mark.parametrize("world", WORLDS)
+def test_headings_tables_and_pictures_can_be_told_by_a_screen_reader(
+    opened: Open, world: Callable[[], Report]
+) -> None:
+    with opened(world(), DESK) as seen:
+        assert seen.evaluate(STRUCTURE) == []
+
+
+@pytest.mark.parametrize("world", [demo, trained, empty, large])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_text_stands_out_from_what_lies_behind_it(
+    opened: Open, world: Callable[[], Report], scheme: str
+) -> None:
+    with opened(world(), PHONE, color_scheme=scheme) as seen:
+        assert seen.evaluate(CONTRAST) == []
+
+
+def test_the_contrast_check_finds_a_text_that_is_too_faint(opened: Open) -> None:
+    with opened(demo(), DESK) as seen:
+        seen.evaluate("document.querySelector('h1').style.color = '#999'")
+        assert any(finding.startswith("H1") for finding in seen.evaluate(CONTRAST))
+
+
+def test_the_structure_check_finds_a_skipped_level_and_a_bare_table(opened: Open) -> None:
+    with opened(demo(), DESK) as seen:
+        seen.evaluate("document.querySelector('h2').outerHTML = '<h4>deep</h4>'")
+        seen.evaluate("document.querySelector('table').deleteTHead()")
+        findings = seen.evaluate(STRUCTURE)
+    assert "heading “deep” skips a level" in findings
+    assert "table 0 has no head" in findings
+
+
+def test_every_cell_of_a_map_can_be_reached_by_its_reading(opened: Open) -> None:
+    with opened(large(), DESK) as seen:
+        cell = (
+            seen.page.locator("#maps table.cells tbody tr", has_text="59").first.locator("td[title]").first
+        )
+        cell.hover()
+        assert (
+            "59 · attention.q: 0.5714 in 1 tensor" in seen.page.locator("#maps .readout").first.inner_text()
+        )
+
+
+def test_the_widest_map_of_the_largest_model_fits_a_desk_and_nearly_a_phone(opened: Open) -> None:
+    widths = []
+    for size in (DESK, PHONE):
+        with opened(large(), size) as seen:
+            widths.append(
+                seen.evaluate(
+                    "(() => { const map = document.querySelector('#maps .scroll');"
+                    "return [map.scrollWidth, map.clientWidth]; })()"
+                )
+            )
+    (desk, desk_room), (phone, phone_room) = widths
+    assert desk <= desk_room
+    assert phone <= phone_room * 1.1
 
 
 def test_no_text_is_smaller_than_can_be_read_on_a_phone(opened: Open) -> None:
