@@ -13,13 +13,16 @@ import argparse
 import time
 
 import numpy as np
-from coverage import SD, bf16_cells, to_bf16
 from numpy.typing import NDArray
 
-from parentage.numerics.likelihood import compare
+from parentage.numerics.cells import rounding_cells
+from parentage.numerics.formats import quantize, round_to
+from parentage.numerics.merge_test import compare
 from parentage.records.dtypes import DType
 
 Floats = NDArray[np.float64]
+
+SD = 0.02
 
 DELTAS = (0.001, 0.003, 0.01, 0.03)
 SIGMAS = (0.0, 1e-4, 1e-3, 3e-3, 1e-2)
@@ -28,11 +31,12 @@ SIGMAS = (0.0, 1e-4, 1e-3, 3e-3, 1e-2)
 def planted(seed: int, n: int, relative: float, sigma: float) -> tuple[Floats, ...]:
     """Parents, suspect and its cells for a .6/.4 merge with a dense change."""
     rng = np.random.default_rng([seed, n])
-    base = to_bf16(rng.normal(0.0, SD, n))
-    a, b = (to_bf16(base + rng.normal(0.0, relative * SD, n)) for _ in range(2))
-    merge = to_bf16(np.float32(0.6) * a + np.float32(0.4) * b)
-    c = to_bf16(merge + rng.normal(0.0, sigma * SD, n))
-    return (*(x.astype(np.float64) for x in (a, b, c)), *bf16_cells(c))
+    base = quantize(rng.normal(0.0, SD, n), DType.BF16)
+    a, b = (quantize(base + rng.normal(0.0, relative * SD, n), DType.BF16) for _ in range(2))
+    merge = quantize(0.6 * a + 0.4 * b, DType.BF16)
+    c = quantize(merge + rng.normal(0.0, sigma * SD, n), DType.BF16)
+    cells = rounding_cells(round_to(c, DType.BF16), DType.BF16)
+    return a, b, c, cells.low, cells.high
 
 
 def timing(n: int, repeats: int) -> None:

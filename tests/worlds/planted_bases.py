@@ -15,10 +15,10 @@ from parentage.numerics.formats import to_float64
 from tests.worlds.fixtures import FOLDER
 from tests.worlds.planted import Floats, Weights
 
-__all__ = ["FAMILY_MEMBERS", "family_folder", "family_pieces", "run_pieces", "synthetic_base"]
+__all__ = ["FAMILY_MEMBERS", "RUN_FOLDER", "family_folder", "family_pieces", "run_pieces", "synthetic_base"]
 
 FAMILY_MEMBERS = ("O", "A", "B")
-RUN = FOLDER / "training-run"
+RUN_FOLDER = FOLDER / "training-run"
 # Sizes of a matrix in elements, and how often a world has large ones. The likelihoods look at 8,192
 # of them and cost the more the more they see: most worlds are small so that thousands can be audited.
 SMALLEST, SMALL, LARGE = 1_200, 3_600, 16_000
@@ -153,7 +153,7 @@ def _piece(member: str, name: str, cut: tuple[slice, slice]) -> Floats:
 @cache
 def _run_model(name: str) -> dict[str, NDArray[np.float64]]:
     found = {}
-    with open_checkpoint(str(RUN / f"{name}.safetensors")) as checkpoint:
+    with open_checkpoint(str(RUN_FOLDER / f"{name}.safetensors")) as checkpoint:
         for key, tensor in checkpoint.tensors.items():
             bits = checkpoint.read(key, 0, tensor.elements)
             found[key] = to_float64(bits, tensor.dtype).reshape(tensor.shape)
