@@ -34,8 +34,11 @@ check: lint $(FAMILY)/fetched
 
 test: check
 
+# Hours on one core. It goes on where it was interrupted: build/calibration remembers each audit.
 calibration: $(FAMILY)/fetched
-	PARENTAGE_FAMILY=$(FAMILY) $(BIN)/python -m pytest -m calibration -s
+	PARENTAGE_FAMILY=$(FAMILY) $(BIN)/python -m tests.calibration.run --quiet
+	$(BIN)/python -m tests.calibration.summary
+	PARENTAGE_FAMILY=$(FAMILY) $(BIN)/python -m pytest tests/calibration -m calibration -s
 
 clean:
 	rm -rf build $(VENV) .mypy_cache .ruff_cache .pytest_cache
