@@ -8,6 +8,7 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from parentage.numerics.formats import round_to
 from parentage.records.dtypes import DType
 
 # float32: zeros of both signs, subnormals of all three formats, infinities, NaN with payloads, ends of
@@ -28,6 +29,15 @@ WEIGHTS = st.one_of(
     st.sampled_from([0.5, 0.25, 0.6, 0.4, 0.3, 1.0, 0.0, -0.0, 1 / 3, -1.0, 2.0, 1e-3, 1e30, 1e-40]),
     st.floats(-2, 2, allow_nan=False),
 )
+
+
+def any_bits(rng: np.random.Generator, dtype: DType, size: int) -> NDArray[Any]:
+    """[size] storage bits: a third odd, a third any pattern at all, a third of the size of weights."""
+    odd = rng.choice(np.array(_ODD if dtype is DType.F32 else _SIXTEEN, dtype.storage), size)
+    every = rng.integers(0, 2 ** (8 * dtype.itemsize), size, dtype=np.uint64).astype(dtype.storage)
+    usual = round_to(rng.standard_normal(size) * 0.02, dtype)
+    kind = rng.integers(0, 3, size)
+    return np.choose(kind, [odd, every, usual]).astype(dtype.storage)
 
 
 def bits(dtype: DType, size: int) -> st.SearchStrategy[NDArray[Any]]:

@@ -79,15 +79,17 @@ def replay_tensor(name: str, operands: Operands, recipe: Recipe) -> ReplayTensor
         matches=int(np.count_nonzero(match)),
         informative=int(np.count_nonzero(operands.informative)),
         informative_matches=int(np.count_nonzero(match & operands.informative)),
-        beyond_rounding=_beyond_rounding(operands, recipe),
+        beyond_rounding=_beyond_rounding(operands, recipe, match),
         novel_bits=_entropy(np.unique(offset, return_counts=True)[1]),
         own_bits=_entropy(np.unique(operands.bits, return_counts=True)[1]),
         offsets=tuple(int(x) for x in histogram),
     )
 
 
-def _beyond_rounding(operands: Operands, recipe: Recipe) -> int:
-    """Elements farther from the unrounded blend than half the coarsest step among the operands."""
+def _beyond_rounding(operands: Operands, recipe: Recipe, match: NDArray[np.bool_]) -> int:
+    """Elements off the replay that are farther from the unrounded blend than half the coarsest step
+    among the operands. (What an arithmetic reproduces exactly needs no other explanation, even where
+    it divides by a sum of weights that the unrounded blend knows nothing of.)"""
     if operands.suspect.size == 0:
         return 0
     blend = np.tensordot(np.asarray(recipe.weights), operands.parents, axes=1)
@@ -95,7 +97,8 @@ def _beyond_rounding(operands: Operands, recipe: Recipe) -> int:
     outside = np.maximum(np.maximum(cells.low - blend, blend - cells.high), 0.0)
     largest = np.maximum(np.abs(operands.parents).max(axis=0), np.abs(operands.suspect))
     top = rounding_cells(round_to(largest, operands.dtype), operands.dtype)
-    return int(np.count_nonzero(outside > (top.high - top.low) / 2 * (1 + 1e-6)))
+    far = outside > (top.high - top.low) / 2 * (1 + 1e-6)
+    return int(np.count_nonzero(far & ~match))
 
 
 def _entropy(counts: NDArray[np.int64]) -> float:

@@ -25,7 +25,20 @@ from parentage.numerics.formats import quantize, round_to
 from parentage.numerics.rounding_kernels import fma32, on_bf16_grid, on_f16_grid
 from parentage.records.dtypes import DType
 
-__all__ = ["ARITHMETICS", "FP64", "Arithmetic", "arithmetic", "blend", "narrow_format", "variants"]
+__all__ = [
+    "ARITHMETICS",
+    "FP64",
+    "FUSED",
+    "MERGEKIT_014",
+    "SUM",
+    "Arithmetic",
+    "arithmetic",
+    "blend",
+    "narrow_format",
+    "start",
+    "step",
+    "variants",
+]
 
 Values = NDArray[np.float32]
 Wide = NDArray[np.float64]
@@ -44,36 +57,58 @@ TASK_16: Final = 8
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _sum(params: Wide, values: Values, n: int, total: Values) -> None:
-    """float32 products, summed in order, over the divisor."""
-    w = np.float32(params[0])
-    for i in range(n):
-        total[i] = w * values[0, i]
-    for k in range(1, values.shape[0]):
-        w = np.float32(params[k])
-        for i in range(n):
-            total[i] = total[i] + w * values[k, i]
-    _divide(params, n, total)
+def _grid(x: np.float32, binary16: bool) -> np.float32:
+    return on_f16_grid(x) if binary16 else on_bf16_grid(x)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _divide(params: Wide, n: int, total: Values) -> None:
+def start(rule: int) -> np.float32:
+    """What a rule that adds model after model begins with; -0 leaves the sign of a first zero alone."""
+    return np.float32(-0.0) if rule == SUM else np.float32(0.0)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def step(rule: int, binary16: bool, total: np.float32, w: np.float32, a: np.float32) -> np.float32:
+    """One model more: a product added, a fused multiply-add, or a product rounded to 16 bits, added."""
+    if rule == SUM:
+        return total + w * a
+    if rule == FUSED:
+        return np.float32(fma32(w, a, total))
+    return total + np.float32(_grid(w * a, binary16))
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _accumulate(rule: int, params: Wide, values: Values, n: int, binary16: bool, total: Values) -> None:
+    begin, first, models = start(rule), np.float32(params[0]), values.shape[0]
+    if models == 1:
+        for i in range(n):
+            total[i] = step(rule, binary16, begin, first, values[0, i])
+        return
+    # Two at once: the sum stays in a register.
+    second = np.float32(params[1])
+    for i in range(n):
+        part = step(rule, binary16, begin, first, values[0, i])
+        total[i] = step(rule, binary16, part, second, values[1, i])
+    for k in range(2, models):
+        w = np.float32(params[k])
+        for i in range(n):
+            total[i] = step(rule, binary16, total[i], w, values[k, i])
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _finish(rule: int, params: Wide, n: int, binary16: bool, total: Values) -> None:
+    """The sum over the divisor; mergekit <= 0.1.4 rounds sum and quotient to 16 bits."""
     divisor = np.float32(params[-1])
-    if divisor != 1:
+    if rule == MERGEKIT_014:
         for i in range(n):
-            total[i] = total[i] / divisor
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _fused(params: Wide, values: Values, n: int, total: Values) -> None:
-    """A float32 accumulator from zero, one fused multiply-add a model, over the divisor."""
+            total[i] = _grid(total[i], binary16)
+    if divisor == 1:
+        return
     for i in range(n):
-        total[i] = np.float32(0)
-    for k in range(values.shape[0]):
-        w = np.float32(params[k])
+        total[i] = total[i] / divisor
+    if rule == MERGEKIT_014:
         for i in range(n):
-            total[i] = fma32(w, values[k, i], total[i])
-    _divide(params, n, total)
+            total[i] = _grid(total[i], binary16)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -105,11 +140,6 @@ def _torch_lerp(params: Wide, values: Values, n: int, total: Values) -> None:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _grid(x: np.float32, binary16: bool) -> np.float32:
-    return on_f16_grid(x) if binary16 else on_bf16_grid(x)
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
 def _scalar_16(params: Wide, values: Values, n: int, binary16: bool, total: Values) -> None:
     """``0.6 * a + 0.4 * b`` on 16-bit tensors: each product and each sum rounded."""
     w = np.float32(params[0])
@@ -120,20 +150,6 @@ def _scalar_16(params: Wide, values: Values, n: int, binary16: bool, total: Valu
         for i in range(n):
             product = np.float32(_grid(w * values[k, i], binary16))
             total[i] = _grid(total[i] + product, binary16)
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _mergekit_014(params: Wide, values: Values, n: int, binary16: bool, total: Values) -> None:
-    """mergekit <= 0.1.4 with a 16-bit dtype: weights, products, sum and quotient rounded to it."""
-    for i in range(n):
-        total[i] = np.float32(0)
-    for k in range(values.shape[0]):
-        w = np.float32(params[k])
-        for i in range(n):
-            total[i] = total[i] + np.float32(_grid(w * values[k, i], binary16))
-    divisor = np.float32(params[-1])
-    for i in range(n):
-        total[i] = _grid(np.float32(_grid(total[i], binary16)) / divisor, binary16)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -157,16 +173,18 @@ def blend(
     rule: int, params: Wide, values: Values, n: int, binary16: bool, total: Values, wide: Wide
 ) -> None:
     """Blend the first ``n`` of ``values`` under one of the rules; ``FP64`` writes to ``wide`` [n], the
-    others to ``total`` [n]. A blend that is not a number is the one positive NaN."""
+    others to ``total`` [n]. The sign of a NaN that arithmetic makes differs between processors."""
     if rule == FP64:
         _fp64(params, values, n, wide)
-        for i in range(n):
-            wide[i] = np.nan if np.isnan(wide[i]) else wide[i]
-        return
-    if rule == SUM:
-        _sum(params, values, n, total)
+    elif rule == SUM:
+        _accumulate(SUM, params, values, n, binary16, total)
+        _finish(SUM, params, n, binary16, total)
     elif rule == FUSED:
-        _fused(params, values, n, total)
+        _accumulate(FUSED, params, values, n, binary16, total)
+        _finish(FUSED, params, n, binary16, total)
+    elif rule == MERGEKIT_014:
+        _accumulate(MERGEKIT_014, params, values, n, binary16, total)
+        _finish(MERGEKIT_014, params, n, binary16, total)
     elif rule == LERP_FROM_SECOND:
         _lerp(np.float32(params[0]), values[1], values[0], n, total)
     elif rule == LERP_FROM_FIRST:
@@ -175,13 +193,8 @@ def blend(
         _torch_lerp(params, values, n, total)
     elif rule == SCALAR_16:
         _scalar_16(params, values, n, binary16, total)
-    elif rule == MERGEKIT_014:
-        _mergekit_014(params, values, n, binary16, total)
     elif rule == TASK_16:
         _task_16(params, values, n, binary16, total)
-    # The sign of a NaN that arithmetic makes differs between processors.
-    for i in range(n):
-        total[i] = np.float32(np.nan) if np.isnan(total[i]) else total[i]
 
 
 def _as_float32(weights: Sequence[float], _: DType) -> list[float]:
@@ -258,6 +271,7 @@ class Arithmetic:
         binary16 = narrow_format(out_dtype) is DType.F16
         blend(self.rule, self.params(weights, out_dtype), values, n, binary16, total, wide)
         blended: NDArray[np.floating] = wide if self.rule == FP64 else total
+        blended[np.isnan(blended)] = np.nan
         return round_to(blended.reshape(operands[0].shape), out_dtype)
 
 

@@ -17,7 +17,7 @@ from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
-__all__ = ["fma32", "on_bf16_grid", "on_f16_grid", "to_odd"]
+__all__ = ["bits_of", "fma32", "from_bits", "on_bf16_grid", "on_f16_grid", "to_odd"]
 
 
 def _fma32(_typing: Any, _a: Any, _b: Any, _c: Any) -> Any:
@@ -35,18 +35,30 @@ fma32: Any = intrinsic(_fma32)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def bits_of(x: np.float32) -> np.uint32:
+    """The pattern of a float32."""
+    return np.float32(x).view(np.uint32)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def from_bits(bits: np.uint32) -> np.float32:
+    """The float32 with this pattern."""
+    return np.uint32(bits).view(np.float32)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def on_bf16_grid(x: np.float32) -> np.float32:
     """The nearest bfloat16 value, ties to even, overflow to infinity."""
-    bits = np.float32(x).view(np.uint32)
+    bits = bits_of(x)
     odd = np.uint32((bits >> np.uint32(16)) & np.uint32(1))
     near = np.uint32(np.uint32(bits + np.uint32(0x7FFF) + odd) & np.uint32(0xFFFF0000))
-    return np.float32(x) if np.isnan(x) else near.view(np.float32)
+    return np.float32(x) if np.isnan(x) else from_bits(near)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def on_f16_grid(x: np.float32) -> np.float32:
     """The nearest binary16 value, ties to even, overflow to infinity, subnormals kept."""
-    bits = np.float32(x).view(np.uint32)
+    bits = bits_of(x)
     sign = np.uint32(bits & np.uint32(0x80000000))
     size = np.uint32(bits & np.uint32(0x7FFFFFFF))
     odd = np.uint32((size >> np.uint32(13)) & np.uint32(1))
@@ -54,10 +66,10 @@ def on_f16_grid(x: np.float32) -> np.float32:
     # 65536 and above do not exist in binary16.
     near = np.uint32(0x7F800000) if near >= np.uint32(0x47800000) else near
     # Below 2**-14 the grid is even, 2**-24 apart, which is float32's own grid near 0.75.
-    even = np.float32(np.float32(size.view(np.float32) + np.float32(0.75)) - np.float32(0.75))
-    near = even.view(np.uint32) if size < np.uint32(0x38800000) else near
+    even = np.float32(np.float32(from_bits(size) + np.float32(0.75)) - np.float32(0.75))
+    near = bits_of(even) if size < np.uint32(0x38800000) else near
     near = np.uint32(near | sign)
-    return np.float32(x) if np.isnan(x) else near.view(np.float32)
+    return np.float32(x) if np.isnan(x) else from_bits(near)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -67,9 +79,9 @@ def to_odd(x: np.float64) -> np.float32:
     A later rounding to 16 bits is then as if it had been the only one: no tie comes into being.
     """
     near = np.float32(x)
-    bits = near.view(np.uint32)
+    bits = bits_of(near)
     back = np.float64(near)
     beyond = abs(back) > abs(x)
     bits = np.uint32(bits - np.uint32(1)) if beyond else bits
     bits = np.uint32(bits | np.uint32(1)) if back != x else bits
-    return near if np.isnan(x) else bits.view(np.float32)
+    return near if np.isnan(x) else from_bits(bits)

@@ -1,0 +1,224 @@
+"""The streaming replay against the plain one on the same numbers, and against counts done by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from parentage.architectures.roles import role_of
+from parentage.evidence.mixtures import AS_STORED
+from parentage.evidence.reading import ModelSlice, TensorSample
+from parentage.evidence.replays import Recipe, prepare, replay_tensor
+from parentage.methods.linear import ARITHMETICS, arithmetic
+from parentage.methods.linear_stream import LinearStream
+from parentage.numerics.formats import round_to, to_float32, to_float64
+from parentage.numerics.replay_kernels import (
+    BEYOND,
+    BLOCK,
+    EXAMINED,
+    INFORMATIVE,
+    INFORMATIVE_MATCHES,
+    MATCHES,
+    OFFSETS,
+)
+from parentage.records.dtypes import DType
+from tests.methods.strategies import FLOATS, WEIGHTS, any_bits, bits
+
+NAMES = [a.id for a in ARITHMETICS]
+Bits = NDArray[Any]
+
+
+def rows(models: Sequence[Bits]) -> NDArray[np.uint8]:
+    """[models, bytes], as the reader lays them out."""
+    out = np.zeros((len(models), max(m.nbytes for m in models) // 4 * 4 + 4), np.uint8)
+    for row, model in zip(out, models, strict=True):
+        row[: model.nbytes] = model.view(np.uint8)
+    return out
+
+
+def streamed(stream: LinearStream, models: Sequence[Bits], cuts: Sequence[int] = ()) -> list[int]:
+    """Counts over chunks that end at ``cuts``."""
+    edges = [0, *sorted(cuts), models[0].size]
+    total = np.zeros(OFFSETS + 17, np.int64)
+    for begin, end in pairwise(edges):
+        total += stream.count(rows([m[begin:end] for m in models]), end - begin)
+    return [int(x) for x in total]
+
+
+def plain(stream: LinearStream, models: Sequence[Bits]) -> list[int]:
+    """The same counts by the sampled pass."""
+    with np.errstate(all="ignore"):
+        slices = tuple(
+            ModelSlice(to_float64(b, d), d, d) for b, d in zip(models, stream.stored, strict=True)
+        )
+        own = ModelSlice(slices[0].values, stream.stored[0], stream.out)
+        sample = TensorSample(
+            "w",
+            role_of("w"),
+            (models[0].size,),
+            models[0].size,
+            True,
+            np.zeros(models[0].size, np.int32),
+            (own, *slices[1:]),
+        )
+        parents = tuple(range(1, len(models)))
+        cast = AS_STORED if stream.cast is None else stream.cast.value
+        operands = prepare(sample, 0, parents, cast)
+        assert operands is not None
+        found = replay_tensor("w", operands, Recipe(parents, stream.weights, stream.arithmetic, cast))
+    return [
+        found.examined,
+        found.matches,
+        found.informative,
+        found.informative_matches,
+        found.beyond_rounding,
+        *found.offsets,
+    ]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_the_stream_counts_what_the_plain_replay_counts_on_any_bits(name: str, data: st.DataObject) -> None:
+    count = 2 if arithmetic(name).two_only else data.draw(st.integers(1, 8))
+    size = data.draw(st.integers(1, 8))
+    stored = tuple(data.draw(st.lists(st.sampled_from(FLOATS), min_size=count + 1, max_size=count + 1)))
+    weights = tuple(data.draw(st.lists(WEIGHTS, min_size=count, max_size=count)))
+    cast = data.draw(st.sampled_from([None, DType.BF16, DType.F16]))
+    stream = LinearStream(arithmetic(name), weights, stored, stored[0], cast)
+    models = [data.draw(bits(d, size)) for d in stored]
+    if data.draw(st.booleans()):
+        # A real merge here and there, or every element would miss.
+        parents = [to_float32(b, d) for b, d in zip(models[1:], stored[1:], strict=True)]
+        blend = stream.arithmetic.apply(weights, parents, out_dtype=stored[0])
+        models[0] = np.where(data.draw(bits(DType.F32, size)) % 3 > 0, blend, models[0])
+    cuts = data.draw(st.lists(st.integers(0, size), max_size=2))
+    assert streamed(stream, models, cuts) == plain(stream, models)
+
+
+@pytest.mark.parametrize("stored", FLOATS)
+@pytest.mark.parametrize("name", NAMES)
+def test_the_stream_counts_what_the_plain_replay_counts_on_many_bits(name: str, stored: DType) -> None:
+    rng = np.random.default_rng(4)
+    for trial in range(6):
+        count = 2 if arithmetic(name).two_only else (1, 2, 3, 4, 6, 8)[trial]
+        dtypes = (stored, *(FLOATS[k] for k in rng.integers(0, 3, count)))
+        cast = (None, DType.BF16, DType.F16)[trial % 3]
+        weights = tuple(rng.uniform(-1, 2, count).tolist())
+        models = [any_bits(rng, d, 2 * BLOCK + 100) for d in dtypes]
+        stream = LinearStream(arithmetic(name), weights, dtypes, stored, cast)
+        assert streamed(stream, models, [BLOCK + 3]) == plain(stream, models)
+
+
+def planted(
+    name: str, stored: DType, parent: DType, weights: tuple[float, ...], size: int
+) -> tuple[LinearStream, list[Bits]]:
+    rng = np.random.default_rng(5)
+    base = rng.standard_normal(size) * 0.02
+    parents = [round_to(base + 2e-4 * rng.standard_normal(size), parent) for _ in weights]
+    blend = arithmetic(name).apply(weights, [to_float32(p, parent) for p in parents], out_dtype=stored)
+    dtypes = (stored, *(parent for _ in weights))
+    return LinearStream(arithmetic(name), weights, dtypes, stored), [blend, *parents]
+
+
+@pytest.mark.parametrize("weights", [(0.6, 0.4), (0.5, 0.3, 0.2)])
+@pytest.mark.parametrize("stored", FLOATS)
+@pytest.mark.parametrize("name", NAMES)
+def test_a_merge_of_the_recipe_matches_in_every_element(
+    name: str, stored: DType, weights: tuple[float, ...]
+) -> None:
+    if arithmetic(name).two_only and len(weights) > 2:
+        weights = (0.25, 0.75)
+    for parent in FLOATS:
+        stream, models = planted(name, stored, parent, weights, 3 * BLOCK + 17)
+        counts = streamed(stream, models)
+        assert counts[EXAMINED] == counts[MATCHES] == models[0].size
+        assert counts[INFORMATIVE] == counts[INFORMATIVE_MATCHES] > 0
+        assert counts == plain(stream, models)
+
+
+@pytest.mark.parametrize("share", [1e-3, 0.3, 1.0])
+@pytest.mark.parametrize("stored", FLOATS)
+@pytest.mark.parametrize("name", NAMES)
+def test_a_changed_merge_is_counted_as_the_plain_replay_counts_it(
+    name: str, stored: DType, share: float
+) -> None:
+    stream, models = planted(name, stored, stored, (0.6, 0.4), 20 * BLOCK + 5)
+    rng = np.random.default_rng(6)
+    steps = rng.integers(-12, 13, models[0].size) * (rng.random(models[0].size) < share)
+    models[0] = (models[0].astype(np.int64) + steps).astype(models[0].dtype)
+    counts = streamed(stream, models, [3 * BLOCK + 7, 9 * BLOCK])
+    assert counts == plain(stream, models)
+    assert counts[MATCHES] == np.count_nonzero(steps == 0)
+    assert counts[BEYOND] > 0
+
+
+def test_one_changed_bit_in_a_million_is_found_and_placed() -> None:
+    stream, models = planted("fp32-fma", DType.BF16, DType.BF16, (0.6, 0.4), 1_000_000)
+    models[0][777_777] += 1
+    away = 1 if models[0][777_777] < 0x8000 else -1
+    counts = streamed(stream, models)
+    assert counts[EXAMINED] - counts[MATCHES] == 1
+    assert counts[OFFSETS + 8 + away] == 1
+
+
+def test_nan_and_infinity_are_left_out_and_the_rest_is_counted() -> None:
+    stream, models = planted("fp32-sum", DType.BF16, DType.BF16, (0.6, 0.4), 2 * BLOCK)
+    models[0][5], models[1][BLOCK + 1], models[2][BLOCK + 2] = 0x7FC0, 0x7F80, 0xFF80
+    counts = streamed(stream, models)
+    assert counts[EXAMINED] == counts[MATCHES] == 2 * BLOCK - 3
+    assert counts == plain(stream, models)
+
+
+def test_a_model_of_nothing_but_nan_leaves_nothing_to_examine() -> None:
+    stream, models = planted("fp32-sum", DType.BF16, DType.BF16, (0.6, 0.4), 100)
+    models[0][:] = 0x7FC0
+    assert streamed(stream, models) == [0] * (OFFSETS + 17)
+
+
+def test_zeros_of_both_signs_are_one_number() -> None:
+    stream = LinearStream(arithmetic("fp32-sum"), (0.5, 0.5), (DType.BF16,) * 3, DType.BF16)
+    zero, minus = np.zeros(4, np.uint16), np.full(4, 0x8000, np.uint16)
+    counts = streamed(stream, [minus, zero, minus])
+    assert counts[MATCHES] == 4
+    assert counts[INFORMATIVE] == 0
+
+
+def test_a_number_between_two_grid_points_never_matches() -> None:
+    # A float32 file that a sample showed to hold bfloat16 numbers, and one number that is none.
+    stream, models = planted("fp32-sum", DType.BF16, DType.BF16, (0.6, 0.4), 64)
+    wide = to_float32(models[0], DType.BF16).view(np.uint32)
+    stream = LinearStream(
+        stream.arithmetic, stream.weights, (DType.F32, DType.BF16, DType.BF16), DType.BF16
+    )
+    assert streamed(stream, [wide, *models[1:]])[MATCHES] == 64
+    wide[7] += 1
+    counts = streamed(stream, [wide, *models[1:]])
+    assert counts[MATCHES] == 63
+    assert counts[OFFSETS + 7] + counts[OFFSETS + 9] == 1
+
+
+def test_casts_come_before_the_blend() -> None:
+    rng = np.random.default_rng(8)
+    parents = [rng.standard_normal(4096).astype(np.float32) for _ in range(2)]
+    cast = [to_float32(round_to(p, DType.BF16), DType.BF16) for p in parents]
+    blend = arithmetic("fp32-fma").apply((0.6, 0.4), cast, out_dtype=DType.BF16)
+    models = [blend, *(p.view(np.uint32) for p in parents)]
+    dtypes = (DType.BF16, DType.F32, DType.F32)
+    as_cast = LinearStream(arithmetic("fp32-fma"), (0.6, 0.4), dtypes, DType.BF16, DType.BF16)
+    as_stored = LinearStream(arithmetic("fp32-fma"), (0.6, 0.4), dtypes, DType.BF16)
+    assert streamed(as_cast, models)[MATCHES] == 4096
+    assert streamed(as_stored, models)[MATCHES] < 4096
+
+
+def test_formats_that_are_not_compiled_are_named() -> None:
+    assert LinearStream.supports([DType.BF16, DType.F16, DType.F32])
+    assert not LinearStream.supports([DType.BF16, DType.F64])
+    assert not LinearStream.supports([DType.F8_E4M3])
