@@ -29,13 +29,15 @@ def measure_reach(operands: Operands, recipe: Recipe) -> ChangeReach:
     outside = np.maximum(np.maximum(cells.low - blend, blend - cells.high), 0.0)
     step = cells.high - cells.low
     one = _one_rounding(operands, recipe) * HAIR
+    # A binary64 cell may be narrower than a difference of doubles can tell: nothing is expected there.
+    reached = np.divide(one, step, out=np.full(one.size, np.inf), where=step > 0)
     return ChangeReach(
         elements=int(np.count_nonzero(operands.informative)),
         off=int(np.count_nonzero(off)),
         beyond_arithmetic=int(np.count_nonzero(off & (outside > one + step))),
         beyond_one_rounding=int(np.count_nonzero(off & (outside > one))),
         # An element moved by one step lies anywhere from 0 to 1 step outside.
-        expected_beyond=float(np.sum(np.maximum(1.0 - one[off] / step[off], 0.0))),
+        expected_beyond=float(np.sum(np.maximum(1.0 - reached[off], 0.0))),
     )
 
 
