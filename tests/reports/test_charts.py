@@ -15,7 +15,7 @@ def test_the_curve_marks_the_middle_of_a_plateau() -> None:
     curve = ConsistencyCurve("A", "B", (0.0, 0.25, 0.5, 0.75, 1.0), (0.1, 0.9, 0.9, 0.9, 0.2))
     chart = curve_chart(curve)
     assert not isinstance(chart, Absent)
-    assert (chart.peak.weight, chart.peak.share) == ("0.5", "0.900000")
+    assert (chart.peak.weight, chart.peak.share, chart.peak.sharp) == ("0.5", "0.900000", False)
 
 
 def test_the_curve_draws_the_suspect_and_each_control() -> None:

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from parentage.records.absence import Absent
 from parentage.records.estimate import Estimate
-from parentage.records.findings import QuietRows
+from parentage.records.findings import MergeTest, QuietRows
 from parentage.records.report import (
     Control,
     NotExamined,
@@ -196,3 +196,12 @@ def test_no_name_changes_how_many_sections_there_are(name: str) -> None:
     ]
     plain = replace(report, verdict=replace(report.verdict, parents=(VerdictParent("x", Absent("x")),)))
     assert [s for s in render_text(plain).splitlines() if s and not s.startswith((" ", "─"))] == sections
+
+
+def test_a_merge_that_was_changed_later_rests_on_its_own_test_and_not_on_consistency() -> None:
+    tests = (MergeTest("the suspect", 8, 8, 552.0), MergeTest("sibling", 8, 0, -310.0))
+    text = _flat(render_text(replace(trained(), merge_tests=tests)))
+    assert "Changed after it was merged, so its consistency says little here." in text
+    assert "the suspect: 8 of 8 matrices on the grid of a stored merge (log-likelihood ratio 552)" in text
+    assert "sibling: 0 of 8 matrices on the grid of a stored merge (log-likelihood ratio -310)" in text
+    assert "says little here" not in _flat(render_text(demo()))

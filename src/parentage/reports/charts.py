@@ -33,6 +33,9 @@ __all__ = [
 SERIES_STYLES = 5
 # What fits below the axis on a phone, where its letters are half as wide again.
 AXIS_NAME = 24
+# Below this the highest point is no estimate: models of one training run reach .98 far from any blend,
+# and with noise or an unrelated model rounding alone puts it at a half.
+SHARP = 0.99
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +77,14 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Peak:
-    """The weight that explains most, on the grid of the curve."""
+    """The weight that explains most, on the grid of the curve; ``sharp``: it may be read as one."""
 
     x: str
     y: str
     weight: str
     share: str
     anchor: str
+    sharp: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +191,7 @@ def _peak(frame: Frame, curve: ConsistencyCurve) -> Peak:
     x = frame.x(weight, curve.grid[0], curve.grid[-1])
     middle = (frame.left + frame.right) / 2
     anchor = "start" if x < middle else "end"
-    return Peak(_px(x), _px(frame.y(top)), f"{weight:.4g}", match_text(top), anchor)
+    return Peak(_px(x), _px(frame.y(top)), f"{weight:.4g}", match_text(top), anchor, top >= SHARP)
 
 
 def _curve_rows(curve: ConsistencyCurve) -> tuple[tuple[str, ...], ...]:

@@ -16,6 +16,7 @@ from parentage.records.report import ArithmeticMatch, Control, Replay, Report, V
 from parentage.reports.wording import (
     bits_text,
     bound_text,
+    clipped,
     count_text,
     match_text,
     plain,
@@ -27,6 +28,7 @@ from parentage.reports.wording import (
 )
 
 __all__ = [
+    "COPIES",
     "Fact",
     "alternatives",
     "changed_text",
@@ -36,14 +38,17 @@ __all__ = [
     "has_later_change_to_judge",
     "histogram_text",
     "is_established",
+    "merge_test_lines",
     "novelty_text",
     "parents_title",
     "real_controls",
     "sigma_text",
     "suspect_consistency",
     "verdict_words",
+    "was_changed_later",
 ]
 
+COPIES: Final = ("copy", "cast-copy")
 _TITLES: Final = {
     "copy": "What it is a copy of",
     "cast-copy": "What it is a copy of",
@@ -98,7 +103,46 @@ def parents_title(report: Report) -> str:
 
 def facts(report: Report) -> tuple[Fact, ...]:
     """The figures that stand beside the verdict's sentence."""
-    return (_match(report), _later(report), _looked_at(report), _controls(report))
+    return (_carries(report), _later(report), _looked_at(report), _controls(report))
+
+
+def was_changed_later(report: Report) -> bool:
+    """A merge that was trained on matches its replay no more, and no single weight explains it."""
+    return report.post_training.status == "detected" and is_established(report)
+
+
+def _carries(report: Report) -> Fact:
+    """The figure that carries this verdict, which is another one for a copy than for a merge."""
+    if report.verdict.status == "supported" and report.verdict.relation in COPIES:
+        how = "" if report.verdict.relation == "copy" else ", once rounded to its number format"
+        numbers = count_text(report.coverage.elements_examined)
+        return Fact("Equal", "Every number", f"of {numbers} examined{how}")
+    if was_changed_later(report):
+        return _merge_test(report)
+    return _match(report)
+
+
+def _merge_test(report: Report) -> Fact:
+    tests = () if isinstance(report.merge_tests, Absent) else report.merge_tests
+    if tests:
+        passed, eligible = count_text(tests[0].passed), count_text(tests[0].eligible)
+        return Fact(
+            "Stored merge", f"{passed} of {eligible}", "matrices lie on the grid of a stored merge", "grid"
+        )
+    replay = report.replay
+    share = "–" if isinstance(replay, Absent) else share_text(replay.match)
+    return Fact("Still as merged", share, "of the numbers; the others were changed later", "match")
+
+
+def merge_test_lines(report: Report) -> tuple[str, ...]:
+    """Suspect and controls in the test for a stored merge, a sentence each."""
+    if isinstance(report.merge_tests, Absent):
+        return ()
+    return tuple(
+        f"{clipped(t.name)}: {count_text(t.passed)} of {count_text(t.eligible)} matrices on the grid of a "
+        f"stored merge (log-likelihood ratio {size_text(t.delta_ll)})"
+        for t in report.merge_tests
+    )
 
 
 def _match(report: Report) -> Fact:
@@ -165,12 +209,22 @@ def controls_text(report: Report) -> str:
     if not real:
         made = " (a shuffled difference stood in, which is easier to tell apart)" if report.controls else ""
         return f"no other fine-tune was put through the same tests{made}"
+    if was_changed_later(report):
+        return _controls_in_merge_test(report)
     best = max((c.consistency for c in real if not isinstance(c.consistency, Absent)), default=None)
     if best is None:
         return "no blend was measured on them"
     own = suspect_consistency(report)
     beside = "" if own is None else f", the suspect {match_text(own)}"
     return f"best consistency of a control {match_text(best)}{beside}"
+
+
+def _controls_in_merge_test(report: Report) -> str:
+    tests = () if isinstance(report.merge_tests, Absent) else report.merge_tests[1:]
+    if not tests:
+        return "put through the same tests"
+    best = max(tests, key=lambda t: t.passed / max(t.eligible, 1))
+    return f"best of them {count_text(best.passed)} of {count_text(best.eligible)} matrices"
 
 
 def suspect_consistency(report: Report) -> float | None:
@@ -211,7 +265,7 @@ def novelty_text(report: Report) -> str:
 
 
 def _explained(report: Report) -> bool:
-    return is_established(report) or report.verdict.relation in ("copy", "cast-copy")
+    return is_established(report) or report.verdict.relation in COPIES
 
 
 def alternatives(replay: Replay | Absent) -> tuple[ArithmeticMatch, ...]:

@@ -92,6 +92,8 @@ def _page(report: Report) -> dict[str, Any]:
         "scale_labels": scale_labels(),
         "published_source": PUBLISHED_SOURCE,
         "measured_source": MEASURED_SOURCE,
+        "changed_later": headline.was_changed_later(report),
+        "show_match": headline.is_established(report) or report.verdict.status == "undetermined",
         "established": headline.is_established(report),
         "novelty": headline.novelty_text(report),
         "alternatives": headline.alternatives(report.replay),

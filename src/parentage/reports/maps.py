@@ -15,6 +15,7 @@ from parentage.records.absence import Absent
 from parentage.records.estimate import Estimate
 from parentage.records.findings import PartDifference
 from parentage.records.report import Report, TensorVerdict
+from parentage.reports.headline import COPIES
 from parentage.reports.stacks import Place, column_of, column_rank, place_of
 from parentage.reports.wording import count_text, match_text, relation_words, size_text
 
@@ -64,7 +65,6 @@ DIFFERENCE_STEPS: Final[tuple[tuple[float, str], ...]] = (
     (0.1, "up to 10 %"),
     (float("inf"), "more"),
 )
-COPIES = ("copy", "cast-copy")
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,12 +27,14 @@ from parentage.reports.headline import (
     control_weight_text,
     has_later_change_to_judge,
     is_established,
+    merge_test_lines,
     novelty_text,
     parents_title,
     real_controls,
     sigma_text,
     suspect_consistency,
     verdict_words,
+    was_changed_later,
 )
 from parentage.reports.meanings import arithmetic_words, meaning
 from parentage.reports.wording import (
@@ -245,6 +247,9 @@ def _controls(report: Report) -> RenderableType:
     if not real_controls(report):
         words = "No real control was given: how often an unrelated model passes was not measured."
         lines.append(Text(words, style="yellow"))
+    if was_changed_later(report):
+        lines.append(Text("Changed after it was merged, so its consistency says little here.", style="dim"))
+    lines += [Text(line) for line in merge_test_lines(report)]
     if report.controls:
         rows = [[Text(cell) for cell in row] for row in _control_rows(report)]
         lines.append(Aligned(rows, ("model", "consistency", "match", "weight")))
