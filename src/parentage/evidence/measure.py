@@ -25,6 +25,7 @@ from parentage.records.evidence import (
     ModelPin,
     ModelRole,
     NotExamined,
+    Replay,
     TensorEvidence,
 )
 
@@ -87,6 +88,7 @@ def measure(
         seed=options.seed,
         workers=options.workers,
         progress=progress,
+        full=options.full,
     )
     replays = search_replays(tensors, sweeps, context)
     tensors = measure_spectra(tensors, alignment, checkpoints, options.seed)
@@ -98,7 +100,7 @@ def measure(
         asked=dict(asked),
         used=_used(options),
         models=pins,
-        coverage=_coverage(alignment, checkpoints, tensors, inputs),
+        coverage=_coverage(alignment, checkpoints, tensors, replays, inputs),
         curve_grid=tuple(float(x) for x in CURVE_GRID),
         tensors=tensors,
         sweeps=sweeps,
@@ -175,6 +177,7 @@ def _coverage(
     alignment: Alignment,
     checkpoints: Sequence[Checkpoint],
     tensors: Sequence[TensorEvidence],
+    replays: Sequence[Replay],
     inputs: AuditInputs,
 ) -> Coverage:
     not_examined = [
@@ -188,9 +191,11 @@ def _coverage(
             )
         elif not group.suspect.elements:
             not_examined.append(NotExamined(group.name, "it has no elements"))
+    replayed = {t.name: t.examined for r in replays if r.full for t in r.tensors}
+    examined = {t.name: max(t.finite, replayed.get(t.name, 0)) for t in tensors}
     for tensor in tensors:
-        if tensor.finite < tensor.examined:
-            lost = tensor.examined - tensor.finite
+        seen = tensor.elements if tensor.name in replayed else tensor.examined
+        if lost := max(seen - examined[tensor.name], tensor.examined - tensor.finite):
             reason = f"{lost:,} elements are NaN or infinite in one of the models and were left out"
             not_examined.append(NotExamined(tensor.name, reason))
     suspect = checkpoints[0]
@@ -198,7 +203,7 @@ def _coverage(
         tensors=len(suspect.tensors),
         tensors_examined=len(tensors),
         elements=sum(t.elements for t in suspect.tensors.values()),
-        elements_examined=sum(t.finite for t in tensors),
+        elements_examined=sum(examined.values()),
         bytes_read=sum(c.bytes_read for c in checkpoints),
         not_examined=tuple(not_examined),
     )

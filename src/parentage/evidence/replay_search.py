@@ -13,6 +13,7 @@ import numpy as np
 from parentage.architectures.alignment import AlignedTensor
 from parentage.checkpoints.local import Checkpoint
 from parentage.engines.threads import map_ordered
+from parentage.evidence.full_pass import FullPass, replay_every_element
 from parentage.evidence.later_change import log_likelihood, measure_reach, measure_replay_fit
 from parentage.evidence.mixtures import AS_STORED
 from parentage.evidence.reading import read_sample
@@ -68,6 +69,7 @@ class ReplayContext:
     seed: int
     workers: int
     progress: Callable[[str, int, int], None]
+    full: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +221,7 @@ def _share(probe: Sequence[Operands], recipe: Recipe, to_beat: float) -> float:
 def _replay_all(winner: _Winner, tensors: Sequence[TensorEvidence], context: ReplayContext) -> Replay:
     recipe = winner.recipe
 
-    def work(tensor: TensorEvidence) -> tuple[ReplayTensor, tuple[int, int]] | None:
+    def work(tensor: TensorEvidence) -> tuple[ReplayTensor, tuple[int, int], Recipe] | None:
         sample = read_sample(
             context.groups[tensor.name],
             context.checkpoints,
@@ -230,14 +232,18 @@ def _replay_all(winner: _Winner, tensors: Sequence[TensorEvidence], context: Rep
         if operands is None:
             return None
         chosen = _own_recipe(tensor, operands, recipe)
-        return _replayed(tensor, operands, chosen), backward_match(operands, chosen)
+        return _replayed(tensor, operands, chosen), backward_match(operands, chosen), chosen
 
     found = []
     for done, item in enumerate(map_ordered(work, tensors, workers=context.workers), 1):
         context.progress("replaying", done, len(tensors))
         if item is not None:
             found.append(item)
-    return _total(0, recipe, [t for t, _ in found], [b for _, b in found], _rivals(winner))
+    own = _total(0, recipe, [t for t, _, _ in found], [b for _, b, _ in found], _rivals(winner))
+    if not context.full:
+        return own
+    plan = FullPass(context.groups, context.checkpoints, context.workers, context.progress)
+    return replay_every_element(own, {t.name: chosen for t, _, chosen in found}, tensors, plan)
 
 
 def _replayed(tensor: TensorEvidence, operands: Operands, recipe: Recipe) -> ReplayTensor:
@@ -301,6 +307,7 @@ def _replay_controls(
             informative_matches=matches,
             backward_matches=0,
             backward_informative=0,
+            full=False,
             alternatives=(),
             tensors=(),
         )

@@ -15,7 +15,7 @@ from parentage.numerics.formats import ordinal, round_to, to_float64
 from parentage.records.dtypes import DType
 from parentage.records.evidence import ReplayTensor
 
-__all__ = ["OFFSET_RANGE", "Operands", "Recipe", "backward_match", "prepare", "replay_tensor"]
+__all__ = ["OFFSET_RANGE", "Operands", "Recipe", "backward_match", "entropy", "prepare", "replay_tensor"]
 
 # Offsets are counted from -8 to +8 grid steps; the end bins are open.
 OFFSET_RANGE = 8
@@ -80,8 +80,8 @@ def replay_tensor(name: str, operands: Operands, recipe: Recipe) -> ReplayTensor
         informative=int(np.count_nonzero(operands.informative)),
         informative_matches=int(np.count_nonzero(match & operands.informative)),
         beyond_rounding=_beyond_rounding(operands, recipe, match),
-        novel_bits=_entropy(np.unique(offset, return_counts=True)[1]),
-        own_bits=_entropy(np.unique(operands.bits, return_counts=True)[1]),
+        novel_bits=entropy(np.unique(offset, return_counts=True)[1]),
+        own_bits=entropy(np.unique(operands.bits, return_counts=True)[1]),
         offsets=tuple(int(x) for x in histogram),
     )
 
@@ -101,12 +101,12 @@ def _beyond_rounding(operands: Operands, recipe: Recipe, match: NDArray[np.bool_
     return int(np.count_nonzero(far & ~match))
 
 
-def _entropy(counts: NDArray[np.int64]) -> float:
-    """Plug-in entropy in bits."""
+def entropy(counts: NDArray[np.int64]) -> float:
+    """Plug-in entropy of a histogram, in bits."""
     total = float(np.sum(counts))
     if total == 0:
         return 0.0
-    shares = counts / total
+    shares = counts[counts > 0] / total
     return max(0.0, float(-np.sum(shares * np.log2(shares))))
 
 
