@@ -41,6 +41,6 @@ def _users() -> Path:
 
 def _writable(folder: Path) -> bool:
     """Whether files can be made there, or the folder itself where it is not yet."""
-    while not folder.exists() and folder != folder.parent:
+    while not os.path.lexists(folder) and folder != folder.parent:
         folder = folder.parent
-    return folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
+    return os.path.isdir(folder) and os.access(folder, os.W_OK | os.X_OK)

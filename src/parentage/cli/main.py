@@ -100,7 +100,7 @@ def main() -> None:
 def _run() -> int:
     try:
         with compiler_cache(), printing():
-            code = app(standalone_mode=False)
+            code = app(prog_name="parentage", standalone_mode=False)
     except Exception as error:
         return report_failure(error)
     except KeyboardInterrupt:

@@ -42,7 +42,7 @@ class VerifyDiffers(ParentageError):
 
 
 def command(
-    evidence: Annotated[Path, typer.Argument(help="An evidence file written by audit.")],
+    evidence: Annotated[Path, typer.Argument(readable=False, help="An evidence file written by audit.")],
     model: Annotated[
         list[str] | None,
         typer.Option("--model", help="NAME=PATH: where an input lies here; repeatable."),
