@@ -17,7 +17,9 @@ __all__ = [
 ]
 
 # In this share of the matrices at least.
-AGREEMENT = 0.8
+AGREEMENT = 2 / 3
+# A fine-tune that lies this far along the way to another model may hold that much of it.
+ALONG = 0.02
 # A suspect this far inside the line of two models lies between them.
 BETWEEN = -0.05
 
@@ -84,6 +86,9 @@ def _forks(readings: Readings, nearest: int) -> list[tuple[int, Triangle]]:
 
 def _supported(readings: Readings, nearest: int, forks: list[tuple[int, Triangle]]) -> Weighing:
     name = readings.name(nearest)
+    leaning = [(other, t) for other, t in forks if abs(t.along) > ALONG]
+    if leaning:
+        return _leaning(readings, nearest, *max(leaning, key=lambda f: abs(f[1].along)))
     other, triangle = min(forks, key=lambda f: abs(f[1].first.raw))
     reason = (
         f"{name} sits where the suspect and {readings.name(other)} part "
@@ -96,6 +101,22 @@ def _supported(readings: Readings, nearest: int, forks: list[tuple[int, Triangle
         models=(nearest,),
         excluded=(("shared-ancestor", reason), ("linear-merge", reason), ("independent", reason)),
         limits=(DIRECTION_LIMIT.format(parent=name),),
+    )
+
+
+def _leaning(readings: Readings, nearest: int, other: int, triangle: Triangle) -> Weighing:
+    """A fine-tune of the nearest, or a blend with a little of another that was then trained."""
+    a, b = readings.name(nearest), readings.name(other)
+    where = f"the suspect lies {triangle.along:.3f} of the way from {a} to {b}"
+    return Weighing(
+        "fine-tune",
+        Status.UNDETERMINED,
+        models=(nearest,),
+        live=(
+            ("fine-tune", f"of {a}, moved in part as {b} was: {where}"),
+            ("linear-merge", f"a blend of {a} with about {triangle.along:.3f} of {b}, then changed"),
+        ),
+        against=f"{where}: data alike, or a blend with a little of it",
     )
 
 
@@ -142,7 +163,8 @@ def weigh_shared_ancestor(readings: Readings) -> Weighing | None:
         triangle = readings.triangle(nearest, other)
         if triangle is None:
             continue
-        at_fork = triangle.suspect.least <= AT_FORK and triangle.suspect.raw >= BETWEEN
+        # The suspect's own rounding counts: a blend of the others sits near the fork as well.
+        at_fork = abs(triangle.suspect.raw) <= AT_FORK and triangle.suspect.raw >= BETWEEN
         if at_fork and triangle.suspect.agree >= AGREEMENT:
             return _is_the_fork(readings, nearest, other)
         if min(b.least for b in (triangle.suspect, triangle.first, triangle.second)) > AT_FORK:

@@ -31,6 +31,8 @@ BEYOND_SHARE = 1e-3
 BEYOND_STEP_RATIO = 0.75
 # Fewer elements off the replay than this say nothing about their distances.
 LEAST_OFF = 30
+# Blends of another revision of a parent passed the grid test at weights of .95, none at .75.
+REVISION_ENDS = 0.1
 
 RIVALS = (
     "another arithmetic",
@@ -124,8 +126,21 @@ def _changed(replayed: Sequence[TensorReading], share: Estimate, seen: str) -> P
 
 
 def _on_grid(reading: TensorReading) -> bool:
-    found = reading.mixture is not None and passes_later_change(reading.mixture.comparison)
-    return reading.eligible and (found or replay_passes(reading.replay))
+    """Tells a change after the blend from another revision of a parent: near 0 and 1 a blend moves with
+    its nearer parent step by step, so that there the two leave the same bits."""
+    if not reading.eligible:
+        return False
+    replay = reading.replay
+    if replay_passes(replay) and replay is not None:
+        return _inside(replay.weights[0])
+    comparison = None if reading.mixture is None else reading.mixture.comparison
+    if comparison is None or isinstance(comparison, Absent):
+        return False
+    return passes_later_change(comparison) and _inside(comparison.alpha)
+
+
+def _inside(weight: float) -> bool:
+    return REVISION_ENDS <= weight <= 1.0 - REVISION_ENDS
 
 
 def pooled_reach(tensors: Sequence[TensorReading]) -> ChangeReach:

@@ -40,6 +40,8 @@ UNRELATED = 0.15
 # A model sits at a fork when its branch is at most a fifth of the shorter of the other two. Siblings
 # that share .38 of their direction (a tied embedding) would show .6; real fine-tunes of MiniLM .01.
 AT_FORK = 0.2
+# Storage rounding of a fork may be taken off its branch up to this share: beyond, bf16 hides the fork.
+CORRECTION = 0.3
 
 
 def is_matrix(tensor: TensorEvidence) -> bool:
@@ -77,6 +79,10 @@ class Triangle:
     first: Branch
     second: Branch
     matrices: int
+    along: float
+    """How far from ``first`` towards ``second`` the suspect lies, as a share of their distance: the
+    median over matrices of what storage rounding cannot explain. A blend does, and siblings that moved
+    alike."""
 
 
 class Readings:
@@ -153,7 +159,8 @@ class Readings:
         if not rows:
             return None
         suspect, one, two = (_branch([row[k] for row in rows]) for k in range(3))
-        return Triangle(suspect, one, two, len(rows))
+        along = median(row[3][0] for row in rows)
+        return Triangle(suspect, one, two, len(rows), along)
 
     def mixture(self, tensor: TensorEvidence, subject: int, pair: tuple[int, int]) -> Mixture | None:
         """One subject's mixture for a pair on a tensor."""
@@ -189,7 +196,7 @@ Lengths = tuple[tuple[float, float], ...]
 
 
 def _branches(tensor: TensorEvidence, first: int, second: int) -> Lengths | None:
-    """(raw, least) of suspect, first and second on one matrix."""
+    """(raw, least) of suspect, first and second on one matrix; then how far from first to second it is."""
     present = first in tensor.present and second in tensor.present
     if not present or tensor.component in ("embedding", "head"):
         return None
@@ -200,8 +207,18 @@ def _branches(tensor: TensorEvidence, first: int, second: int) -> Lengths | None
         return None
     raw = (g[i][j], g[i][i] - g[i][j], g[j][j] - g[i][j])
     rounding = tensor.rounding or (0.0,) * (max(first, second) + 1)
-    least = tuple(x - rounding[m] for x, m in zip(raw, (0, first, second), strict=True))
-    return tuple((_share(raw, raw[k], k), _share(raw, least[k], k)) for k in range(3))
+    shares = tuple(
+        (own := _share(raw, raw[k], k), _without_rounding(raw, rounding[m], k, own))
+        for k, m in enumerate((0, first, second))
+    )
+    along = raw[1] if raw[1] < 0 else max(raw[1] - rounding[first], 0.0)
+    return (*shares, (along / apart, along / apart))
+
+
+def _without_rounding(lengths: Sequence[float], rounding: float, k: int, own: float) -> float:
+    """The share less the model's own rounding, where that is a correction and not most of the branch."""
+    least = _share(lengths, lengths[k] - rounding, k)
+    return least if own - least <= CORRECTION else own
 
 
 def _share(lengths: Sequence[float], own: float, k: int) -> float:

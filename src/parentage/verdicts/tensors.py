@@ -29,6 +29,7 @@ __all__ = [
 # its imitators lead by at most 14 in a matrix, and only at weights within .01 of a parent's own.
 LATER_CHANGE_DELTA_LL = 10.0
 LATER_CHANGE_DROP = 10.0
+ALONE_DELTA_LL = 30.0
 # Nearer to 0 or 1 the replay is the parent itself but for a few elements.
 LATER_CHANGE_ENDS = 0.02
 LATER_CHANGE = "linear-merge, changed later"
@@ -72,8 +73,12 @@ def passes_later_change(comparison: Comparison | Absent) -> bool:
 
 
 def is_blend(weights: Sequence[float]) -> bool:
-    """No parent's weight is 0 or 1, nor so near that the replay is a parent itself."""
-    return all(min(abs(w), abs(1.0 - w)) >= LATER_CHANGE_ENDS for w in weights)
+    """All parents' weights lie inside 0 and 1, none so near that the replay is a parent itself.
+
+    An extrapolation (a weight below 0 or above 1) is accepted by exact replay alone: a likelihood whose
+    change may drift finds the parents' own grids there (an average over a run, at -.15).
+    """
+    return all(LATER_CHANGE_ENDS <= w <= 1.0 - LATER_CHANGE_ENDS for w in weights)
 
 
 def replay_passes(replay: ReplayTensor | None) -> bool:
@@ -81,6 +86,12 @@ def replay_passes(replay: ReplayTensor | None) -> bool:
     if replay is None or isinstance(replay.fit, Absent):
         return False
     return replay.fit.delta_ll >= LATER_CHANGE_DELTA_LL and is_blend(replay.weights)
+
+
+def _passes_alone(comparison: Comparison | Absent) -> bool:
+    """With a weight of its own, not the one replayed on all: the lead must be past a search's luck."""
+    found = passes_later_change(comparison)
+    return found and not isinstance(comparison, Absent) and comparison.delta_ll >= ALONE_DELTA_LL
 
 
 def read_tensors(readings: Readings) -> tuple[TensorReading, ...]:
@@ -115,8 +126,7 @@ def _classify(
         return "exact", "linear-merge", None
     if mixture is not None and _blend(mixture):
         return "blend", "linear-merge", None
-    found = mixture is not None and passes_later_change(mixture.comparison)
-    if found or replay_passes(replay):
+    if replay_passes(replay) or (mixture is not None and _passes_alone(mixture.comparison)):
         return "changed", "linear-merge", None
     return _nearest(readings, tensor)
 
