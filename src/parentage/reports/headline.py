@@ -279,7 +279,7 @@ def control_weight_text(control: Control) -> str:
     """A control's weight: the middle tensor's, and the range over its tensors."""
     weight = control.weight
     if isinstance(weight, Absent):
-        return f"none fits ({visible(weight.reason)})"
+        return visible(weight.reason)
     if weight.low == weight.high:
         return size_text(weight.estimate)
     return f"{weight.estimate:.2f}, over its tensors {weight.low:.2f} to {weight.high:.2f}"

@@ -1,0 +1,45 @@
+"""Write the golden reports anew: ``python -m tests.golden [--measure] [CASE …]``, from anywhere.
+
+Look at ``git diff tests/golden`` before committing: each change there is one that a reader will see.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+
+from parentage import api
+from parentage.records.json_files import write_text
+from tests.golden.cases import CASES, ROOT, Case, evidence_of, expected, report_of
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Parse the command line and write."""
+    parser = argparse.ArgumentParser(prog="python -m tests.golden", description=__doc__)
+    parser.add_argument("--measure", action="store_true", help="measure the evidence anew as well")
+    parser.add_argument("cases", nargs="*", metavar="CASE", help=f"of {', '.join(CASES)}; all without any")
+    chosen = parser.parse_args()
+    # Locators are kept as given, from here.
+    os.chdir(ROOT)
+    for name in chosen.cases or CASES:
+        if chosen.measure:
+            _measure(CASES[name])
+        _render(CASES[name])
+
+
+def _measure(case: Case) -> None:
+    found = api.audit(case.suspect, parents=case.parents, controls=case.controls, full=True, workers=1)
+    api.save_evidence(found.evidence, evidence_of(case))
+
+
+def _render(case: Case) -> None:
+    report = report_of(case)
+    for path, render in expected(case).items():
+        write_text(path, render(report))
+    print(f"{case.name}: {report.verdict.sentence}")
+
+
+if __name__ == "__main__":
+    main()
