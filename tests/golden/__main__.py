@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 
 from parentage import api
 from parentage.records.json_files import write_text
-from tests.golden.cases import CASES, ROOT, Case, evidence_of, expected, report_of
+from tests.golden.cases import CASES, FOLDER, ROOT, Case, evidence_of, expected, report_of
 
 __all__ = ["main"]
 
@@ -27,6 +28,15 @@ def main() -> None:
         if chosen.measure:
             _measure(CASES[name])
         _render(CASES[name])
+    _show_example()
+
+
+def _show_example() -> None:
+    document = ROOT / "docs" / "reports.md"
+    example = (FOLDER / "merge.report.txt").read_text(encoding="utf-8")
+    block = re.compile(r"^```text\n.*?^```$", re.M | re.S)
+    told = block.sub(lambda _: f"```text\n{example}```", document.read_text(encoding="utf-8"), count=1)
+    write_text(document, told)
 
 
 def _measure(case: Case) -> None:
