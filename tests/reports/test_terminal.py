@@ -16,6 +16,7 @@ from parentage.records.absence import Absent
 from parentage.records.estimate import Estimate
 from parentage.records.findings import MergeTest, QuietRows
 from parentage.records.report import (
+    ArithmeticMatch,
     Control,
     NotExamined,
     PartVerdict,
@@ -205,3 +206,17 @@ def test_a_merge_that_was_changed_later_rests_on_its_own_test_and_not_on_consist
     assert "the suspect: 8 of 8 matrices on the grid of a stored merge (log-likelihood ratio 552)" in text
     assert "sibling: 0 of 8 matrices on the grid of a stored merge (log-likelihood ratio -310)" in text
     assert "says little here" not in _flat(render_text(demo()))
+
+
+def test_arithmetics_that_explain_as_much_are_named_once_and_before_the_others() -> None:
+    report = demo()
+    assert isinstance(report.replay, Replay)
+    replay = replace(
+        report.replay,
+        arithmetic="fp32-sum",
+        parameters={"established": True, "indistinguishable": ["fp32-divided"]},
+        alternatives=tuple(ArithmeticMatch(a, 0.99) for a in ("fp32-sum", "fp32-divided", "fp64")),
+    )
+    text = _flat(render_text(replace(report, replay=replay)))
+    assert [text.count(f"({a})") for a in ("fp32-sum", "fp32-divided", "fp64")] == [1, 1, 1]
+    assert text.index("as good a sum in 32 bits") < text.index("others 0.990000 in 64 bits")

@@ -208,9 +208,11 @@ def _replay(report: Report) -> RenderableType:
     )
     # Where most numbers were changed later, their match tells no arithmetic from another.
     if is_established(report) and not was_changed_later(report):
-        for other in _as_good(replay.parameters.get("indistinguishable")):
+        as_good = _as_good(replay.parameters.get("indistinguishable"))
+        for other in as_good[:3]:
             table.add_row(Text("as good"), Text(_prose(arithmetic_words(other))))
-        for alternative in islice(alternatives(replay), 3):
+        worse = (a for a in alternatives(replay) if a.arithmetic not in as_good)
+        for alternative in islice(worse, 3):
             words = f"{match_text(alternative.match)} {arithmetic_words(alternative.arithmetic)}"
             table.add_row(Text("others", style="dim"), Text(_prose(words), style="dim"))
     table.add_row(Text("novelty"), Text(_prose(novelty_text(report))))
@@ -219,7 +221,7 @@ def _replay(report: Report) -> RenderableType:
 
 
 def _as_good(found: object) -> tuple[str, ...]:
-    return tuple(str(name) for name in found[:3]) if isinstance(found, (list, tuple)) else ()
+    return tuple(str(name) for name in found) if isinstance(found, (list, tuple)) else ()
 
 
 def _direction(report: Report) -> str:
