@@ -19,7 +19,7 @@ def check_targets(targets: Iterable[Path], inputs: Sequence[str]) -> None:
     """
     taken = {os.path.realpath(place) for place in inputs}
     for target in targets:
-        real = os.path.realpath(target) if "\0" not in str(target) else str(target)
+        real = os.path.realpath(target)
         if str(target) == "-":
             raise UsageError(
                 "only --json writes to standard output",
@@ -34,5 +34,5 @@ def check_targets(targets: Iterable[Path], inputs: Sequence[str]) -> None:
                 hint="choose another name",
             )
         check_writable(target)
-        if not target.exists() or target.is_file():
-            taken.add(real)
+        if not os.path.exists(real) or os.path.isfile(real):
+            taken.add(real)  # a device may take two outputs

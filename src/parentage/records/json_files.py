@@ -86,17 +86,8 @@ def check_writable(path: Path) -> None:
 
 
 def _target(path: Path) -> Path:
-    try:
-        target = Path(os.path.realpath(path))
-        folder = target.is_dir()
-    except ValueError:
-        raise OutputError(
-            "no file can have such a name",
-            code="output-not-written",
-            where=str(path),
-            hint="choose another name",
-        ) from None
-    if folder:
+    target = Path(os.path.realpath(path))
+    if os.path.isdir(target):
         raise OutputError(
             "the output is a folder", code="output-is-folder", where=str(path), hint="name a file"
         )
