@@ -51,12 +51,13 @@ def _records(root: type) -> dict[str, dict[str, tuple[str, bool]]]:
     found: dict[str, dict[str, tuple[str, bool]]] = {}
     waiting: list[Any] = [root]
     while waiting:
-        kind = waiting.pop()
+        kind: Any = waiting.pop()
         waiting += typing.get_args(kind)
-        if not dataclasses.is_dataclass(kind) or kind is Absent or kind.__name__ in found:
+        name = getattr(kind, "__name__", "")
+        if not dataclasses.is_dataclass(kind) or kind is Absent or name in found:
             continue
         hints = typing.get_type_hints(kind)
-        found[kind.__name__] = {
+        found[name] = {
             f.name: (_words(hints[f.name]), f.default is not dataclasses.MISSING)
             for f in dataclasses.fields(kind)
         }

@@ -13,8 +13,14 @@ from parentage.records.findings import (
     ControlCurve,
     Heterogeneity,
     LeastSquares,
+    MergeTest,
+    PartDifference,
+    QuietRows,
     RecipeCandidate,
+    Spectrum,
     Stratum,
+    Tree,
+    TreeBranch,
 )
 from parentage.records.report import (
     ArithmeticMatch,
@@ -25,6 +31,7 @@ from parentage.records.report import (
     ModelInput,
     NotExamined,
     Novelty,
+    PartVerdict,
     PostTraining,
     Replay,
     Report,
@@ -251,8 +258,8 @@ def trained() -> Report:
             ),
             would_have_seen="a change of 1.6e-06 or more of all elements",
         ),
-        replay=replace(  # type: ignore[type-var]
-            report.replay, match=0.5873, alternatives=(ArithmeticMatch("all in bf16", 0.4412),)
+        replay=replace(
+            _replay(report), match=0.5873, alternatives=(ArithmeticMatch("all in bf16", 0.4412),)
         ),
         novelty=Novelty(1.372, 9.87),
         direction=Direction(0.5873, 0.2991),
@@ -260,6 +267,11 @@ def trained() -> Report:
         strata=Absent("not counted"),
         offset_histogram={str(k): n for k, n in offsets.items()},
     )
+
+
+def _replay(report: Report) -> Replay:
+    assert not isinstance(report.replay, Absent)
+    return report.replay
 
 
 def hostile() -> Report:
@@ -270,13 +282,16 @@ def hostile() -> Report:
         replace(t, name=bad[i % len(bad)], role=bad[0], component=bad[i % 3], relation=bad[1])
         for i, t in enumerate(report.tensors)
     )
-    pins = {bad[0]: "00" * 32, bad[4]: Absent(bad[1])}
+    pins: dict[str, str | Absent] = {bad[0]: "00" * 32, bad[4]: Absent(bad[1])}
+    curve = report.consistency_curve
+    assert not isinstance(curve, Absent)
+    nothing = Absent(bad[0])
     return replace(
         report,
         tool={bad[0]: bad[1]},
         asked={bad[2]: [bad[3], {bad[4]: bad[5]}]},
         used={bad[1]: bad[0]},
-        suspect=Suspect("; ".join(bad[:8]), bad[0], pins),
+        suspect=Suspect("; ".join(bad[:8]), bad[0], pins, bad),
         verdict=replace(
             report.verdict,
             relation=bad[0],
@@ -284,14 +299,30 @@ def hostile() -> Report:
             parents=tuple(VerdictParent(name, Absent(bad[1])) for name in bad),
             rivals=tuple(Rival(name, name) for name in bad),
             limits=bad,
+            parts=tuple(PartVerdict(name, name, name) for name in bad),
         ),
-        replay=replace(report.replay, arithmetic=bad[1], parameters={bad[0]: bad[2]}),  # type: ignore[type-var]
+        post_training=PostTraining(
+            "undetermined", Estimate(1, 0, 2), nothing, tuple(ExcludedCause(n, n) for n in bad), bad[0]
+        ),
+        replay=replace(
+            _replay(report), arithmetic=bad[1], parameters={bad[0]: bad[2], "indistinguishable": list(bad)}
+        ),
         controls=tuple(Control(name, 0.1, 0.1, Absent(name)) for name in bad),
         coverage=replace(report.coverage, not_examined=tuple(NotExamined(name, name) for name in bad)),
         tensors=tensors,
         parents=tuple(ModelInput(name, "parent", name, name, pins) for name in bad),
         strata=Absent(bad[0]),
-        consistency_curve=replace(report.consistency_curve, first=bad[0], second=bad[1]),  # type: ignore[type-var]
+        consistency_curve=replace(
+            curve, first=bad[0], second=bad[1], controls=tuple(ControlCurve(n, curve.suspect) for n in bad)
+        ),
+        heterogeneity=Heterogeneity(bad[0], bad[1]),
+        quiet_rows=tuple(QuietRows(n, n, 9, 9, 9, n) for n in bad),
+        tree=Tree(bad[0], tuple(TreeBranch(n, n, nothing, n) for n in bad)),
+        spectrum=tuple(Spectrum(n, n, 2.0, 3, 3) for n in bad),
+        recipe_candidates=tuple(RecipeCandidate(n, n, nothing, n) for n in bad),
+        merge_tests=tuple(MergeTest(n, 8, 1, -3.0) for n in bad),
+        differences=tuple(PartDifference(n, 0, n, 0.01, 9) for n in bad),
+        least_squares=tuple(LeastSquares(n, 0.6, nothing) for n in bad),
         notes=bad,
     )
 
