@@ -6,6 +6,7 @@ on what judges: when only the rules of judging change, saved evidence is judged 
 
 from __future__ import annotations
 
+import ast
 import gzip
 import hashlib
 import json
@@ -23,24 +24,40 @@ __all__ = ["Ledger", "judging_version", "measuring_version"]
 
 SOURCE = Path(parentage.__file__).parent
 TESTS = Path(__file__).resolve().parents[1]
-JUDGING = ("verdicts",)
-NEITHER = ("cli", "reports", "verdicts")
+# Where the measuring passes and the judging begin; what they import follows from the sources.
+MEASURING = ("parentage.evidence.measure", "parentage.evidence.opening")
+JUDGING = ("parentage.verdicts.judge",)
+
+
+def _imported(roots: tuple[str, ...]) -> set[Path]:
+    """The package's files that these modules reach."""
+    found: set[Path] = set()
+    waiting = list(roots)
+    while waiting:
+        name = waiting.pop()
+        path = SOURCE.parent.joinpath(*name.split(".")).with_suffix(".py")
+        if not path.exists() or path in found:
+            continue
+        found.add(path)
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("parentage"):
+                waiting += [node.module, *(f"{node.module}.{a.name}" for a in node.names)]
+    return found
 
 
 @cache
 def measuring_version() -> str:
     """Digest of all code that plants and measures."""
-    files = [p for p in SOURCE.rglob("*.py") if p.relative_to(SOURCE).parts[0] not in NEITHER]
-    files += sorted((TESTS / "worlds").glob("planted*.py"))
-    files += [TESTS / "calibration" / n for n in ("nulls.py", "merges.py")]
-    return _digest(files)
+    files = _imported(MEASURING) | set((TESTS / "worlds").glob("planted*.py"))
+    files |= {TESTS / "calibration" / n for n in ("nulls.py", "merges.py")}
+    return _digest(sorted(files))
 
 
 @cache
 def judging_version() -> str:
     """Digest of all code that measures and judges."""
-    rules = [p for room in JUDGING for p in (SOURCE / room).rglob("*.py")]
-    return f"{measuring_version()}-{_digest([*rules, TESTS / 'calibration' / 'outcomes.py'])}"
+    files = _imported(JUDGING) - _imported(MEASURING) | {TESTS / "calibration" / "outcomes.py"}
+    return f"{measuring_version()}-{_digest(sorted(files))}"
 
 
 def _digest(files: list[Path]) -> str:
