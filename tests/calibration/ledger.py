@@ -20,11 +20,12 @@ from parentage.records.evidence import Evidence
 from tests.calibration.outcomes import Outcome, outcome_of
 from tests.worlds.planted import Truth
 
-__all__ = ["Ledger", "judging_version", "measuring_version"]
+__all__ = ["Ledger", "judged_again", "judging_version", "measuring_version"]
 
 SOURCE = Path(parentage.__file__).parent
 TESTS = Path(__file__).resolve().parents[1]
 # Where the measuring passes and the judging begin; what they import follows from the sources.
+PLANTING = ("drawing.py", "nulls.py", "null_merges.py", "merges.py")
 MEASURING = ("parentage.evidence.measure", "parentage.evidence.opening")
 JUDGING = ("parentage.verdicts.judge",)
 
@@ -49,7 +50,7 @@ def _imported(roots: tuple[str, ...]) -> set[Path]:
 def measuring_version() -> str:
     """Digest of all code that plants and measures."""
     files = _imported(MEASURING) | set((TESTS / "worlds").glob("planted*.py"))
-    files |= {TESTS / "calibration" / n for n in ("nulls.py", "merges.py")}
+    files |= {TESTS / "calibration" / n for n in PLANTING}
     return _digest(sorted(files))
 
 
@@ -65,6 +66,18 @@ def _digest(files: list[Path]) -> str:
     for path in sorted(files):
         total.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return total.hexdigest()[:12]
+
+
+def _saved(path: Path) -> tuple[Truth, Evidence]:
+    with gzip.open(path, "rt") as file:
+        saved = json.load(file)
+    return from_plain(Truth, saved["truth"]), from_plain(Evidence, saved["evidence"])
+
+
+def judged_again(path: Path) -> Outcome:
+    """The outcome of saved evidence under today's rules."""
+    outcome: Outcome = json.loads(json.dumps(outcome_of(*_saved(path))))
+    return outcome
 
 
 class Ledger:
@@ -96,9 +109,7 @@ class Ledger:
         path = self._evidence(kind, seed)
         if not path.exists():
             return None
-        with gzip.open(path, "rt") as file:
-            saved = json.load(file)
-        return self._append(from_plain(Truth, saved["truth"]), from_plain(Evidence, saved["evidence"]))
+        return self._append(*_saved(path))
 
     def record(self, truth: Truth, evidence: Evidence) -> Outcome:
         """Save the evidence, judge it and keep the outcome."""

@@ -5,15 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from parentage.records.dtypes import DType
-from tests.calibration.nulls import generator
+from tests.calibration.drawing import Rng, generator
 from tests.worlds.planted import Model, Truth, Weights, World, each_tensor, stored, values_of
 from tests.worlds.planted_bases import family_pieces, run_pieces, synthetic_base
 from tests.worlds.planted_changes import CHANGES, change_after, fine_tune, off_share
 from tests.worlds.planted_merges import ARITHMETICS, merged
 
 __all__ = ["ALPHAS", "MERGE_KINDS", "merge_world"]
-
-Rng = np.random.Generator
 
 ALPHAS = (0.05, 0.25, 0.5, 0.75, 0.95, None)
 REAL_STEPS = ("merge-trained-30", "merge-trained-80", "merge-trained-alike-lightly")

@@ -18,10 +18,10 @@ from tests.calibration.judging import (
     false_rate,
     interval_rows,
 )
-from tests.calibration.ledger import Ledger
+from tests.calibration.ledger import Ledger, judged_again
 from tests.calibration.merges import MERGE_KINDS
 from tests.calibration.nulls import NULL_KINDS
-from tests.calibration.outcomes import NEVER_A_MERGE, Outcome
+from tests.calibration.outcomes import NEVER_A_MERGE, Outcome, false_events
 from tests.calibration.run import FOLDER
 
 __all__ = ["coverage_table", "main", "null_table", "power_table", "pure_table"]
@@ -209,13 +209,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, default=FOLDER)
     parser.add_argument("--file", type=Path, nargs="+", help="outcomes to read instead of the ledger's own")
+    parser.add_argument("--errors", action="store_true", help="also list every false statement")
+    parser.add_argument("--evidence", type=Path, help="saved evidence to judge again")
     asked = parser.parse_args()
-    if asked.file:
+    if asked.evidence:
+        outcomes = [judged_again(path) for path in sorted(asked.evidence.rglob("*.json.gz"))]
+    elif asked.file:
         outcomes = [json.loads(line) for f in asked.file for line in f.read_text().splitlines()]
     else:
         outcomes = Ledger(asked.folder).outcomes()
     for title, table in TABLES:
         print(f"\n## {title}\n\n{table(outcomes)}")
+    if asked.errors:
+        print("\n## False statements\n")
+        for outcome in outcomes:
+            if events := false_events(outcome):
+                said = f"{', '.join(events)}: {outcome['relation']}, {outcome['post_training']}"
+                print(f"- {outcome['kind']} {outcome['seed']} ({outcome['variant']}): {said}")
 
 
 if __name__ == "__main__":
