@@ -67,11 +67,13 @@ def _in_folder(top: Path) -> Iterator[str]:
         yield from _models(folder, entries)
         if depth == DEEPEST:
             continue
-        for entry in reversed(entries):
+        below = []
+        for entry in sorted(entries, key=lambda p: p.is_symlink()):  # a folder before links to it
             real = os.path.realpath(entry)
             if entry.is_dir() and real not in seen and len(seen) < MOST_FOLDERS:
                 seen.add(real)
-                waiting.append((entry, depth + 1))
+                below.append((entry, depth + 1))
+        waiting += sorted(below, reverse=True)
 
 
 def _models(folder: Path, entries: Sequence[Path]) -> Iterator[str]:
