@@ -11,10 +11,10 @@ from parentage.evidence.distances import Distances, measure_distances
 from parentage.evidence.mixtures import MixtureRequest, measure_mixture
 from parentage.evidence.reading import TensorSample, recast
 from parentage.evidence.sampling import seeded_rng
-from parentage.evidence.weight_sets import measure_weight_set
+from parentage.evidence.weight_sets import measure_weight_sets
 from parentage.numerics import permutation
 from parentage.records.absence import Absent
-from parentage.records.evidence import Mixture, TensorEvidence, WeightSet
+from parentage.records.evidence import Mixture, TensorEvidence
 
 __all__ = ["CurveCounts", "MeasuredTensor", "TensorPlan", "measure_tensor", "shuffled_subject"]
 
@@ -53,10 +53,7 @@ def measure_tensor(sample: TensorSample, plan: TensorPlan) -> MeasuredTensor:
     best = _best_pair(distances, plan.pairs, sample)
     for pair in plan.pairs:
         _measure_pair(sample, plan, pair, pair == best, mixtures, curves)
-    weights: tuple[WeightSet, ...] = ()
-    if len(plan.parents) > 2:
-        found = measure_weight_set(sample, plan.parents)
-        weights = () if found is None else (found,)
+    weights = measure_weight_sets(sample, plan.parents, mixtures, plan.controls)
     evidence = TensorEvidence(
         name=sample.name,
         role=sample.role.role,
@@ -80,6 +77,7 @@ def measure_tensor(sample: TensorSample, plan: TensorPlan) -> MeasuredTensor:
         mixtures=tuple(mixtures),
         weights=weights,
         spectra=(),
+        square=distances.square,
         permutation_z=_permutation(sample, best, finite, plan.seed),
     )
     return MeasuredTensor(evidence, curves)

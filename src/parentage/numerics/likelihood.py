@@ -15,7 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parentage.errors import UsageError
+from parentage.numerics.blend_field import Field
 from parentage.numerics.drift import best_change
+from parentage.numerics.ensemble import weight_intervals
 from parentage.numerics.mixtures import Space, WeightPeak, peaks_over_weights
 from parentage.numerics.profile import (
     Cells,
@@ -278,16 +280,22 @@ def _intervals(
         other = Interval(1.0 - found.estimate, 1.0 - found.high, 1.0 - found.low, _LEVEL)
         return (found, other), spread
     space = Space.of(cells.parents / cells.relative, sum_to_one=sum_to_one)
-    each: list[Interval] = []
-    for j in range(count):
-        weight = float(peak.weights[j])
-        move = space.along_weight(j)
-        if move is None:
-            each.append(Interval(weight, weight, weight, _LEVEL))
-            continue
-        moved = _interval(cells, Line(peak.weights, move), family, peak, 0.0)
-        each.append(Interval(weight + moved.estimate, weight + moved.low, weight + moved.high, _LEVEL))
-    return tuple(each), spread
+    if peak.scale == 0.0:
+        return tuple(_feasible(cells, space, family, peak, j) for j in range(count)), spread
+    field = Field.around(cells, family, peak.weights, guess=peak.scale)
+    low, high, _ = weight_intervals(field, space.axes(), level=_LEVEL)
+    ends = zip(peak.weights, low, high, strict=True)
+    return tuple(Interval(float(w), float(a), float(b), _LEVEL) for w, a, b in ends), spread
+
+
+def _feasible(cells: Cells, space: Space, family: int, peak: WeightPeak, j: int) -> Interval:
+    """How far weight ``j`` can move, the others following, where every cell holds its prediction."""
+    weight = float(peak.weights[j])
+    move = space.along_weight(j)
+    if move is None:
+        return Interval(weight, weight, weight, _LEVEL)
+    moved = _interval(cells, Line(peak.weights, move), family, peak, 0.0)
+    return Interval(weight + moved.estimate, weight + moved.low, weight + moved.high, _LEVEL)
 
 
 def _scaled_by_row(

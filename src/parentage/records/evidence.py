@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from parentage.records.absence import Absent
+from parentage.records.weight_sets import SetComparison, WeightSet
 
 __all__ = [
     "SCHEMA",
@@ -29,6 +30,7 @@ __all__ = [
     "Replay",
     "ReplayFit",
     "ReplayTensor",
+    "SetComparison",
     "ShardPin",
     "SharedSweep",
     "Spectrum",
@@ -103,6 +105,8 @@ class Comparison:
     """The two likelihoods on one tensor (see ``numerics.merge_test``); sizes in weight units.
 
     ``drift``: how far the later change moved the suspect along the parents' difference, in weight.
+    ``coarse_step``: the 99th percentile of the blend's grid steps: a change larger than that leaves
+    nothing of the grid to be seen.
     """
 
     elements: int
@@ -123,6 +127,7 @@ class Comparison:
     off_replay: int
     off_replay_elements: int
     merge_dtype: str
+    coarse_step: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,23 +152,6 @@ class Mixture:
     least_squares: float | Absent
     cosine: float | Absent
     comparison: Comparison | Absent
-
-
-@dataclass(frozen=True, slots=True)
-class WeightSet:
-    """Weights of K parents on one tensor; ``ranges`` only when one set of weights explains it all."""
-
-    parents: tuple[int, ...]
-    cast: str
-    elements: int
-    estimate: tuple[float, ...]
-    low: tuple[float, ...]
-    high: tuple[float, ...]
-    sum_low: float
-    sum_high: float
-    consistency: float
-    feasible: bool
-    slack: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +186,7 @@ class QuietRows:
 class TensorEvidence:
     """All that was measured on one tensor.
 
+    ``spread`` is the standard deviation of the suspect's weights, ``square`` the sum of their squares.
     ``equal[i]`` counts elements whose value equals model i's; ``cast_equal[i]`` those equal to model
     i's rounded to the suspect's dtype. ``gram[i][j]`` is the sum of (M_i - C)(M_j - C) over the
     examined elements, models without the suspect, from which every distance follows; ``rounding[i]`` what
@@ -226,6 +215,7 @@ class TensorEvidence:
     weights: tuple[WeightSet, ...]
     spectra: tuple[Spectrum, ...]
     permutation_z: float | Absent
+    square: float
     digests: tuple[str | Absent, ...] = ()
     rounding: tuple[float, ...] = ()
 

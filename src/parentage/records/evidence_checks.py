@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from parentage.errors import EvidenceError
+from parentage.records.absence import Absent
 from parentage.records.codec import from_plain
 from parentage.records.evidence import (
     Evidence,
@@ -128,10 +129,20 @@ def _check_mixture(mixture: Mixture, models: int, where: str) -> None:
 
 
 def _check_weights(weights: WeightSet, models: int, where: str) -> None:
-    for model in weights.parents:
+    count = len(weights.parents)
+    for model in (weights.subject, *weights.parents):
         _index(model, models, where)
     for values in (weights.estimate, weights.low, weights.high):
-        _length(values, len(weights.parents), where)
+        _length(values, count, where)
+    both = weights.comparison
+    if isinstance(both, Absent):
+        return
+    for values in (both.weights, both.low, both.high, both.free_weights, both.correlations):
+        _length(values, count, f"{where}.comparison")
+    if both.drops:
+        _length(both.drops, count, f"{where}.comparison.drops")
+    _length(both.drift, count - 1 if both.sum_to_one else count, f"{where}.comparison.drift")
+    _ordered((both.off_replay, both.off_replay_elements), f"{where}.comparison")
 
 
 def _check_sweep(sweep: SharedSweep, models: int, points: int, where: str) -> None:

@@ -1,0 +1,227 @@
+"""Log-likelihood of weights around a fixed change: cheap enough to ask for thousands of weights.
+
+A profile maximises the size and the drift of the later change anew at every weight. Near one weight they
+hardly move: here the size is held, and the drift follows by one Newton step with the information measured
+once. A value is then never above the profile's, and one pass over the elements gives it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from parentage.numerics.gauss import gauss_cell
+from parentage.numerics.prediction import predict, residual_cells
+from parentage.numerics.profile import Cells, profile_at, profile_drifting
+from parentage.numerics.tails import STUDENT_T2, cell_scores, gauss_log_mass, t2_mass
+
+__all__ = ["Field"]
+
+Floats = NDArray[np.float64]
+_LEAST_MASS: Final = 1e-300
+_HAIR: Final = 1e-6
+_CERTAIN: Final = 8.6
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """The likelihood of ``cells`` at a fixed ``scale``, the suspect near ``centre`` along the drift.
+
+    ``weights`` [K] are those it was measured at, ``log_likelihood`` the profile there; ``covariance``
+    [J, J] is that of the place. J = 0 without a drift.
+    """
+
+    cells: Cells
+    family: int
+    weights: Floats
+    log_likelihood: float
+    scale: float
+    centre: Floats
+    covariance: Floats
+    rest: _Rest | None = None
+    """What elements that were left out add, where no weight asked for moves their prediction."""
+
+    @staticmethod
+    def around(cells: Cells, family: int, weights: Floats, *, guess: float = 0.0) -> Field:
+        """Measure size and drift of the change at ``weights`` [K]."""
+        if cells.drift is None:
+            values, scales, _ = profile_at(cells, weights[None, :], family, guess=guess)
+            return Field(
+                cells, family, weights, float(values[0]), float(scales[0]), np.empty(0), np.empty((0, 0))
+            )
+        values, scales, shifts, _ = profile_drifting(cells, weights[None, :], family, guess=guess)
+        scale = float(scales[0])
+        centre = cells.places(weights[None, :])[0] + shifts[0]
+        covariance = _covariance(cells, family, weights, shifts[0], scale)
+        return Field(cells, family, weights, float(values[0]), scale, centre, covariance)
+
+    def at(self, weights: Floats) -> Floats:
+        """Log-likelihoods [G] at ``weights`` [G, K]."""
+        cells = self.cells
+        weights = np.ascontiguousarray(weights)
+        drift = np.empty((0, cells.n)) if cells.drift is None else cells.drift
+        places = np.empty((len(weights), 0)) if cells.drift is None else cells.places(weights)
+        shifts = self.centre - places
+        values, scores = np.empty(len(weights)), np.empty(shifts.shape)
+        _values(
+            cells.parents,
+            cells.low,
+            cells.high,
+            1.0 / (self.scale * cells.relative),
+            drift,
+            shifts,
+            weights,
+            cells.code,
+            cells.single,
+            self.family,
+            values,
+            scores,
+        )
+        if self.rest is not None:
+            moved = shifts - self.rest.shifts
+            bent = moved @ self.rest.information
+            values += self.rest.value + moved @ self.rest.score - 0.5 * np.sum(moved * bent, axis=1)
+            scores += self.rest.score - bent
+        values += 0.5 * np.sum((scores @ self.covariance) * scores, axis=1)
+        return values
+
+    def within(self, reach: Floats) -> Field:
+        """The same field for weights whose blends stay within ``reach`` [n] of those at ``weights``.
+
+        Elements whose replay is the same throughout are summed up once: their part of the likelihood
+        depends on the drift alone, to second order.
+        """
+        cells = self.cells
+        blend = self.weights @ cells.parents
+        # A float32 sum in another order may take a break point with it.
+        reach = reach + 2.0**-22 * (np.abs(self.weights) @ np.abs(cells.parents))
+        ends = np.empty((2, cells.n))
+        for end, sign in zip(ends, (-1.0, 1.0), strict=True):
+            predict((blend + sign * reach)[None, :], np.ones(1), cells.code, False, end)
+        live = ends[0] != ends[1]
+        if cells.code == 0 or live.all():
+            return self
+        quiet = ~live
+        return replace(self, cells=_only(cells, live), rest=self._rest(quiet))
+
+    def _rest(self, quiet: NDArray[np.bool_]) -> _Rest:
+        cells = _only(self.cells, quiet)
+        drift = np.empty((0, cells.n)) if cells.drift is None else cells.drift
+        place = np.empty(0) if cells.drift is None else cells.places(self.weights[None, :])[0]
+        shifts = self.centre - place
+        value, location = _scores(cells, self.family, self.weights, shifts @ drift, self.scale)
+        scores = drift * location
+        return _Rest(value, shifts, scores.sum(axis=1), scores @ scores.T)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rest:
+    """A sum over elements, to second order in the drift's shifts [J] around ``shifts``."""
+
+    value: float
+    shifts: Floats
+    score: Floats
+    information: Floats
+
+
+def _only(cells: Cells, chosen: NDArray[np.bool_]) -> Cells:
+    drift = None if cells.drift is None else np.ascontiguousarray(cells.drift[:, chosen])
+    return replace(
+        cells,
+        parents=np.ascontiguousarray(cells.parents[:, chosen]),
+        low=cells.low[chosen],
+        high=cells.high[chosen],
+        relative=cells.relative[chosen],
+        drift=drift,
+    )
+
+
+def _scores(
+    cells: Cells, family: int, weights: Floats, shift: Floats, scale: float
+) -> tuple[float, Floats]:
+    """Log-likelihood at ``weights`` and a ``shift`` [n], and each element's score in its location."""
+    prediction, lo, hi = np.empty(cells.n), np.empty(cells.n), np.empty(cells.n)
+    predict(cells.parents, weights, cells.code, cells.single, prediction)
+    prediction += shift
+    residual_cells(cells.low, cells.high, cells.relative, prediction, lo, hi)
+    value, location, _ = cell_scores(lo, hi, scale, family)
+    return float(value), location / cells.relative
+
+
+def _covariance(cells: Cells, family: int, weights: Floats, shifts: Floats, scale: float) -> Floats:
+    """Inverse of the place's squared scores; zero where the change has no size."""
+    assert cells.drift is not None
+    if scale <= 0.0:
+        return np.zeros((len(shifts), len(shifts)))
+    scores = cells.drift * _scores(cells, family, weights, shifts @ cells.drift, scale)[1]
+    information = scores @ scores.T
+    ridge = 1e-9 * float(np.trace(information)) / len(shifts) + 1e-300
+    return np.asarray(np.linalg.inv(information + ridge * np.eye(len(shifts))), dtype=np.float64)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _values(  # noqa: PLR0912 (the innermost loop; a call an element would double its time)
+    parents: Floats,
+    low: Floats,
+    high: Floats,
+    inverse: Floats,
+    drift: Floats,
+    shifts: Floats,
+    weights: Floats,
+    code: int,
+    single: bool,
+    family: int,
+    values: Floats,
+    scores: Floats,
+) -> None:
+    """Fill ``values`` [G] and ``scores`` [G, J]; ``inverse`` [n]: one over the elements' scales."""
+    n, count = low.size, drift.shape[0]
+    prediction = np.empty(n)
+    for k in range(weights.shape[0]):
+        predict(parents, weights[k], code, single, prediction)
+        score = scores[k]
+        score[:] = 0.0
+        total, product = 0.0, 1.0
+        for i in range(n):
+            where = prediction[i]
+            for j in range(count):
+                where += shifts[k, j] * drift[j, i]
+            v, u = (low[i] - where) * inverse[i], (high[i] - where) * inverse[i]
+            width = u - v
+            if family == STUDENT_T2:
+                qu, qv = math.sqrt(2.0 + u * u), math.sqrt(2.0 + v * v)
+                mass = max(t2_mass(v, u, width, qv, qu), _LEAST_MASS)
+                if mass < 1e-100:
+                    total += math.log(mass)
+                else:
+                    product *= mass
+                    if product < 1e-150:
+                        total += math.log(product)
+                        product = 1.0
+                if count == 0:
+                    continue
+                if width < _HAIR:
+                    middle = 0.5 * (u + v)
+                    location = 3.0 * middle / (2.0 + middle * middle)
+                else:
+                    location = (1.0 / (qv * qv * qv) - 1.0 / (qu * qu * qu)) / mass
+            else:
+                if v < -_CERTAIN and u > _CERTAIN:
+                    continue
+                mass, location, _ = gauss_cell(v, u)
+                if mass < 1e-100:
+                    total += gauss_log_mass(v, u, width)
+                else:
+                    product *= mass
+                    if product < 1e-150:
+                        total += math.log(product)
+                        product = 1.0
+            location *= inverse[i]
+            for j in range(count):
+                score[j] += location * drift[j, i]
+        values[k] = total + math.log(product)

@@ -1,0 +1,67 @@
+"""Weights of several parents on one tensor, as measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from parentage.records.absence import Absent
+
+__all__ = ["SetComparison", "WeightSet"]
+
+NOT_COMPARED = Absent("not measured by the version that wrote this file")
+
+
+@dataclass(frozen=True, slots=True)
+class SetComparison:
+    """The two likelihoods of K parents on one tensor (see ``numerics.merge_test_many``).
+
+    ``weights`` within ``low``..``high`` (95 %; equal to them where the grid is not likelier by 5);
+    ``scale`` and ``free_scale`` in weight units. ``drops``: lead over the best replay without each parent,
+    empty where not asked for. ``drift``: how far the change moved the suspect along each parent's
+    difference to the last one, in weight, and along the last one itself where the sum is free.
+    ``correlations``: of the change with each parent less the blend of the others.
+    """
+
+    elements: int
+    weights: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    sum_to_one: bool
+    scale: float
+    family: str
+    log_likelihood: float
+    free_weights: tuple[float, ...]
+    free_scale: float
+    free_log_likelihood: float
+    delta_ll: float
+    drops: tuple[float, ...]
+    drift: tuple[float, ...]
+    correlations: tuple[float, ...]
+    off_replay: int
+    off_replay_elements: int
+    merge_dtype: str
+
+
+@dataclass(frozen=True, slots=True)
+class WeightSet:
+    """Weights of K parents on one tensor, two of them only where no weight on their line explains it.
+
+    ``feasible``: one set of weights explains every element, ``low``..``high`` and ``sum_low``..``sum_high``
+    are its exact ranges. Else ``estimate`` (and both ends) is the free likelihood's, biased by storage,
+    ``consistency`` the share of cells that hold its blend, ``slack`` by how many half-cells the cells
+    would have to grow, at least. ``subject``: the suspect, or a control put through the same likelihoods.
+    """
+
+    parents: tuple[int, ...]
+    cast: str
+    elements: int
+    estimate: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    sum_low: float
+    sum_high: float
+    consistency: float
+    feasible: bool
+    slack: float
+    comparison: SetComparison | Absent = NOT_COMPARED
+    subject: int = 0
