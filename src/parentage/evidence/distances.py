@@ -20,6 +20,7 @@ class Distances:
 
     finite: int
     spread: float
+    square: float
     equal: tuple[int, ...]
     cast_equal: tuple[int, ...]
     correlation: tuple[float, ...]
@@ -49,7 +50,8 @@ def measure_distances(
     gram = _gram(suspect, others)
     related = tuple(0.0 if v is None else _correlation(suspect, v) for v in others)
     rounding = tuple(0.0 if m is None else _rounding(m, finite) for m in sample.models)
-    return Distances(int(suspect.size), spread, equal, cast_equal, related, same, gram, rounding)
+    square = _dot(suspect, suspect)
+    return Distances(int(suspect.size), spread, square, equal, cast_equal, related, same, gram, rounding)
 
 
 def _rounding(model: ModelSlice, finite: NDArray[np.bool_]) -> float:

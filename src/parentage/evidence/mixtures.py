@@ -278,7 +278,13 @@ def _record(both: merge_test.Comparison, elements: int, dtype: DType) -> Compari
         off_replay=both.off_replay,
         off_replay_elements=elements,
         merge_dtype=dtype.value,
+        coarse_step=_coarse_step(both.prediction, dtype),
     )
+
+
+def _coarse_step(prediction: NDArray[np.float64], dtype: DType) -> float:
+    cells = rounding_cells(round_to(prediction, dtype), dtype)
+    return float(np.quantile(cells.high - cells.low, 0.99))
 
 
 def _bounded(value: float) -> float:

@@ -20,7 +20,7 @@ def stable_rank(matrix: NDArray[np.float64], rng: np.random.Generator) -> float:
     whole = float(np.sum(matrix * matrix))
     if whole == 0:
         return 0.0
-    vector = rng.standard_normal(matrix.shape[1])
+    vector: NDArray[np.float64] = rng.standard_normal(matrix.shape[1])
     vector = vector / float(np.linalg.norm(vector))
     largest = 0.0
     for _ in range(STEPS):

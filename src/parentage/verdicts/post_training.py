@@ -130,12 +130,11 @@ def _on_grid(reading: TensorReading) -> bool:
     its nearer parent step by step, so that there the two leave the same bits."""
     if not reading.eligible:
         return False
-    replay = reading.replay
-    if replay_passes(replay) and replay is not None:
-        return _inside(replay.weights[0])
     comparison = None if reading.mixture is None else reading.mixture.comparison
-    if comparison is None or isinstance(comparison, Absent):
+    if reading.kind != "changed" or comparison is None or isinstance(comparison, Absent):
         return False
+    if replay_passes(reading.replay) and reading.replay is not None:
+        return _inside(reading.replay.weights[0])
     return passes_later_change(comparison) and _inside(comparison.alpha)
 
 

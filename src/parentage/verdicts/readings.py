@@ -98,8 +98,8 @@ class Readings:
 
     @cached_property
     def others(self) -> tuple[int, ...]:
-        """Every model but the suspect and shuffled controls."""
-        real = (ModelRole.PARENT, ModelRole.BASE, ModelRole.CONTROL, ModelRole.PREVIOUS)
+        """Every model but the suspect, its earlier upload and shuffled controls."""
+        real = (ModelRole.PARENT, ModelRole.BASE, ModelRole.CONTROL)
         return tuple(i for i, m in enumerate(self.evidence.models) if m.role in real)
 
     @cached_property
@@ -131,15 +131,17 @@ class Readings:
         return found[int(0.9 * (len(found) - 1))] if found else 0.0
 
     def _spread(self, model: int) -> Iterable[TensorEvidence]:
-        return (t for t in self.matrices if model in t.present and t.spread > 0)
+        return (t for t in self.matrices if model in t.present and t.spread > 0 and t.finite)
 
     def distance(self, model: int) -> float | None:
-        """Distance of all matrices together, over the spread of the suspect's weights."""
-        shared = [t for t in self._spread(model) if t.finite]
-        if not shared:
+        """Norm of the difference over the norm of the weights, all matrices together, each counted as
+        large as it is."""
+        found = list(self._spread(model))
+        whole = sum(t.square * t.elements / t.finite for t in found)
+        if not whole:
             return None
-        square = sum(max(t.gram[model - 1][model - 1], 0.0) for t in shared)
-        return math.sqrt(square / sum(t.spread**2 * t.finite for t in shared))
+        moved = sum(max(t.gram[model - 1][model - 1], 0.0) * t.elements / t.finite for t in found)
+        return math.sqrt(moved / whole)
 
     @cached_property
     def related(self) -> tuple[int, ...]:

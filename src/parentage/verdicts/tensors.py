@@ -61,13 +61,18 @@ class TensorReading:
 
 
 def passes_later_change(comparison: Comparison | Absent) -> bool:
-    """The rule on one tensor: on the grid of its own replay, and not at a parent's own weight."""
+    """The rule on one tensor: on the grid of its own replay, and not at a parent's own weight.
+
+    A change of a whole grid step blurs the grid (what is left of it falls as exp(-2 pi^2 (s/step)^2)),
+    so that a lead there is another regularity's: weight decay alone puts float32 siblings on one line.
+    """
     if isinstance(comparison, Absent):
         return False
     return (
         comparison.delta_ll >= LATER_CHANGE_DELTA_LL
         and comparison.drop_at_zero >= LATER_CHANGE_DROP
         and comparison.drop_at_one >= LATER_CHANGE_DROP
+        and comparison.scale <= comparison.coarse_step
         and is_blend((comparison.alpha, 1.0 - comparison.alpha))
     )
 
@@ -86,6 +91,10 @@ def replay_passes(replay: ReplayTensor | None) -> bool:
     if replay is None or isinstance(replay.fit, Absent):
         return False
     return replay.fit.delta_ll >= LATER_CHANGE_DELTA_LL and is_blend(replay.weights)
+
+
+def _visible(comparison: Comparison | Absent) -> bool:
+    return not isinstance(comparison, Absent) and comparison.scale <= comparison.coarse_step
 
 
 def _passes_alone(comparison: Comparison | Absent) -> bool:
@@ -126,7 +135,8 @@ def _classify(
         return "exact", "linear-merge", None
     if mixture is not None and _blend(mixture):
         return "blend", "linear-merge", None
-    if replay_passes(replay) or (mixture is not None and _passes_alone(mixture.comparison)):
+    own = mixture is not None and is_matrix(tensor) and _passes_alone(mixture.comparison)
+    if own or (replay_passes(replay) and mixture is not None and _visible(mixture.comparison)):
         return "changed", "linear-merge", None
     return _nearest(readings, tensor)
 
