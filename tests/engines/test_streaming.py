@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from parentage.engines.streaming import SLOTS, stream_unordered
+from parentage.engines.streaming import AHEAD, stream_unordered
 
 WORKERS = [1, 2, 5]
 
@@ -46,7 +46,7 @@ def test_buffers_are_made_once_and_used_again(workers: int) -> None:
         return made[-1]
 
     list(stream_unordered(range(300), buffer=counted, fill=fill, work=square, workers=workers))
-    assert len(made) == workers * SLOTS
+    assert len(made) == workers
 
 
 @pytest.mark.parametrize("workers", WORKERS)
@@ -71,6 +71,27 @@ def test_no_buffer_is_filled_while_work_is_done_on_it(workers: int) -> None:
         range(400), buffer=buffer, fill=guarded_fill, work=guarded_work, workers=workers
     )
     assert len(list(found)) == 400
+
+
+@pytest.mark.parametrize("workers", WORKERS)
+def test_items_are_announced_in_order_before_they_are_read(workers: int) -> None:
+    announced: list[int] = []
+
+    def checked_fill(item: int, room: np.ndarray) -> None:
+        assert item < len(announced) <= 300
+        assert len(announced) == 300 or len(announced) > item + AHEAD
+        fill(item, room)
+
+    found = stream_unordered(
+        range(300),
+        buffer=buffer,
+        fill=checked_fill,
+        work=square,
+        workers=workers,
+        announce=announced.append,
+    )
+    assert len(list(found)) == 300
+    assert announced == list(range(300))
 
 
 @pytest.mark.parametrize("workers", WORKERS)

@@ -210,6 +210,14 @@ class Checkpoint:
         with self._lock:
             self.bytes_read += out.nbytes
 
+    def announce(self, name: str, start: int, count: int) -> None:
+        """Elements [start, start + count) will be read soon: the system may fetch them meanwhile."""
+        tensor = self.tensors[name]
+        if hasattr(os, "posix_fadvise"):
+            size = tensor.dtype.itemsize
+            offset = tensor.begin + start * size
+            os.posix_fadvise(self._files[tensor.shard], offset, count * size, os.POSIX_FADV_WILLNEED)
+
     def read_blocks(self, name: str, starts: NDArray[np.int64], length: int) -> NDArray[np.unsignedinteger]:
         """Runs of ``length`` elements at ``starts`` as [len(starts), length]."""
         out = np.empty((len(starts), length), dtype=self.tensors[name].dtype.storage)

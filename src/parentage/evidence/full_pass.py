@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from parentage.architectures.alignment import AlignedTensor
 from parentage.checkpoints.local import Checkpoint
-from parentage.engines.streaming import SLOTS, stream_unordered
+from parentage.engines.streaming import stream_unordered
 from parentage.evidence.mixtures import AS_STORED, cast_operand
 from parentage.evidence.reading import ModelSlice, TensorSample
 from parentage.evidence.replays import Recipe, entropy, prepare, replay_tensor
@@ -138,6 +138,7 @@ def _count_all(jobs: Sequence[_Job], plan: FullPass) -> dict[str, Counts]:
     for item, counts in stream_unordered(
         _chunks(jobs, chunk),
         buffer=lambda: np.empty((rows, chunk * widest), np.uint8),
+        announce=_announce,
         fill=_fill,
         work=_count,
         workers=plan.workers,
@@ -156,7 +157,7 @@ def _width(job: _Job) -> int:
 
 def _chunk(plan: FullPass, row: int) -> int:
     """Elements of a chunk such that all buffers fit; a multiple of 64, so that rows stay aligned."""
-    fitting = BUFFERS // (max(1, plan.workers) * SLOTS * row)
+    fitting = BUFFERS // (max(1, plan.workers) * row)
     return max(64, min(plan.chunk, fitting) // 64 * 64)
 
 
@@ -165,6 +166,11 @@ def _chunks(jobs: Sequence[_Job], chunk: int) -> Iterator[_Chunk]:
         size = chunk if job.stream is not None else min(chunk, PLAIN_CHUNK)
         for start in range(0, job.elements, size):
             yield _Chunk(job, start, min(size, job.elements - start))
+
+
+def _announce(item: _Chunk) -> None:
+    for checkpoint, ref in item.job.models:
+        checkpoint.announce(ref.name, item.start, item.count)
 
 
 def _fill(item: _Chunk, buffer: Raw) -> None:

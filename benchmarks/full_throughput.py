@@ -1,0 +1,205 @@
+"""How fast is ``--full``? As a ratio to reading the same files from the page cache in the same run.
+
+    python benchmarks/full_throughput.py [--mib 512] [--rounds 7] [--folder DIR]
+    python benchmarks/full_throughput.py --kernels
+
+The three models (one bfloat16 tensor each, the suspect a real blend) are written to a temporary folder.
+Reading and replaying take turns, so that other load on the machine meets both; medians are printed, and
+the ratios are medians of the pairs' ratios: of wall time, and of processor time, which a loaded machine
+does not distort (from the page cache nothing waits). ``--kernels``: the counting alone, on numbers in
+memory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from statistics import median
+from typing import NamedTuple, Self
+
+import numpy as np
+
+from parentage import api
+from parentage.architectures.alignment import align
+from parentage.checkpoints.local import open_checkpoint
+from parentage.checkpoints.safetensors_writer import StoredTensor, write_safetensors
+from parentage.evidence.full_pass import CHUNK, FullPass, replay_every_element
+from parentage.evidence.replays import Recipe
+from parentage.methods.linear import ARITHMETICS, arithmetic
+from parentage.methods.linear_stream import LinearStream
+from parentage.numerics.formats import round_to, to_float32
+from parentage.records.dtypes import DType
+
+NAME = "model.embed_tokens.weight"
+WEIGHTS = (0.6, 0.4)
+MEBIBYTE = 2**20
+
+
+def parents(elements: int, dtype: DType, count: int = 2) -> list[np.ndarray]:
+    rng = np.random.default_rng(0)
+    base = rng.standard_normal(elements, np.float32) * np.float32(0.02)
+    apart = np.float32(2e-4)
+    return [round_to(base + apart * rng.standard_normal(elements, np.float32), dtype) for _ in range(count)]
+
+
+def blend(rule: str, stored: Sequence[np.ndarray], dtype: DType, weights: Sequence[float]) -> np.ndarray:
+    return arithmetic(rule).apply(weights, [to_float32(p, dtype) for p in stored], out_dtype=dtype)
+
+
+def write_models(folder: Path, mib: int, rule: str, changed: float) -> list[Path]:
+    stored = parents(mib * MEBIBYTE // 2, DType.BF16)
+    own = blend(rule, stored, DType.BF16, WEIGHTS)
+    if changed:
+        own += (np.random.default_rng(1).random(own.size) < changed).astype(own.dtype)
+    paths = []
+    for name, bits in zip(("suspect", "first", "second"), (own, *stored), strict=True):
+        paths.append(folder / f"{name}.safetensors")
+        write_safetensors(paths[-1], {NAME: StoredTensor(DType.BF16, (bits.size // 1024, 1024), bits)})
+    return paths
+
+
+class Seconds(NamedTuple):
+    """Of the clock on the wall, and of processors."""
+
+    wall: float
+    cpu: float
+
+
+class Clock:
+    """Times what is done within."""
+
+    def __enter__(self) -> Self:
+        self._begun = Seconds(time.perf_counter(), time.process_time())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.seconds = Seconds(
+            time.perf_counter() - self._begun.wall, time.process_time() - self._begun.cpu
+        )
+
+
+class Turns:
+    """Reading and replaying the same three files."""
+
+    def __init__(self, paths: Sequence[Path], stack: ExitStack, chunk: int) -> None:
+        suspect, *others = (str(p) for p in paths)
+        found = api.audit(suspect, parents=others, sample=4096, workers=1, digests=False).evidence
+        self.sampled, self.tensors = found.replays[0], found.tensors
+        self.models = [stack.enter_context(open_checkpoint(p)) for p in paths]
+        self.groups = {g.name: g for g in align(self.models[0], self.models[1:]).groups}
+        self.elements, self.chunk = self.models[0].tensors[NAME].elements, chunk
+        self.bytes = 2 * self.elements * len(self.models)
+
+    @property
+    def recipe(self) -> Recipe:
+        own = self.sampled
+        return Recipe(own.parents, own.weights, arithmetic(own.arithmetic), own.cast)
+
+    def read(self, workers: int) -> Seconds:
+        """Read all, each worker into one buffer that it uses again."""
+        rooms = np.empty((workers, len(self.models), self.chunk), np.uint16)
+        items = range(0, self.elements, self.chunk)
+
+        def part(worker: int) -> None:
+            for start in items[worker::workers]:
+                for row, model in zip(rooms[worker], self.models, strict=True):
+                    model.read_into(NAME, start, row[: min(self.chunk, self.elements - start)])
+
+        with Clock() as clock, ThreadPoolExecutor(workers) as pool:
+            list(pool.map(part, range(workers)))
+        return clock.seconds
+
+    def replay(self, workers: int) -> Seconds:
+        """Replay all."""
+        plan = FullPass(self.groups, self.models, workers, lambda stage, done, total: None, self.chunk)
+        with Clock() as clock:
+            found = replay_every_element(self.sampled, {NAME: self.recipe}, self.tensors, plan)
+        assert found.examined == self.elements
+        return clock.seconds
+
+
+def table(folder: Path, mib: int, rounds: int, chunk: int) -> Iterator[str]:
+    yield "arithmetic       changed  workers  read GB/s  replay GB/s  ratio  ratio of processor time"
+    for rule, changed in (
+        ("fp32-fma", 0.0),
+        ("mergekit-0.1.4", 0.0),
+        ("fp32-fma", 0.01),
+        ("fp32-fma", 0.5),
+    ):
+        paths = write_models(folder, mib, rule, changed)
+        with ExitStack() as stack:
+            turns = Turns(paths, stack, chunk)
+            for workers in (1, 2):
+                turns.read(workers)
+                turns.replay(workers)
+                pairs = [(turns.read(workers), turns.replay(workers)) for _ in range(rounds)]
+                reading, replaying = (
+                    turns.bytes / median(s.wall for s in side) / 1e9 for side in zip(*pairs, strict=True)
+                )
+                wall = median(read.wall / replay.wall for read, replay in pairs)
+                cpu = median(read.cpu / replay.cpu for read, replay in pairs)
+                yield (
+                    f"{turns.recipe.arithmetic.id:16s} {changed:7.2f} {workers:8d} {reading:10.1f}"
+                    f" {replaying:12.1f} {wall:6.2f} {cpu:24.2f}"
+                )
+
+
+def kernels() -> Iterator[str]:
+    """GB of operands a second of one thread's time, suspect included; 256k elements at a time."""
+    elements = 2**18
+    yield "arithmetic        BF16, two parents   three   F16, two   F32, two   1 % changed, BF16"
+    columns = ((DType.BF16, 2, 0.0), (DType.BF16, 3, 0.0), (DType.F16, 2, 0.0), (DType.F32, 2, 0.0))
+    for rule in ARITHMETICS:
+        cells = [
+            None if rule.two_only and count > 2 else kernel(rule.id, dtype, count, changed, elements)
+            for dtype, count, changed in (*columns, (DType.BF16, 2, 0.01))
+        ]
+        shown = ["–" if c is None else f"{c:.1f}" for c in cells]
+        widths = (19, 7, 10, 10, 19)
+        yield f"{rule.id:16s}" + "".join(
+            f" {text:>{width}s}" for text, width in zip(shown, widths, strict=True)
+        )
+
+
+def kernel(rule: str, dtype: DType, count: int, changed: float, elements: int) -> float:
+    weights = (0.6, 0.4) if count == 2 else (0.5, 0.3, 0.2)
+    stored = parents(elements, dtype, count)
+    own = blend(rule, stored, dtype, weights)
+    own += (np.random.default_rng(1).random(own.size) < changed).astype(own.dtype)
+    raw = np.stack([own, *stored]).view(np.uint8)
+    stream = LinearStream(arithmetic(rule), weights, (dtype,) * (count + 1), dtype)
+    stream.count(raw, elements)
+    taken = []
+    for _ in range(9):
+        # The thread's own time: a machine that others use too gives no other steady number.
+        began = time.thread_time()
+        for _ in range(10):
+            stream.count(raw, elements)
+        taken.append((time.thread_time() - began) / 10)
+    return raw.nbytes / median(taken) / 1e9
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--mib", type=int, default=512, help="size of each model")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--chunk", type=int, default=CHUNK, help="elements")
+    parser.add_argument("--folder", type=Path, default=None, help="where the models are written")
+    parser.add_argument("--kernels", action="store_true")
+    chosen = parser.parse_args()
+    if chosen.kernels:
+        for line in kernels():
+            print(line)
+        return
+    with tempfile.TemporaryDirectory(dir=chosen.folder) as folder:
+        for line in table(Path(folder), chosen.mib, chosen.rounds, chosen.chunk):
+            print(line, flush=True)
+
+
+if __name__ == "__main__":
+    main()
