@@ -40,7 +40,10 @@ def _users() -> Path:
 
 
 def _writable(folder: Path) -> bool:
-    """Whether files can be made there, or the folder itself where it is not yet."""
-    while not os.path.lexists(folder) and folder != folder.parent:
-        folder = folder.parent
-    return os.path.isdir(folder) and os.access(folder, os.W_OK | os.X_OK)
+    """Whether files can be made there; tried, as the compiler will, for rights alone do not tell."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False
