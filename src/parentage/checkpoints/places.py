@@ -84,11 +84,18 @@ def model_files(path: str) -> ModelFiles:
     try:
         place = find_place(Path(path))
     except CheckpointError:
-        own = frozenset([os.path.realpath(path)] if "\0" not in path else [path])
+        own = frozenset([_real(path)])
         return ModelFiles(own, own, False)
     folder = os.path.realpath(place.folder)
     listed = frozenset(os.path.join(folder, name) for name in place.files)
     return ModelFiles(listed, frozenset(os.path.realpath(f) for f in listed), place.as_named)
+
+
+def _real(path: str) -> str:
+    try:
+        return os.path.realpath(path)
+    except ValueError:  # a name that no file can have
+        return path
 
 
 def _unreadable(error: OSError, where: str) -> InputMissingError:
