@@ -23,6 +23,7 @@ from tests.worlds.planted import World, audited
 __all__ = ["KINDS", "audit_one", "main", "world"]
 
 FOLDER = Path("build/calibration")
+MOST_FAILURES = 5
 KINDS = (*NULL_KINDS, *(f"merge:{k}" for k in MERGE_KINDS))
 
 
@@ -67,8 +68,8 @@ def show(outcome: Outcome, seconds: float) -> str:
     )
 
 
-def main() -> None:
-    """Audit what is planned and not yet known."""
+def main() -> int:
+    """Audit what is planned and not yet known; 1 when audits fail one after the other."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--null", type=int, default=250, help="null audits of each kind")
     parser.add_argument("--merge", type=int, default=125, help="planted merges of each kind")
@@ -79,15 +80,20 @@ def main() -> None:
     parser.add_argument("--quiet", action="store_true", help="print what is false only")
     asked = parser.parse_args()
     ledger = Ledger(asked.folder)
+    failed = 0
     for kind, seed in _planned(asked):
         start = time.process_time()
         try:
             outcome = audit_one(ledger, kind, seed)
         except Exception:
             print(f"{kind} {seed} <<< failed", traceback.format_exc(), sep="\n", flush=True)
+            failed += 1
+            if failed > MOST_FAILURES:
+                return 1
             continue
         if not asked.quiet or false_events(outcome):
             print(show(outcome, time.process_time() - start), flush=True)
+    return int(failed > 0)
 
 
 if __name__ == "__main__":
