@@ -8,25 +8,34 @@ from numpy.typing import NDArray
 from parentage.evidence.mixtures import likelihood_elements
 from parentage.evidence.replays import Operands, Recipe, predict_bits
 from parentage.numerics.cells import Cells, rounding_cells
-from parentage.numerics.formats import round_to, to_float64
+from parentage.numerics.formats import ordinal, round_to, to_float64
 from parentage.numerics.likelihood import fit_scale
+from parentage.numerics.revision import MOST_STEPS, step_log_likelihood
 from parentage.records.absence import Absent
 from parentage.records.evidence import ChangeReach, Comparison, ReplayFit
 
-__all__ = ["log_likelihood", "measure_reach", "measure_replay_fit"]
+__all__ = ["log_likelihood", "measure_reach", "measure_replay_fit", "measure_revision_leads"]
 
 Floats = NDArray[np.float64]
 # Ends of cells are compared after a handful of float64 operations.
 HAIR = 1 + 1e-6
 
 
-def measure_reach(operands: Operands, recipe: Recipe) -> ChangeReach:
-    """Distances of the suspect's cells from the unrounded blend, in the reaches of possible roundings."""
+def measure_reach(operands: Operands, recipe: Recipe, drift: tuple[float, ...] = ()) -> ChangeReach:
+    """Distances of the suspect's cells from the unrounded blend, in the reaches of possible roundings.
+
+    ``drift``: an element also counts as explained where the blend, moved along the parents' differences by
+    that much, comes as near: a second blend with the same parents does that.
+    """
     cells = rounding_cells(operands.bits, operands.dtype)
     predicted = predict_bits(operands, recipe)
     off = (predicted != operands.bits) & operands.informative
     blend = np.tensordot(np.asarray(recipe.weights), operands.parents, axes=1)
-    outside = np.maximum(np.maximum(cells.low - blend, blend - cells.high), 0.0)
+    outside = _outside(cells, blend)
+    if drift:
+        moved = np.tensordot(np.asarray(drift), operands.parents[:-1] - operands.parents[-1], axes=1)
+        stored = to_float64(predicted, operands.dtype)
+        outside = np.minimum(outside, _outside(cells, stored + moved))
     step = cells.high - cells.low
     one = _one_rounding(operands, recipe) * HAIR
     # A binary64 cell may be narrower than a difference of doubles can tell: nothing is expected there.
@@ -39,6 +48,26 @@ def measure_reach(operands: Operands, recipe: Recipe) -> ChangeReach:
         # An element moved by one step lies anywhere from 0 to 1 step outside.
         expected_beyond=float(np.sum(np.maximum(1.0 - reached[off], 0.0))),
     )
+
+
+def _outside(cells: Cells, values: Floats) -> Floats:
+    return np.maximum(np.maximum(cells.low - values, values - cells.high), 0.0)
+
+
+def measure_revision_leads(operands: Operands, recipe: Recipe) -> tuple[float, ...]:
+    """For each parent: how much likelier is a change by whole grid steps after the blend than one of that
+    parent before it? Log-likelihood ratios; 0 where nothing speaks."""
+    chosen = likelihood_elements(operands.informative, operands.rows)
+    cut = operands.only(chosen)
+    steps = np.arange(-MOST_STEPS, MOST_STEPS + 1)
+    predicted = ordinal(predict_bits(cut, recipe), cut.dtype)
+    found = ordinal(cut.bits, cut.dtype)
+    after = step_log_likelihood(found[None, :] - predicted[None, :] == steps[:, None])
+    leads = []
+    for j in range(len(recipe.parents)):
+        before = np.stack([predict_bits(cut.moved(j, int(k)), recipe) == cut.bits for k in steps])
+        leads.append(after - step_log_likelihood(before))
+    return tuple(leads)
 
 
 def _one_rounding(operands: Operands, recipe: Recipe) -> Floats:

@@ -279,6 +279,7 @@ def _record(both: merge_test.Comparison, elements: int, dtype: DType) -> Compari
         off_replay_elements=elements,
         merge_dtype=dtype.value,
         coarse_step=_coarse_step(both.prediction, dtype),
+        lattice_lead=none if both.lattice_lead is None else _bounded(both.lattice_lead),
     )
 
 

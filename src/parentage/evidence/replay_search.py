@@ -14,7 +14,12 @@ from parentage.architectures.alignment import AlignedTensor
 from parentage.checkpoints.local import Checkpoint
 from parentage.engines.threads import map_ordered
 from parentage.evidence.full_pass import FullPass, replay_every_element
-from parentage.evidence.later_change import log_likelihood, measure_reach, measure_replay_fit
+from parentage.evidence.later_change import (
+    log_likelihood,
+    measure_reach,
+    measure_replay_fit,
+    measure_revision_leads,
+)
 from parentage.evidence.mixtures import AS_STORED
 from parentage.evidence.reading import read_sample
 from parentage.evidence.replay_guesses import (
@@ -253,12 +258,13 @@ def _replayed(tensor: TensorEvidence, operands: Operands, recipe: Recipe) -> Rep
     compared = [
         m.comparison for m in tensor.mixtures if (m.subject, m.first, m.second) == (0, *recipe.parents)
     ]
+    none = Absent("these parents are more than a pair")
+    fit = measure_replay_fit(operands, recipe, compared[0] if compared else none)
     return replace(
         found,
-        reach=measure_reach(operands, recipe),
-        fit=measure_replay_fit(
-            operands, recipe, compared[0] if compared else Absent("these parents are more than a pair")
-        ),
+        reach=measure_reach(operands, recipe, () if isinstance(fit, Absent) else fit.drift),
+        fit=fit,
+        revision_leads=measure_revision_leads(operands, recipe),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ from parentage.evidence.mixtures import cast_operand, in_dtype_of
 from parentage.evidence.reading import TensorSample
 from parentage.methods.linear import Arithmetic
 from parentage.numerics.cells import rounding_cells
-from parentage.numerics.formats import ordinal, round_to, to_float64
+from parentage.numerics.formats import from_ordinal, ordinal, round_to, to_float64
 from parentage.records.dtypes import DType
 from parentage.records.evidence import ReplayTensor
 
@@ -41,6 +41,26 @@ class Operands:
     dtype: DType
     informative: NDArray[np.bool_]
     rows: NDArray[np.int32]
+
+    def only(self, chosen: NDArray[np.int64]) -> Operands:
+        """The same at some of the elements."""
+        return Operands(
+            self.parents[:, chosen],
+            self.suspect[chosen],
+            self.bits[chosen],
+            self.dtype,
+            self.informative[chosen],
+            self.rows[chosen],
+        )
+
+    def moved(self, parent: int, steps: int) -> Operands:
+        """The same with one parent moved by whole grid steps of the suspect's dtype."""
+        bits = from_ordinal(
+            ordinal(round_to(self.parents[parent], self.dtype), self.dtype) + steps, self.dtype
+        )
+        parents = self.parents.copy()
+        parents[parent] = to_float64(bits, self.dtype)
+        return replace(self, parents=parents)
 
 
 def prepare(sample: TensorSample, subject: int, parents: tuple[int, ...], cast: str) -> Operands | None:

@@ -15,7 +15,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from parentage.numerics.gauss import gauss_cell
-from parentage.numerics.prediction import first_scale, predict, residual_cells
+from parentage.numerics.prediction import first_scale, predict, predict_off_grid, residual_cells
 from parentage.numerics.tails import STUDENT_T2, gauss_log_mass, t2_mass
 
 __all__ = ["best_change", "profile_with_drift"]
@@ -172,12 +172,13 @@ def profile_with_drift(
     values: NDArray[np.float64],
     scales: NDArray[np.float64],
     shifts: NDArray[np.float64],
+    offsets: NDArray[np.float64],
 ) -> int:
     """Profile at ``weights`` ``[G, K]``; ``places`` ``[G, J]`` are their coordinates along ``drift``.
 
     Weight and shift together say where the suspect lies, which hardly depends on the weight tried: each
     search starts from ``centre`` ``[J]`` less its place. Writes ``values``, ``scales`` ``[G]`` and
-    ``shifts`` ``[G, J]``.
+    ``shifts`` ``[G, J]``. ``offsets`` ``[n]`` (or empty): grid steps by which each sum is moved first.
     """
     n, count = low.size, drift.shape[0]
     prediction, lo, hi = np.empty(n), np.empty(n), np.empty(n)
@@ -188,7 +189,10 @@ def profile_with_drift(
     where = centre.copy()
     scale, spent = guess, 0
     for k in range(weights.shape[0]):
-        predict(parents, weights[k], code, single, prediction)
+        if offsets.size:
+            predict_off_grid(parents, weights[k], code, offsets, prediction)
+        else:
+            predict(parents, weights[k], code, single, prediction)
         residual_cells(low, high, relative, prediction, lo, hi)
         shifts[k] = where - places[k]
         values[k], scales[k], steps = best_change(lo, hi, scaled, family, scale, shifts[k])

@@ -14,7 +14,15 @@ from numpy.typing import NDArray
 from parentage.errors import UsageError
 from parentage.records.dtypes import DType
 
-__all__ = ["magnitude_values", "ordinal", "quantize", "round_to", "to_float32", "to_float64"]
+__all__ = [
+    "from_ordinal",
+    "magnitude_values",
+    "ordinal",
+    "quantize",
+    "round_to",
+    "to_float32",
+    "to_float64",
+]
 
 Bits = NDArray[np.unsignedinteger]
 _SIGN = {
@@ -132,3 +140,10 @@ def ordinal(bits: Bits, dtype: DType) -> NDArray[np.int64]:
     wide = bits.astype(np.uint64)
     size = (wide & (sign - np.uint64(1))).astype(np.int64)
     return np.where((wide & sign) != 0, -size, size)
+
+
+def from_ordinal(ordinals: NDArray[np.int64], dtype: DType) -> Bits:
+    """Storage bits of ordinals: the inverse of :func:`ordinal`, but for the negative zero."""
+    sign = np.uint64(1) << np.uint64(_SIGN[dtype])
+    size = np.abs(ordinals).astype(np.uint64)
+    return np.where(ordinals < 0, size | sign, size).astype(dtype.storage)

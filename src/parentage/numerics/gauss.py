@@ -52,7 +52,7 @@ def mills_ratio(x: float) -> float:
 
 @njit(cache=True, nogil=True)
 def gauss_cell(lo: float, hi: float) -> tuple[float, float, float]:
-    """Mass of ``[lo, hi]`` (0 where only its logarithm can be held), its scores in location and log scale."""
+    """Mass of ``[lo, hi]`` (0 where only its logarithm can be held), its scores in location and scale."""
     width = hi - lo
     near, far = abs(lo), abs(hi)
     if near > far:

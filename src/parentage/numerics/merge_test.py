@@ -9,7 +9,7 @@ parents' own, at weights of 0 and 1.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from parentage.numerics.likelihood import Fit, fit_cells, make_cells
 from parentage.numerics.profile import Cells, predict, rounding_code
-from parentage.numerics.search import DRIFT_ELEMENTS, Line, Peak, coarse_starts, points
+from parentage.numerics.search import DRIFT_ELEMENTS, Line, Peak, coarse_starts, peak_of, points
+from parentage.numerics.tails import STUDENT_T2
 from parentage.records.dtypes import DType
 
 __all__ = ["Comparison", "compare"]
@@ -48,6 +49,9 @@ class Comparison:
     drop_at_one: float
     """Lead over a change of the second, or the first, parent alone, its drift free."""
     off_replay: int
+    lattice_lead: float | None
+    """Lead of R over the best replay that takes another value of the same grid than the nearest; None
+    where R does not lead G enough to ask."""
 
 
 def compare(
@@ -90,7 +94,27 @@ def compare(
         drop_at_zero=replay.log_likelihood - replay.at_zero,
         drop_at_one=replay.log_likelihood - replay.at_one,
         off_replay=int(np.count_nonzero((r < low) | (r > high))),
+        lattice_lead=_lattice_lead(moving, replay) if delta_ll >= _WORTH_AN_INTERVAL else None,
     )
+
+
+def _lattice_lead(cells: Cells, replay: Fit) -> float:
+    """Training in 16 bits walks on the grid without any blend: whole steps, often fewer than it should
+    take. G cannot know of grids, so such a walk is tried on its own ground: blends rounded towards either
+    parent, and to one of the two neighbours by lot. A stored blend beats them all, a walk does not.
+    """
+    line = Line.of(2)
+    towards = np.sign(cells.parents[0] - cells.parents[1])
+    # The lots depend on nothing: the same elements give the same lead.
+    lots = np.random.Generator(np.random.Philox(key=20260601)).random((2, cells.n)) - 0.5
+    tops = []
+    for offsets in (0.499 * towards, -0.499 * towards, lots[0], lots[1]):
+        other = replace(cells, offsets=np.ascontiguousarray(offsets))
+        tops.append((coarse_starts(other, line)[0], other))
+    best, other = max(tops, key=lambda item: item[0].log_likelihood)
+    reached = peak_of(other, line.smooth(), STUDENT_T2, [best])
+    ours = points(cells, line, [replay.alpha])[0]
+    return ours.log_likelihood - reached.log_likelihood
 
 
 def _fit_replay(

@@ -11,7 +11,14 @@ from numpy.typing import NDArray
 from parentage.errors import UsageError
 from parentage.records.dtypes import DType
 
-__all__ = ["FREE", "first_scale", "predict", "residual_cells", "rounding_code"]
+__all__ = [
+    "FREE",
+    "first_scale",
+    "predict",
+    "predict_off_grid",
+    "residual_cells",
+    "rounding_code",
+]
 
 FREE: Final = 0
 _ROUNDING: Final[dict[DType, int]] = {DType.BF16: 1, DType.F16: 2, DType.F32: 3, DType.F64: FREE}
@@ -111,3 +118,27 @@ def first_scale(lo: NDArray[np.float64], hi: NDArray[np.float64]) -> float:
         distance += abs(0.5 * (lo[i] + hi[i]))
         width += hi[i] - lo[i]
     return max((distance + 0.05 * width) / max(lo.size, 1), 1e-300)
+
+
+@njit(cache=True, nogil=True)
+def predict_off_grid(
+    parents: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    code: int,
+    offsets: NDArray[np.float64],
+    out: NDArray[np.float64],
+) -> None:
+    """As :func:`predict`, but every sum is moved by ``offsets`` ``[n]`` grid steps before it is rounded.
+
+    The values stay on the grid; which of them is taken is no longer the nearest.
+    """
+    predict(parents, weights, FREE, False, out)
+    digits = 7 if code == 1 else (10 if code == 2 else 23)
+    least = -126 if code != 2 else -14
+    for i in range(out.size):
+        value = abs(out[i])
+        exponent = least
+        if value > 0.0:
+            exponent = max(int(np.floor(np.log2(value))), least)
+        out[i] += offsets[i] * 2.0 ** (exponent - digits)
+    _round_in_place(out, code)

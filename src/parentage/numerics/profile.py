@@ -54,6 +54,8 @@ class Cells:
     drift: Floats | None = None
     """Directions ``[J, n]`` along which a later change may have moved all elements: differences to the
     last parent, J = K - 1, and the last parent itself where the weights' sum is free, J = K."""
+    offsets: Floats | None = None
+    """Grid steps ``[n]`` by which every sum is moved before it is rounded: a grid that no merger uses."""
     centre: Floats | None = None
     """Where along ``drift`` the suspect lies, as far as is known: a start for the search ``[J]``."""
 
@@ -64,6 +66,7 @@ class Cells:
     def every(self, stride: int) -> Cells:
         """Each ``stride``-th element: a deterministic sample for the coarse search."""
         drift = None if self.drift is None else np.ascontiguousarray(self.drift[:, ::stride])
+        offsets = None if self.offsets is None else self.offsets[::stride].copy()
         return replace(
             self,
             parents=np.ascontiguousarray(self.parents[:, ::stride]),
@@ -71,6 +74,7 @@ class Cells:
             high=self.high[::stride].copy(),
             relative=self.relative[::stride].copy(),
             drift=drift,
+            offsets=offsets,
         )
 
     def without(self, parent: int) -> Cells:
@@ -241,6 +245,7 @@ def profile_drifting(
         values,
         scales,
         shifts,
+        np.empty(0) if cells.offsets is None else cells.offsets,
     )
     return values, scales, shifts, int(spent)
 

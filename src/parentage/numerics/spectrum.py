@@ -11,6 +11,10 @@ STEPS = 60
 TOLERANCE = 1e-9
 
 
+def _unit(vector: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(vector / np.linalg.norm(vector), dtype=np.float64)
+
+
 def stable_rank(matrix: NDArray[np.float64], rng: np.random.Generator) -> float:
     """Squared Frobenius norm over squared spectral norm of a [rows, columns] matrix (1 ... rank).
 
@@ -20,8 +24,7 @@ def stable_rank(matrix: NDArray[np.float64], rng: np.random.Generator) -> float:
     whole = float(np.sum(matrix * matrix))
     if whole == 0:
         return 0.0
-    vector: NDArray[np.float64] = rng.standard_normal(matrix.shape[1])
-    vector = vector / float(np.linalg.norm(vector))
+    vector = _unit(np.asarray(rng.standard_normal(matrix.shape[1]), dtype=np.float64))
     largest = 0.0
     for _ in range(STEPS):
         image = matrix @ vector
@@ -29,7 +32,7 @@ def stable_rank(matrix: NDArray[np.float64], rng: np.random.Generator) -> float:
         size = float(np.linalg.norm(vector))
         if size == 0:
             break
-        vector = vector / size
+        vector = np.asarray(vector / size, dtype=np.float64)
         if abs(size - largest) <= TOLERANCE * size:
             largest = size
             break

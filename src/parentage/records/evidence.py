@@ -106,7 +106,7 @@ class Comparison:
 
     ``drift``: how far the later change moved the suspect along the parents' difference, in weight.
     ``coarse_step``: the 99th percentile of the blend's grid steps: a change larger than that leaves
-    nothing of the grid to be seen.
+    nothing of the grid to be seen. ``lattice_lead``: over replays that take other values of the grid.
     """
 
     elements: int
@@ -128,6 +128,7 @@ class Comparison:
     off_replay_elements: int
     merge_dtype: str
     coarse_step: float
+    lattice_lead: float | Absent
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,7 +279,8 @@ class ReplayTensor:
     ``offsets``: histogram of the suspect's distance from the replay in grid steps, -8 ... +8, the ends
     open. ``beyond_rounding``: elements farther from the unrounded blend than half of the coarsest
     grid step among suspect and parents, which no single intermediate rounding can explain.
-    ``novel_bits``/``own_bits``: entropy of the offsets, and of the suspect's own values, in bits.
+    ``revision_leads``: for each parent, the log-likelihood ratio of whole steps after the blend over whole
+    steps of that parent before it. ``novel_bits``/``own_bits``: entropy of the offsets, and of the suspect's own values, in bits.
     """
 
     name: str
@@ -293,6 +295,7 @@ class ReplayTensor:
     offsets: tuple[int, ...]
     reach: ChangeReach | Absent = Absent("every element equals the replay")
     fit: ReplayFit | Absent = Absent("every element equals the replay, or nothing was compared")
+    revision_leads: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from parentage.records.absence import Absent
 from parentage.records.estimate import Estimate
 from parentage.records.evidence import ChangeReach, Comparison
 from parentage.records.report import ExcludedCause, PostTraining, Stratum
-from parentage.verdicts.tensors import TensorReading, passes_later_change, replay_passes
+from parentage.verdicts.tensors import TensorReading, passes_later_change
 from parentage.verdicts.weighing import Status, Weighing
 
 __all__ = ["judge_later_change", "pooled_alpha", "strata"]
@@ -31,16 +31,16 @@ BEYOND_SHARE = 1e-3
 BEYOND_STEP_RATIO = 0.75
 # Fewer elements off the replay than this say nothing about their distances.
 LEAST_OFF = 30
-# Blends of another revision of a parent passed the grid test at weights of .95, none at .75.
-REVISION_ENDS = 0.1
+# Log-likelihood by which whole steps after the blend must lead whole steps of a parent before it.
+REVISION_LEAD = 10.0
 
 RIVALS = (
     "another arithmetic",
     "parents cast to another dtype first",
     "an intermediate rounding (a blend of a blend, a dequantised parent)",
     "a parent that is not on the list",
-    "another revision of a parent",
 )
+REVISION = "another revision of a parent"
 
 
 def strata(tensors: Sequence[TensorReading]) -> tuple[Stratum, ...]:
@@ -99,7 +99,7 @@ def _no_change(replayed: Sequence[TensorReading]) -> Estimate | Absent:
 
 def _all_excluded() -> tuple[ExcludedCause, ...]:
     why = "nothing is left to explain: every element equals the replay"
-    return tuple(ExcludedCause(rival, why) for rival in RIVALS)
+    return tuple(ExcludedCause(rival, why) for rival in (*RIVALS, REVISION))
 
 
 def _would_have_seen(total: int, replayed: Sequence[TensorReading]) -> str:
@@ -119,27 +119,32 @@ def _changed(replayed: Sequence[TensorReading], share: Estimate, seen: str) -> P
     passing = [t for t in carriers if _on_grid(t)]
     judged = [t for t in carriers if t.eligible and _compared(t)]
     grid_excluded = bool(judged) and len(passing) >= 0.5 * len(judged)
-    detected = rounding_excluded and grid_excluded
-    rivals = _weigh_rivals(far, rounding_excluded, grid_excluded, passing, judged)
+    revision_excluded, revision = revision_leads(passing, 0)
+    detected = rounding_excluded and grid_excluded and revision_excluded
+    rivals = (
+        *_weigh_rivals(far, rounding_excluded, grid_excluded, passing, judged),
+        ExcludedCause(REVISION, revision if revision_excluded else Absent(revision)),
+    )
     status = "detected" if detected else "undetermined"
     return PostTraining(status, pooled_sigma(passing or judged), share, rivals, seen)
 
 
 def _on_grid(reading: TensorReading) -> bool:
-    """Tells a change after the blend from another revision of a parent: near 0 and 1 a blend moves with
-    its nearer parent step by step, so that there the two leave the same bits."""
-    if not reading.eligible:
-        return False
-    comparison = None if reading.mixture is None else reading.mixture.comparison
-    if reading.kind != "changed" or comparison is None or isinstance(comparison, Absent):
-        return False
-    if replay_passes(reading.replay) and reading.replay is not None:
-        return _inside(reading.replay.weights[0])
-    return passes_later_change(comparison) and _inside(comparison.alpha)
+    return reading.eligible and reading.kind == "changed"
 
 
-def _inside(weight: float) -> bool:
-    return REVISION_ENDS <= weight <= 1.0 - REVISION_ENDS
+def revision_leads(tensors: Sequence[TensorReading], least: int) -> tuple[bool, str]:
+    """Is a change after the blend likelier than another revision of each parent before it?"""
+    found = [t.replay.revision_leads for t in tensors if t.replay and t.replay.revision_leads]
+    if not found:
+        return False, "no matrix could be asked"
+    sums = [sum(row[j] for row in found) for j in range(len(found[0]))]
+    behind = max(sum(row[j] <= 0 for row in found) for j in range(len(found[0])))
+    sentence = (
+        f"whole grid steps after the blend are likelier than whole steps of a parent before it by "
+        f"{min(sums):,.0f} in log-likelihood over {len(found)} matrices"
+    )
+    return min(sums) >= REVISION_LEAD and behind <= max(least, len(found) // 4), sentence
 
 
 def pooled_reach(tensors: Sequence[TensorReading]) -> ChangeReach:
@@ -183,11 +188,11 @@ def _weigh_rivals(
     far: str | Absent = sentence if rounding else Absent(sentence)
     on_grid: str | Absent = (
         f"{len(passing)} of {len(judged)} matrices sit on the grid of the stored blend, which "
-        f"another parent or revision would move"
+        f"another parent would move"
         if grid
         else Absent(f"only {len(passing)} of {len(judged)} matrices sit on the grid of the stored blend")
     )
-    reasons = (far, far, far, on_grid, on_grid)
+    reasons = (far, far, far, on_grid)
     return tuple(ExcludedCause(r, why) for r, why in zip(RIVALS, reasons, strict=True))
 
 

@@ -30,6 +30,9 @@ __all__ = [
 LATER_CHANGE_DELTA_LL = 10.0
 LATER_CHANGE_DROP = 10.0
 ALONE_DELTA_LL = 30.0
+# Real training on text like a parent's drifted by .05 to .11 of the parents' difference; imitators that
+# passed without this bound did so with .13 to .55.
+LATER_CHANGE_DRIFT = 0.12
 # Nearer to 0 or 1 the replay is the parent itself but for a few elements.
 LATER_CHANGE_ENDS = 0.02
 LATER_CHANGE = "linear-merge, changed later"
@@ -73,6 +76,9 @@ def passes_later_change(comparison: Comparison | Absent) -> bool:
         and comparison.drop_at_zero >= LATER_CHANGE_DROP
         and comparison.drop_at_one >= LATER_CHANGE_DROP
         and comparison.scale <= comparison.coarse_step
+        and abs(comparison.drift) <= LATER_CHANGE_DRIFT
+        and not isinstance(comparison.lattice_lead, Absent)
+        and comparison.lattice_lead >= LATER_CHANGE_DELTA_LL
         and is_blend((comparison.alpha, 1.0 - comparison.alpha))
     )
 
@@ -90,11 +96,19 @@ def replay_passes(replay: ReplayTensor | None) -> bool:
     """The same rule for the one recipe that was replayed on every tensor."""
     if replay is None or isinstance(replay.fit, Absent):
         return False
-    return replay.fit.delta_ll >= LATER_CHANGE_DELTA_LL and is_blend(replay.weights)
+    drift = max((abs(x) for x in replay.fit.drift), default=0.0)
+    small = drift <= LATER_CHANGE_DRIFT
+    return small and replay.fit.delta_ll >= LATER_CHANGE_DELTA_LL and is_blend(replay.weights)
 
 
 def _visible(comparison: Comparison | Absent) -> bool:
-    return not isinstance(comparison, Absent) and comparison.scale <= comparison.coarse_step
+    """May the one recipe's lead be believed here: grid, walk and drift as for a weight of its own?"""
+    return (
+        not isinstance(comparison, Absent)
+        and comparison.scale <= comparison.coarse_step
+        and not isinstance(comparison.lattice_lead, Absent)
+        and comparison.lattice_lead >= LATER_CHANGE_DELTA_LL
+    )
 
 
 def _passes_alone(comparison: Comparison | Absent) -> bool:

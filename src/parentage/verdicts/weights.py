@@ -24,15 +24,30 @@ CERTAIN = 1.0
 def tensor_weights(reading: TensorReading, parents: Sequence[int]) -> tuple[Estimate | Absent, ...]:
     """One tensor's weights in the order of the verdict's parents."""
     replay = reading.replay
-    if replay is not None and reading.kind == "exact" and len(replay.weights) > 2:
-        ranges = [w for w in reading.tensor.weights if w.feasible]
-        if ranges:
-            bounds = zip(replay.weights, ranges[0].low, ranges[0].high, strict=True)
-            return tuple(Estimate(w, min(w, a), max(w, b), CERTAIN) for w, a, b in bounds)
+    if replay is not None and reading.kind == "exact" and not _on_a_line(replay.weights):
+        return _set_weights(reading, replay.weights, parents)
     if reading.mixture is None or {reading.mixture.first, reading.mixture.second} != set(parents):
         return tuple(Absent("no blend of these parents was measured here") for _ in parents)
     exact = replay is not None and reading.kind == "exact"
     return mixture_weights(reading.mixture, replay.weights[0] if exact and replay else None)
+
+
+def _on_a_line(weights: Sequence[float]) -> bool:
+    """Two weights that sum to one: the second is what the first leaves."""
+    return len(weights) == 2 and abs(sum(weights) - 1.0) < 1e-9
+
+
+def _set_weights(
+    reading: TensorReading, weights: Sequence[float], parents: Sequence[int]
+) -> tuple[Estimate | Absent, ...]:
+    """Each replayed weight with the range that the tensor's elements allow it."""
+    for found in reading.tensor.weights:
+        if found.subject == 0 and found.feasible and set(parents) <= set(found.parents):
+            places = [found.parents.index(p) for p in parents]
+            ends = [(found.low[k], found.high[k]) for k in places]
+            bounds = zip(weights, ends, strict=True)
+            return tuple(Estimate(w, min(w, low), max(w, high), CERTAIN) for w, (low, high) in bounds)
+    return tuple(Absent("too few elements differ for a range of the weights") for _ in parents)
 
 
 def mixture_weights(mixture: Mixture, replayed: float | None) -> tuple[Estimate | Absent, ...]:
