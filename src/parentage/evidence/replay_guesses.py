@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import product
 from statistics import median
 
+from parentage.evidence.set_weights import own_candidates, set_candidates
 from parentage.numerics import candidates
 from parentage.records.absence import Absent
 from parentage.records.evidence import Mixture, SharedSweep, TensorEvidence
@@ -111,18 +111,8 @@ def _centres(tensors: Sequence[TensorEvidence], pair: tuple[int, int]) -> list[f
 
 
 def set_guesses(tensors: Sequence[TensorEvidence]) -> list[Guess]:
-    """Simple numbers for each of three or more weights, from the ranges that tensors share."""
-    found = [w for t in tensors for w in t.weights if w.feasible]
-    if not found:
-        return []
-    parents = found[0].parents
-    choices = []
-    for k in range(len(parents)):
-        low, high = max(w.low[k] for w in found), min(w.high[k] for w in found)
-        middle = median(w.estimate[k] for w in found)
-        simple = candidates.simplest_in(low, high, 2) if low <= high else []
-        choices.append(list(dict.fromkeys([*simple, round(middle, 3), middle]))[:3])
-    return [Guess(parents, tuple(c)) for c in product(*choices)][:128]
+    """Simple numbers for the weights of a set: three or more parents, or two whose sum is free."""
+    return [Guess(parents, weights) for parents, weights in set_candidates(tensors)]
 
 
 def own_guesses(tensor: TensorEvidence, pair: tuple[int, ...]) -> list[Guess]:
@@ -130,4 +120,4 @@ def own_guesses(tensor: TensorEvidence, pair: tuple[int, ...]) -> list[Guess]:
     for m in tensor.mixtures:
         if m.subject == 0 and (m.first, m.second) == pair and m.consistency == 1.0:
             return [Guess(pair, (a, 1.0 - a)) for a in candidates.simplest_in(m.low, m.high, 4)]
-    return []
+    return [Guess(parents, weights) for parents, weights in own_candidates(tensor, pair)]

@@ -1,4 +1,8 @@
-"""Simple numbers that a person may have typed as a weight, shortest description first."""
+"""Simple numbers that a person may have typed as a weight, shortest description first.
+
+A typed number may have been stored before it was used: 0.6 is .6015625 in bf16. Such forms count as the
+number that was typed and a word on how it was stored.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +14,17 @@ import numpy as np
 from parentage.numerics.formats import quantize
 from parentage.records.dtypes import DType
 
-__all__ = ["describe", "near", "simplest_in"]
+__all__ = ["describe", "description_length", "near", "simplest_in"]
 
 MAX_DECIMALS = 6
 MAX_DENOMINATOR = 64
+# Typed numbers of so many digits are looked for behind their stored forms, which cost so many characters
+# more, and how far storage moves a number at most.
+FORM_DIGITS = 3
+FORM_COST = {DType.BF16: 3.0, DType.F16: 4.0, DType.F32: 5.0}
+FORM_REACH = 2.0**-8
+# A range wider than this holds plainer numbers.
+FORM_WIDTH = 0.02
 
 
 def _decimals(low: float, high: float, digits: int) -> list[float]:
@@ -32,16 +43,43 @@ def _fractions(low: float, high: float) -> list[float]:
     return found
 
 
-def _cost(value: float) -> tuple[float, float, float]:
-    """Description length: characters to write it down, then size, so that the order is total."""
-    shortest = (
-        min(len(f"{value:.{d}f}") for d in range(MAX_DECIMALS + 1) if _is_decimal(value, d))
-        if any(_is_decimal(value, d) for d in range(MAX_DECIMALS + 1))
-        else 99
-    )
+def description_length(value: float) -> float:
+    """Characters that it takes to write the number down: as a decimal, a fraction or a stored form."""
+    digits = next((d for d in range(MAX_DECIMALS + 1) if _is_decimal(value, d)), None)
+    lengths = [99.0] if digits is None else [float(len(f"{value:.{digits}f}"))]
     fraction = Fraction(value).limit_denominator(MAX_DENOMINATOR)
-    written = len(f"{fraction}") + 1 if float(fraction) == value else 99
-    return (float(min(shortest, written)), abs(value - 0.5), value)
+    if float(fraction) == value:
+        lengths.append(len(f"{fraction}") + 1.0)
+    if digits is None:
+        lengths += [cost for form, cost in _forms(value, value) if form == value]
+    return min(lengths)
+
+
+def _cost(value: float) -> tuple[float, float, float]:
+    """Description length, then size, so that the order is total."""
+    return (description_length(value), abs(value - 0.5), value)
+
+
+def _forms(low: float, high: float) -> list[tuple[float, float]]:
+    """Stored forms, in [low, high], of short decimals near it, with their description lengths."""
+    if high - low > FORM_WIDTH:
+        return []
+    reach = FORM_REACH * max(abs(low), abs(high))
+    typed = [
+        (value, len(f"{value:.{digits}f}"))
+        for digits in range(1, FORM_DIGITS + 1)
+        for value in _decimals(low - reach, high + reach, digits)
+        if digits == 1 or not _is_decimal(value, digits - 1)
+    ]
+    if not typed:
+        return []
+    found = []
+    for dtype, extra in FORM_COST.items():
+        stored = quantize(np.array([value for value, _ in typed]), dtype)
+        for form, (value, length) in zip(stored, typed, strict=True):
+            if low <= form <= high and form != value:
+                found.append((float(form), length + extra))
+    return found
 
 
 def _is_decimal(value: float, digits: int) -> bool:
@@ -56,6 +94,7 @@ def simplest_in(low: float, high: float, limit: int) -> list[float]:
         if len(found) >= limit:
             break
     found += _fractions(low, high)
+    found += [form for form, _ in _forms(low, high)]
     for value in (0.0, 1.0):
         if low <= value <= high:
             found.append(value)
