@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
-from parentage.errors import EvidenceError
+from parentage.errors import EvidenceError, OutputError
 from parentage.records.absence import Absent
-from parentage.records.codec import from_plain, to_plain
+from parentage.records.codec import MAX_DEPTH, from_plain, to_plain
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,35 @@ def test_a_missing_field_is_named() -> None:
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])
 def test_numbers_that_are_not_finite_are_never_saved(number: float) -> None:
-    with pytest.raises(EvidenceError) as caught:
+    with pytest.raises(OutputError) as caught:
         to_plain(Inner(number, ()))
     assert caught.value.code == "not-finite"
+
+
+def test_an_object_of_no_known_kind_is_never_saved() -> None:
+    with pytest.raises(OutputError) as caught:
+        to_plain({"x": {1, 2}})
+    assert caught.value.code == "not-serialisable"
+
+
+@pytest.mark.parametrize("number", [10**400, -(10**400), 1e999, -1e999, True, "1"])
+def test_a_number_that_no_float_holds_is_refused(number: object) -> None:
+    plain = {"value": number, "names": []}
+    with pytest.raises(EvidenceError) as caught:
+        from_plain(Inner, plain)
+    assert (caught.value.code, caught.value.where) == ("record-shape", "$.value")
+
+
+@dataclass(frozen=True)
+class Free:
+    anything: Any
+
+
+def test_a_value_of_any_shape_is_bounded_all_the_same() -> None:
+    deep: object = 1
+    for _ in range(MAX_DEPTH):
+        deep = [{"a": deep}]
+    for value in (deep, {"x": [1e999]}, [2**63]):
+        with pytest.raises(EvidenceError):
+            from_plain(Free, {"anything": value})
+    assert from_plain(Free, {"anything": [{"a": [1, 2.5, None, True, "x"]}]}).anything[0]["a"][1] == 2.5

@@ -16,10 +16,10 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Any, TypeVar, Union
 
-from parentage.errors import EvidenceError
+from parentage.errors import EvidenceError, OutputError
 from parentage.records.absence import Absent
 
-__all__ = ["from_plain", "to_plain"]
+__all__ = ["MAX_DEPTH", "MAX_WHOLE", "from_plain", "to_plain"]
 
 T = TypeVar("T")
 
@@ -28,7 +28,7 @@ MAX_WHOLE = 2**63 - 1
 
 
 def to_plain(value: object) -> Any:
-    """Turn a record into values that ``json`` writes; refuses NaN and infinity."""
+    """Turn a record into values that ``json`` writes; ``OutputError`` for NaN, infinity and objects."""
     if isinstance(value, Absent):
         return {"absent": value.reason}
     if isinstance(value, Enum):
@@ -49,9 +49,9 @@ def _scalar(value: object) -> Any:
         return int(value)
     if isinstance(value, float):
         if not math.isfinite(value):
-            raise EvidenceError("a number that is not finite cannot be saved", code="not-finite")
+            raise OutputError("a number that is not finite cannot be saved", code="not-finite")
         return float(value)
-    raise EvidenceError(f"a {type(value).__name__} cannot be saved", code="not-serialisable")
+    raise OutputError(f"a {type(value).__name__} cannot be saved", code="not-serialisable")
 
 
 def from_plain(cls: type[T], value: Any, where: str = "$") -> T:

@@ -1,0 +1,234 @@
+"""What each error code means and what to try: the words of ``docs/errors.md``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+__all__ = ["EXIT_CODES", "TEXTS"]
+
+EXIT_CODES: Mapping[int, str] = {
+    0: "What was asked for is done.",
+    1: "A mistake of ours, or an output could not be written. Nothing half-written is left.",
+    2: "The command makes no sense, or a file that parentage should have written is not one.",
+    3: "Nothing could be examined: an input is missing, closed, malformed or of no use here.",
+    4: "Something that was planned could not be read.",
+    5: "The condition that was asked for does not hold (`--fail-on`, `verify`).",
+    130: "Interrupted (Ctrl-C). Nothing half-written is left.",
+}
+
+_AGAIN = "Fetch the file again; if it stays so, it is not a valid safetensors file."
+_CHANGED = "The file was changed after parentage wrote it: fetch it again."
+_PYTHON = "Raised to Python callers only; no command asks for it."
+
+TEXTS: Mapping[str, tuple[str, str]] = {
+    "internal": (
+        "Something happened that we did not foresee. It is our mistake, whatever the input was.",
+        "Run the command again with `PARENTAGE_DEBUG=1` in the environment and report what it prints.",
+    ),
+    "output-is-folder": ("An output names a folder.", "Name a file in it."),
+    "output-no-space": (
+        "The disk, or standard output, took no more. A file that was there before is still whole.",
+        "Free some space, or write elsewhere.",
+    ),
+    "output-not-finite": (
+        "A number that is NaN or infinite would have been written as JSON, which has neither.",
+        "Report it: no measurement should save such a number.",
+    ),
+    "output-not-written": (
+        "An output could not be written: its folder is not there, may not be written to, or a pipe has "
+        "no reader. It is tried before the work begins.",
+        "Check that the folder exists and may be written to.",
+    ),
+    "output-write": (
+        "A checkpoint could not be written; nothing half-written is left.",
+        "Free some space, or write elsewhere.",
+    ),
+    "not-finite": (
+        "A record holds NaN or infinity, which is never saved.",
+        "Report it, unless you made the record yourself.",
+    ),
+    "not-serialisable": (
+        "A record holds an object that no file can hold.",
+        "Report it, unless you made the record yourself.",
+    ),
+    "delta-size": ("The size of a delta must be a positive number.", _PYTHON),
+    "dtype-not-float": ("Numbers cannot be rounded to a dtype that is not a float.", _PYTHON),
+    "dtype-not-float32": ("The dtype does not decode to float32.", _PYTHON),
+    "dtype-without-replay": (
+        "The likelihoods of a stored merge know BF16, F16, F32 and F64 only.",
+        f"Give one of these. {_PYTHON}",
+    ),
+    "fit-shapes": ("Parents, suspect and cells have different lengths.", _PYTHON),
+    "nothing-to-fit": ("No element was given to fit weights to.", _PYTHON),
+    "renderer-unknown": (
+        "No renderer has that name.",
+        "Use one of the names that the message lists.",
+    ),
+    "evidence-inconsistent": (
+        "An evidence file has every field, but its values contradict each other: a model that is not "
+        "listed, more matches than elements, lists of different lengths.",
+        _CHANGED,
+    ),
+    "evidence-used": (
+        "`used` in an evidence file, which says how it was measured, makes no sense.",
+        _CHANGED,
+    ),
+    "file-newer-version": (
+        "The file was written by a newer version, in a layout that this one does not know.",
+        "Install a newer parentage.",
+    ),
+    "file-not-json": (
+        "The file is no JSON object: cut short, another format, a key twice in one object, NaN, or "
+        "nested beyond reason.",
+        "Name a file that parentage wrote; fetch it again if it was cut short.",
+    ),
+    "file-too-large": (
+        "The file is larger than any that parentage writes.",
+        "Check that it is an evidence file or a report.",
+    ),
+    "file-wrong-schema": (
+        "The file is JSON, but not of the kind that the command reads: `schema` or `version` is another "
+        "or missing.",
+        "Give `verify` an evidence file, `report` a report or an evidence file.",
+    ),
+    "record-shape": (
+        "A field is missing, of the wrong type, or a number of no reasonable size; the message names "
+        "its place.",
+        _CHANGED,
+    ),
+    "report-inconsistent": (
+        "A report has every field, but a curve or a histogram does not fit its own grid.",
+        _CHANGED,
+    ),
+    "report-status": ("A report's status is none of those that the contract knows.", _CHANGED),
+    "usage": (
+        "The command line was not understood: an unknown command or option, a missing argument, a number "
+        "out of range.",
+        "`parentage COMMAND --help` lists what there is, with examples.",
+    ),
+    "usage-candidates": (
+        "The candidates cannot be read, are none, or are too many to try at once.",
+        "Name a folder of models, or a text file with one path a line.",
+    ),
+    "usage-claim": (
+        "The value of `--claim` is no relation between models.",
+        "Use one of the relations that the message lists; `docs/relations.md` defines them.",
+    ),
+    "usage-fail-on": (
+        "The value of `--fail-on` is no condition, so that it could never hold.",
+        "Use `training`, `undisclosed` or one of the relations that the message lists.",
+    ),
+    "usage-model": (
+        "`--model` of `verify` is not NAME=PATH, names a model twice, or one that the evidence does not "
+        "have.",
+        "Use the models' names as the report shows them.",
+    ),
+    "usage-no-parents": (
+        "There is no model to compare the suspect with, and its own files name none that lies beside it.",
+        "Name parents with `-p`, or models to try with `--candidates`.",
+    ),
+    "usage-outputs": (
+        "Two outputs would go to one file, or one would replace an input or go to standard output where "
+        "only JSON may.",
+        "Choose another file name.",
+    ),
+    "usage-repeated-model": (
+        "One model was given twice: under two names, through a link, as a folder and as its file, or as "
+        "a copy with the same weights. It can explain neither itself nor its copy.",
+        "Name each model once.",
+    ),
+    "usage-too-many-parents": (
+        "More than eight parents cannot be weighed at once.",
+        "Give the likeliest as parents and the others as controls.",
+    ),
+    "data-trailing": ("After the last tensor's data come bytes that belong to no tensor.", _AGAIN),
+    "data-truncated": ("The file ends before the last tensor's data: it was cut short.", _AGAIN),
+    "duplicate-tensor": (
+        "Two files of one checkpoint hold a tensor of the same name.",
+        "Keep the files of one model only, or name one file.",
+    ),
+    "format-not-read": (
+        "The weights are in a format that is not read here, such as a pickle, GGUF or ONNX. Pickles can "
+        "run code; they are never loaded.",
+        "Convert them to safetensors with a tool that you trust.",
+    ),
+    "header-bad-offsets": ("A tensor's `data_offsets` are no range of bytes.", _AGAIN),
+    "header-bad-shape": ("A tensor's shape is no list of whole numbers, or overflows.", _AGAIN),
+    "header-duplicate-name": ("The header gives one name twice.", _AGAIN),
+    "header-entry": ("A tensor's entry has not just dtype, shape and data_offsets.", _AGAIN),
+    "header-gap": ("Bytes between two tensors belong to none.", _AGAIN),
+    "header-metadata": ("The header's `__metadata__` is no table of strings.", _AGAIN),
+    "header-not-json": ("The header is no JSON object in UTF-8.", _AGAIN),
+    "header-overlap": ("Two tensors claim the same bytes.", _AGAIN),
+    "header-size-mismatch": ("A tensor's dtype and shape need another number of bytes.", _AGAIN),
+    "header-too-large": ("The header claims more than 100 MB, the format's own limit.", _AGAIN),
+    "header-truncated": ("The file is shorter than the header that it claims to have.", _AGAIN),
+    "header-unknown-dtype": (
+        "A tensor's dtype is none that the format has.",
+        "Fetch the file again; a newer dtype needs a newer parentage.",
+    ),
+    "index-absent-shard": ("The index names a weight file that is not there.", "Finish the download."),
+    "index-escapes": (
+        "The index names a file outside the checkpoint's folder.",
+        "Do not trust this checkpoint.",
+    ),
+    "index-malformed": ("The index has no `weight_map` from names to files.", "Fetch the index again."),
+    "index-wrong-shard": (
+        "The index says that a tensor is in a file which does not have it.",
+        "Fetch the index and the weight file again.",
+    ),
+    "input-missing": ("There is no such file or folder.", "Check the path."),
+    "input-not-file": (
+        "What was named is no regular file: a folder, a pipe, a device.",
+        "Name a file; save what comes through a pipe first.",
+    ),
+    "input-permission": (
+        "The file or folder may not be read by you.",
+        "Ask its owner, or copy it to where you may read it.",
+    ),
+    "input-unreadable": (
+        "The system could not open or read the file, for a reason of its own that the message gives.",
+        "Check the path and the disk.",
+    ),
+    "json-duplicate-name": ("An index gives one tensor twice.", "Fetch the index again."),
+    "json-malformed": ("An index or a config is no JSON.", "Fetch it again."),
+    "json-too-large": ("An index or a config is larger than any model's.", "Fetch it again."),
+    "link-escapes": (
+        "A link leads out of the checkpoint's folder. The links of the hub's own cache are followed.",
+        "Name the linked file itself if you trust it.",
+    ),
+    "link-loop": ("A link leads to itself.", "Remove the link."),
+    "no-candidate": (
+        "None of the candidates can be compared with the suspect; the message gives the reasons.",
+        "Name models of the suspect's architecture.",
+    ),
+    "no-weights": ("The folder holds no weights.", "Name a model folder."),
+    "nothing-aligned": (
+        "No tensor of the suspect meets one of the others by name and shape.",
+        "Compare models of one architecture.",
+    ),
+    "nothing-examined": (
+        "Tensors met, but not one number could be compared: all are NaN, empty, or whole numbers that "
+        "are no weights. The report was written and lists each tensor with its reason.",
+        "Compare other models, or the same ones before they were quantised.",
+    ),
+    "read-changed": (
+        "A weight file was modified while it was examined.",
+        "Wait until it is no longer written, then begin again.",
+    ),
+    "read-failed": ("The disk gave an error in the middle of a weight file.", "Check the disk."),
+    "read-range": ("A slice outside a tensor was asked for.", "It is our mistake: please report it."),
+    "read-short": (
+        "A weight file became shorter while it was examined.",
+        "Wait until it is no longer written, then begin again.",
+    ),
+    "fail-on": (
+        "A condition of `--fail-on` holds. The report was written first and says why.",
+        "Without `--fail-on` the exit code is 0.",
+    ),
+    "verify-differs": (
+        "The evidence does not follow from the inputs that were found: weight files have other bytes than "
+        "were pinned, or numbers differ. Each is named on standard output.",
+        "Fetch the inputs that the evidence pins, by their digests; else do not rely on it.",
+    ),
+}
