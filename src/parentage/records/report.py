@@ -327,10 +327,11 @@ def from_json(payload: Mapping[str, Any]) -> Report:
 def _check_histogram(report: Report) -> None:
     if isinstance(report.offset_histogram, Absent):
         return
-    for key in report.offset_histogram:
-        if not key.removeprefix("-").isascii() or not key.removeprefix("-").isdigit():
+    for key, count in report.offset_histogram.items():
+        digits = key.removeprefix("-")
+        if not (digits.isascii() and digits.isdigit()) or count < 0:
             raise EvidenceError(
-                f"{key!r} is not an offset in units of the last place",
+                f"{key!r} with {count!r} elements is no offset in units of the last place",
                 code="report-inconsistent",
                 where="$.offset_histogram",
             )
