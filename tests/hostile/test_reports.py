@@ -57,7 +57,7 @@ def edited(plain: Plain, path: str, value: Any) -> Plain:
         ("consistency_curve/suspect", [1.0], "report-inconsistent"),
         ("offset_histogram", {"-1": 1, "x": 2}, "report-inconsistent"),
         ("offset_histogram", {"١": 1}, "report-inconsistent"),
-        ("offset_histogram/0", -1, "report-inconsistent"),
+        ("offset_histogram/-1", -1, "report-inconsistent"),
         ("verdict", None, "record-shape"),
         ("verdict/parents/0/weight/low", "0.6", "record-shape"),
         ("coverage/elements", 10**30, "record-shape"),
