@@ -31,13 +31,14 @@ from parentage.records.report import (
     Verdict,
     VerdictParent,
 )
+from parentage.verdicts.described import differences, dtypes, merge_tests
 from parentage.verdicts.parts import tell_parts
 from parentage.verdicts.post_training import judge_later_change, strata
 from parentage.verdicts.readings import Readings
 from parentage.verdicts.sentences import verdict_sentence
 from parentage.verdicts.tensors import TensorReading
 from parentage.verdicts.weighing import Status, Weighing
-from parentage.verdicts.weights import heterogeneity, mixture_weights, model_weights, tensor_weights
+from parentage.verdicts.weights import heterogeneity, model_weights, tensor_weights
 
 __all__ = ["assemble"]
 
@@ -63,7 +64,7 @@ def assemble(
         tool=dict(evidence.tool),
         asked=dict(evidence.asked),
         used=dict(evidence.used),
-        suspect=_suspect(evidence.models[0]),
+        suspect=_suspect(readings),
         verdict=verdict,
         post_training=after,
         replay=_replay(readings, supported),
@@ -72,7 +73,11 @@ def assemble(
         controls=_controls(readings),
         coverage=_coverage(evidence),
         tensors=tuple(_tensor(t, blend) for t in tensors),
-        parents=tuple(_model(m) for m in evidence.models[1:] if m.role is not ModelRole.SHUFFLED),
+        parents=tuple(
+            _model(readings, i)
+            for i, m in enumerate(evidence.models)
+            if i and m.role is not ModelRole.SHUFFLED
+        ),
         strata=strata(tensors) if readings.replay else Absent("nothing was replayed"),
         consistency_curve=_curve(readings),
         offset_histogram=_offsets(readings),
@@ -80,6 +85,8 @@ def assemble(
         heterogeneity=heterogeneity(tensors, blend) if blend else Absent("no blend was measured"),
         quiet_rows=_quiet(readings),
         spectrum=_spectra(readings),
+        merge_tests=merge_tests(readings, tensors),
+        differences=differences(readings, chosen.models),
         notes=evidence.notes,
     )
 
@@ -151,12 +158,16 @@ def _digests(pin: ModelPin) -> dict[str, str | Absent]:
     return {shard.name: shard.sha256 for shard in pin.shards}
 
 
-def _suspect(pin: ModelPin) -> Suspect:
-    return Suspect(pin.locator, pin.revision, _digests(pin))
+def _suspect(readings: Readings) -> Suspect:
+    pin = readings.evidence.models[0]
+    return Suspect(pin.locator, pin.revision, _digests(pin), dtypes(readings, 0))
 
 
-def _model(pin: ModelPin) -> ModelInput:
-    return ModelInput(pin.name, pin.role.value, pin.locator, pin.revision, _digests(pin))
+def _model(readings: Readings, model: int) -> ModelInput:
+    pin = readings.evidence.models[model]
+    return ModelInput(
+        pin.name, pin.role.value, pin.locator, pin.revision, _digests(pin), dtypes(readings, model)
+    )
 
 
 def _replay(readings: Readings, supported: Weighing | None) -> Replay | Absent:
@@ -192,7 +203,8 @@ def _novelty(readings: Readings, chosen: Weighing) -> Novelty:
     examined = sum(t.examined for t in own.tensors) if own else 0
     if own is None or examined == 0:
         return Novelty(Absent("no explanation was replayed that bits could be counted against"))
-    bits = sum(t.novel_bits * t.examined for t in own.tensors) / examined
+    # Offsets from a blend that explains nothing are as many as the values, and no more novel than they.
+    bits = sum(min(t.novel_bits, t.own_bits) * t.examined for t in own.tensors) / examined
     whole = sum(t.own_bits * t.examined for t in own.tensors) / examined
     return Novelty(bits, whole)
 
@@ -217,14 +229,9 @@ def _control(readings: Readings, control: int) -> Control:
     found = [] if pair is None else [readings.mixture(t, control, pair) for t in readings.matrices]
     known = [m for m in found if m is not None and m.informative]
     consistency: float | Absent = Absent("no blend was measured")
-    weight: Estimate | Absent = Absent("no weight explains this control")
+    weight = Absent("no weight explains this control")
     if known:
         consistency = sum(m.count for m in known) / sum(m.informative for m in known)
-        first = [w for m in known if isinstance(w := mixture_weights(m, None)[0], Estimate)]
-        if first:
-            ordered = sorted(e.estimate for e in first)
-            middle = ordered[len(ordered) // 2]
-            weight = Estimate(middle, ordered[0], ordered[-1], 1.0)
     replay = next((r for r in readings.evidence.replays if r.subject == control), None)
     match: float | Absent = Absent("not replayed")
     if replay is not None and replay.informative:

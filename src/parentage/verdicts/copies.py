@@ -1,40 +1,81 @@
-"""``copy`` and ``cast-copy``: the same values, or the same values stored in another dtype."""
+"""``copy``, ``cast-copy`` and ``passthrough-merge``: values taken over as they are."""
 
 from __future__ import annotations
 
+from parentage.records.evidence import TensorEvidence
 from parentage.verdicts.readings import Readings
 from parentage.verdicts.weighing import Status, Weighing
 
-__all__ = ["weigh_cast_copy", "weigh_copy"]
+__all__ = ["weigh_cast_copy", "weigh_copy", "weigh_passthrough"]
 
 
 def weigh_copy(readings: Readings) -> Weighing | None:
-    """Supported when every element examined equals one model's."""
+    """Supported when every element examined equals one model's, in the same number format."""
     for model in _order(readings):
-        tensors = [t for t in readings.evidence.tensors if model in t.present and t.finite]
-        if tensors and all(t.equal[model - 1] == t.finite for t in tensors):
-            return _same(readings, "copy", model, "has the same value")
+        tensors = _shared(readings, model)
+        same = all(t.equal[model - 1] == t.finite and t.dtypes[model] == t.dtypes[0] for t in tensors)
+        if tensors and same:
+            return _same(readings, "copy", model, "has the same value as that")
     return None
 
 
 def weigh_cast_copy(readings: Readings) -> Weighing | None:
-    """Supported when every element equals one model's, rounded to the suspect's dtype."""
+    """Supported when every element equals one model's, as it is or rounded to the suspect's dtype."""
     for model in _order(readings):
-        tensors = [t for t in readings.evidence.tensors if model in t.present and t.finite]
+        tensors = _shared(readings, model)
         if tensors and all(t.cast_equal[model - 1] == t.finite for t in tensors):
-            return _same(readings, "cast-copy", model, "is the rounded value")
+            return _same(readings, "cast-copy", model, "is the value, in the suspect's number format,")
     return None
 
 
+def weigh_passthrough(readings: Readings) -> Weighing | None:
+    """Supported when every tensor is one model's as it is, and no single model's all of them."""
+    sources: dict[int, int] = {}
+    for tensor in readings.evidence.tensors:
+        if not tensor.finite:
+            continue
+        found = [
+            i for i in _order(readings) if i in tensor.present and tensor.equal[i - 1] == tensor.finite
+        ]
+        if not found:
+            return None
+        # What several models share says nothing of where it was taken from.
+        if len(found) == 1:
+            sources[found[0]] = sources.get(found[0], 0) + 1
+    if len(sources) < 2:
+        return None
+    models = tuple(sorted(sources, key=lambda i: (-sources[i], i)))
+    told = ", ".join(f"{sources[i]} tensors of {readings.name(i)} alone" for i in models)
+    reason = f"every tensor is one model's in every element examined: {told}"
+    return Weighing(
+        "passthrough-merge",
+        Status.SUPPORTED,
+        models=models,
+        excluded=tuple(
+            (r, reason) for r in ("linear-merge", "fine-tune", "shared-ancestor", "independent")
+        ),
+    )
+
+
+def _shared(readings: Readings, model: int) -> list[TensorEvidence]:
+    return [t for t in readings.evidence.tensors if model in t.present and t.finite]
+
+
 def _same(readings: Readings, relation: str, model: int, how: str) -> Weighing:
-    elements = sum(t.finite for t in readings.evidence.tensors if model in t.present)
+    shared = _shared(readings, model)
+    elements = sum(t.finite for t in shared)
     reason = f"every one of {elements:,} elements examined {how} of {readings.name(model)}"
+    alone = len(readings.evidence.tensors) - len(shared)
+    limits: tuple[str, ...] = ()
+    if alone:
+        limits = (f"{alone} tensors of the suspect have no counterpart in {readings.name(model)}.",)
     rivals = ("linear-merge", "fine-tune", "independent")
     return Weighing(
         relation,
         Status.SUPPORTED,
         models=(model,),
         excluded=tuple((rival, reason) for rival in rivals),
+        limits=limits,
     )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from parentage.records.evidence import Evidence
 from parentage.records.report import Report
 from parentage.verdicts.assemble import assemble
-from parentage.verdicts.copies import weigh_cast_copy, weigh_copy
+from parentage.verdicts.copies import weigh_cast_copy, weigh_copy, weigh_passthrough
 from parentage.verdicts.linear_merge import weigh_linear_merge
 from parentage.verdicts.neighbours import (
     weigh_between,
@@ -38,6 +38,7 @@ def weigh_all(readings: Readings, tensors: Sequence[TensorReading]) -> tuple[Wei
     found = (
         weigh_copy(readings),
         weigh_cast_copy(readings),
+        weigh_passthrough(readings),
         weigh_linear_merge(readings, tensors),
         weigh_between(readings),
         weigh_fine_tune(readings),

@@ -25,7 +25,8 @@ BETWEEN = -0.05
 
 DIRECTION_LIMIT = (
     "Distances between weights have no arrow: that {parent} came first rests on its publication date, "
-    "unless quiet rows or an exact replay say so."
+    "unless quiet rows or an exact replay say so; and a model that lies very near to {parent} and was not "
+    "given would fit as well."
 )
 
 
@@ -86,7 +87,11 @@ def _forks(readings: Readings, nearest: int) -> list[tuple[int, Triangle]]:
 
 def _supported(readings: Readings, nearest: int, forks: list[tuple[int, Triangle]]) -> Weighing:
     name = readings.name(nearest)
-    leaning = [(other, t) for other, t in forks if abs(t.along) > ALONG]
+    leaning = [
+        (other, t)
+        for other in readings.related
+        if other != nearest and (t := readings.triangle(nearest, other)) and abs(t.along) > ALONG
+    ]
     if leaning:
         return _leaning(readings, nearest, *max(leaning, key=lambda f: abs(f[1].along)))
     other, triangle = min(forks, key=lambda f: abs(f[1].first.raw))
@@ -163,8 +168,10 @@ def weigh_shared_ancestor(readings: Readings) -> Weighing | None:
         triangle = readings.triangle(nearest, other)
         if triangle is None:
             continue
-        # The suspect's own rounding counts: a blend of the others sits near the fork as well.
-        at_fork = abs(triangle.suspect.raw) <= AT_FORK and triangle.suspect.raw >= BETWEEN
+        # With the suspect's own rounding and without: a blend of the others lies inside their line by
+        # what its rounding puts it outside.
+        own = triangle.suspect
+        at_fork = max(abs(own.raw), abs(own.least)) <= AT_FORK
         if at_fork and triangle.suspect.agree >= AGREEMENT:
             return _is_the_fork(readings, nearest, other)
         if min(b.least for b in (triangle.suspect, triangle.first, triangle.second)) > AT_FORK:

@@ -27,9 +27,11 @@ def tell_parts(
     if len(told) < 2:
         return []
     ordered = sorted(told.items(), key=lambda item: (-len(item[1]), item[0]))
-    return [
-        (_where(group), group[0].relation, f"{len(group)} tensors: {story}.") for story, group in ordered
-    ]
+    return [(_where(group), group[0].relation, f"{_count(group)}: {story}.") for story, group in ordered]
+
+
+def _count(group: Sequence[TensorReading]) -> str:
+    return "1 tensor" if len(group) == 1 else f"{len(group)} tensors"
 
 
 def _story(readings: Readings, reading: TensorReading) -> str:

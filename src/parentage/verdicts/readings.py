@@ -37,9 +37,9 @@ RELATED = 0.5
 UNRELATED = 0.15
 
 
-# A model sits at a fork when its branch is at most a fifth of the shorter of the other two. Siblings
-# that share .38 of their direction (a tied embedding) would show .6; real fine-tunes of MiniLM .01.
-AT_FORK = 0.2
+# A model sits at a fork when its branch is at most a fiftieth of the shorter of the other two. The real
+# base of MiniLM's fine-tunes shows .005.
+AT_FORK = 0.02
 # Storage rounding of a fork may be taken off its branch up to this share: beyond, bf16 hides the fork.
 CORRECTION = 0.3
 
@@ -80,9 +80,8 @@ class Triangle:
     second: Branch
     matrices: int
     along: float
-    """How far from ``first`` towards ``second`` the suspect lies, as a share of their distance: the
-    median over matrices of what storage rounding cannot explain. A blend does, and siblings that moved
-    alike."""
+    """How far from ``first`` towards ``second`` the suspect lies, as a share of their distance (median over
+    matrices). A blend does, siblings that moved alike do, and a first model that was itself rounded."""
 
 
 class Readings:
@@ -213,14 +212,14 @@ def _branches(tensor: TensorEvidence, first: int, second: int) -> Lengths | None
         (own := _share(raw, raw[k], k), _without_rounding(raw, rounding[m], k, own))
         for k, m in enumerate((0, first, second))
     )
-    along = raw[1] if raw[1] < 0 else max(raw[1] - rounding[first], 0.0)
-    return (*shares, (along / apart, along / apart))
+    return (*shares, (raw[1] / apart, raw[1] / apart))
 
 
 def _without_rounding(lengths: Sequence[float], rounding: float, k: int, own: float) -> float:
-    """The share less the model's own rounding, where that is a correction and not most of the branch."""
+    """The share less the model's own rounding; for the others than the suspect only where that is a
+    correction and not most of the branch."""
     least = _share(lengths, lengths[k] - rounding, k)
-    return least if own - least <= CORRECTION else own
+    return least if k == 0 or own - least <= CORRECTION else own
 
 
 def _share(lengths: Sequence[float], own: float, k: int) -> float:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from parentage.records.absence import Absent
 from parentage.records.report import PostTraining, VerdictParent
-from parentage.verdicts.readings import Readings
+from parentage.verdicts.readings import AT_FORK, Readings
 from parentage.verdicts.weighing import Status, Weighing
 
 __all__ = ["listing", "verdict_sentence"]
@@ -53,6 +53,7 @@ def _supported(
         "copy": f"is a copy of {listing(names)}: every weight examined is equal",
         "cast-copy": f"is {listing(names)} stored in another number format",
         "shared-ancestor": f"sits where {listing(names)} part: it is their common ancestor, or next to it",
+        "passthrough-merge": f"is put together from tensors of {listing(names)}, each taken over as it is",
         "independent": f"shows no weights in common with {listing(names)}",
     }
     if relation == "linear-merge":
@@ -81,8 +82,13 @@ def _after(post_training: PostTraining) -> str:
 
 
 def _size(readings: Readings, weighing: Weighing) -> str:
+    """How far, and how near to the parent named another could lie that would fit as well."""
     distance = readings.distance(weighing.models[0])
-    return "" if distance is None else f", {distance:.2%} away from it"
+    if distance is None:
+        return ""
+    if any(q.exact_rows and q.model == weighing.models[0] for q in readings.evidence.quiet_rows):
+        return f", {distance:.2%} away from it"
+    return f" (or of a model within {distance * AT_FORK**0.5:.2%} of it), {distance:.2%} away"
 
 
 def _nearest(readings: Readings) -> str:
