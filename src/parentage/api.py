@@ -17,6 +17,7 @@ from typing import Any
 from parentage.checkpoints.local import open_checkpoint
 from parentage.errors import EvidenceError
 from parentage.evidence.difference import compare_checkpoints
+from parentage.evidence.input_notes import input_notes
 from parentage.evidence.inspection import inspect_checkpoint
 from parentage.evidence.measure import Options, measure
 from parentage.evidence.opening import open_inputs, open_pinned, wanted_models
@@ -116,7 +117,8 @@ def audit(
     )
     with ExitStack() as stack:
         inputs = open_inputs(stack, wanted)
-        found = measure(inputs, options, asked, proposal.notes, progress)
+        notes = (*proposal.notes, *input_notes(inputs))
+        found = measure(inputs, options, asked, notes, progress)
     return AuditResult(found, judge(found, claim=claim))
 
 

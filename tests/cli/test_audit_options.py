@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from parentage.evidence.rederive import MOST_SAMPLED
 from parentage.records.relations import RELATIONS
 from parentage.reports.wording import relation_words
 from tests.cli.running import FIXTURES, MERGEKIT, Outcome, Run
@@ -136,3 +137,8 @@ def test_a_merge_that_leaves_a_parent_out_is_not(
     suspect = declaring(tmp_path / "suspect", *names)
     done = audit(run, "--fail-on", "undisclosed", suspect=suspect)
     fails(done, f"do not declare {missing}")
+
+
+def test_no_more_can_be_sampled_than_an_evidence_may_say(run: Run, tmp_path: Path) -> None:
+    for sample, code in ((MOST_SAMPLED, "input-missing"), (MOST_SAMPLED + 1, "usage")):
+        assert run("audit", tmp_path / "absent", "-p", "x", "--sample", str(sample)).error == code

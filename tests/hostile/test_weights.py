@@ -232,6 +232,28 @@ def test_models_of_whole_numbers_alone_are_nothing_examined(run: Run, tmp_path: 
     assert "not a weight, only hashed" in done.out
 
 
+@pytest.mark.parametrize("suffix", ["weight_scale", "weight_scale_inv", "scale_weight"])
+def test_scales_that_are_not_applied_are_a_stated_limit(suffix: str, run: Run, tmp_path: Path) -> None:
+    def damage(*models: Model) -> None:
+        for model in models:
+            model[MATRIX] = stored(values(model), DType.F8_E4M3)
+            model[MATRIX.replace("weight", suffix)] = stored(np.ones(4), DType.F32)
+
+    notes = audited(run, tmp_path, damage)["notes"]
+    for name in "COA":
+        assert any(n.startswith(f"{name}: the scales of tensors in 8 bits") and MATRIX in n for n in notes)
+
+
+def test_files_that_were_not_read_are_a_stated_limit(run: Run, tmp_path: Path) -> None:
+    family = write_family(tmp_path)
+    for k in range(20):
+        (family["A"] / f"x{k}.safetensors").write_bytes(b"")
+    done = run("audit", family["C"], "-p", family["A"], "-p", family["O"], "--json", "-")
+    notes = [n for n in json.loads(done.out)["notes"] if n.startswith("A: ")]
+    assert notes[0] == "A: x0.safetensors: not read beside model.safetensors"
+    assert notes[-1] == "A: and 12 more oddities, which inspect lists"
+
+
 HOSTILE = "\x1b[2Jmodel.[bold]layers[/].0.\u202eq_proj.weight\n"
 Rename = Callable[[Model], None]
 

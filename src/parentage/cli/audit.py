@@ -72,7 +72,7 @@ def command(
     ] = None,
     sample: Annotated[
         int,
-        typer.Option("--sample", min=256, max=2**22, help="Elements examined in each tensor."),
+        typer.Option("--sample", min=256, max=2**20, help="Elements examined in each tensor."),
     ] = 65_536,
     full: Annotated[
         bool, typer.Option("--full", help="Replay the recipe on every element as well.")

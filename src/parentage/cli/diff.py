@@ -30,7 +30,7 @@ def command(
     second: Annotated[str, typer.Argument(help="Another one.")],
     base: Annotated[str | None, typer.Option("--base", help="What both come from.")] = None,
     sample: Annotated[
-        int, typer.Option("--sample", min=256, max=2**22, help="Elements examined in each tensor.")
+        int, typer.Option("--sample", min=256, max=2**20, help="Elements examined in each tensor.")
     ] = 65_536,
     full: Annotated[bool, typer.Option("--full", help="Examine every element.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON to standard output.")] = False,
