@@ -112,7 +112,8 @@ def _centres(tensors: Sequence[TensorEvidence], pair: tuple[int, int]) -> list[f
 
 def set_guesses(tensors: Sequence[TensorEvidence]) -> list[Guess]:
     """Simple numbers for the weights of a set: three or more parents, or two whose sum is free."""
-    return [Guess(parents, weights) for parents, weights in set_candidates(tensors)]
+    sets = [w for t in tensors for w in t.weights]
+    return [Guess(parents, weights) for parents, weights in set_candidates(sets)]
 
 
 def own_guesses(tensor: TensorEvidence, pair: tuple[int, ...]) -> list[Guess]:
@@ -120,4 +121,4 @@ def own_guesses(tensor: TensorEvidence, pair: tuple[int, ...]) -> list[Guess]:
     for m in tensor.mixtures:
         if m.subject == 0 and (m.first, m.second) == pair and m.consistency == 1.0:
             return [Guess(pair, (a, 1.0 - a)) for a in candidates.simplest_in(m.low, m.high, 4)]
-    return [Guess(parents, weights) for parents, weights in own_candidates(tensor, pair)]
+    return [Guess(parents, weights) for parents, weights in own_candidates(tensor.weights, pair)]

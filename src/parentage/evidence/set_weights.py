@@ -12,7 +12,6 @@ from statistics import median
 
 from parentage.numerics import candidates
 from parentage.records.absence import Absent
-from parentage.records.evidence import TensorEvidence
 from parentage.records.weight_sets import SetComparison, WeightSet
 
 __all__ = ["SetCandidate", "own_candidates", "set_candidates"]
@@ -35,9 +34,9 @@ SUM_SLACK = 2e-3
 ENOUGH_LEAD = 10.0
 
 
-def set_candidates(tensors: Sequence[TensorEvidence]) -> list[SetCandidate]:
-    """Candidates for the whole suspect."""
-    own = [w for t in tensors for w in t.weights if w.subject == 0]
+def set_candidates(sets: Sequence[WeightSet]) -> list[SetCandidate]:
+    """Candidates for the whole suspect, from the sets of all tensors."""
+    own = [w for w in sets if w.subject == 0]
     if not own:
         return []
     feasible = [w for w in own if w.feasible]
@@ -49,9 +48,9 @@ def set_candidates(tensors: Sequence[TensorEvidence]) -> list[SetCandidate]:
     return list(dict.fromkeys(found))[: 2 * MOST]
 
 
-def own_candidates(tensor: TensorEvidence, parents: tuple[int, ...]) -> list[SetCandidate]:
-    """Candidates for a tensor that alone may have been blended differently, of the same parents."""
-    own = [w for w in tensor.weights if w.subject == 0 and w.feasible]
+def own_candidates(sets: Sequence[WeightSet], parents: tuple[int, ...]) -> list[SetCandidate]:
+    """Candidates for a tensor that alone may have been blended differently, from its own sets."""
+    own = [w for w in sets if w.subject == 0 and w.feasible]
     if not own or not set(parents) <= set(own[0].parents):
         return []
     return [c for c in _from_ranges(own) if c[0] == parents][:8]

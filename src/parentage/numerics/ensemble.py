@@ -29,7 +29,10 @@ _FEWER: Final = 0.6
 # The region is a box of this many times the steps at which the likelihood falls by ``_FALL``.
 _BOX: Final = 6.0
 _FALL: Final = 3.0
-_LEAST_STEP, _LARGEST_STEP = 1e-8, 1.0
+_LEAST_STEP = 1e-8
+# No weight is sought farther off than this: with a free drift the likelihood is level there, and a level
+# without end would hold all of the draws.
+_FARTHEST: Final = 0.5
 # Walkers that press against the box by this share of its half-width ask for a wider one.
 _PRESSING: Final = 0.8
 _WIDER: Final = 4.0
@@ -82,26 +85,27 @@ def sample_weights(field: Field, axes: Floats, *, seed: int = 0) -> Posterior:
         where, region, top = _sample(field, axes, steps, rng)
         best = Field.around(field.cells, field.family, region.weights(top[None, :])[0], guess=field.scale)
         pressing = np.abs(where).max(axis=0) > _PRESSING * _BOX * steps
+        pressing &= steps < _FARTHEST / _BOX
         resized = abs(best.scale - field.scale) > _RESIZED * field.scale
         better = best.log_likelihood > field.log_likelihood + _BETTER
         if attempt == _ATTEMPTS - 1 or best.scale == 0.0 or not (pressing.any() or resized or better):
             break
         field = best if resized or better else field
-        steps = np.where(pressing, np.minimum(_WIDER * steps, _LARGEST_STEP), steps)
+        steps = np.where(pressing, np.minimum(_WIDER * steps, _FARTHEST / _BOX), steps)
     return Posterior(region.weights(where), best)
 
 
 def _step(field: Field, axis: Floats) -> float:
     """Distance along ``axis`` at which the likelihood has fallen by ``_FALL``, to a factor of 2."""
     step, top = _LEAST_STEP, -np.inf
-    while step < _LARGEST_STEP:
+    while step < _FARTHEST / _BOX:
         ends = np.array([-1.3, -1.0, 1.0, 1.3])[:, None] * (step * axis)
         value = float(field.at(field.weights + ends).max())
         if value < top - _FALL:
             break
         top = max(top, value)
         step *= 2.0
-    return step
+    return min(step, _FARTHEST / _BOX)
 
 
 @dataclass(frozen=True, slots=True)

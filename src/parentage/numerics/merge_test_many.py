@@ -38,8 +38,8 @@ Floats = NDArray[np.float64]
 _LEVEL: Final = 0.95
 # A free sum is one parameter more; where it gains less than this the weights sum to one.
 _WORTH_A_SUM: Final = 10.0
-# As for two parents: a coarse look that leads the parents' own grids by less is not followed further, and
-# intervals and leads are worth their cost where the grid is likelier than not by this much.
+# As for two parents: what leads the parents' own grids by less is not followed further, and intervals and
+# leads are worth their cost where the grid is likelier than not by this much.
 _WORTH_SEARCHING: Final = 2.5
 _WORTH_AN_INTERVAL: Final = 5.0
 _PSEUDO_OBSERVATIONS: Final = 5.0
@@ -161,18 +161,17 @@ class _Search:
     def replay(self, start: Floats) -> tuple[Field, bool]:
         """The best replay near ``start``; False where the parents' own grids are as likely."""
         coarse = coarse_weights(self.cells, self.space, start)
-        sample = self.cells.every(max(1, self.cells.n // 4096))
-        own = float(profile_at(sample, np.eye(start.size), STUDENT_T2)[0].max())
         near = best_weights(self.cells, self.space, coarse.weights, start)
-        worth = coarse.log_likelihood - own >= _WORTH_SEARCHING
-        ends = [Field.around(self.cells, STUDENT_T2, w) for w in (near.weights, *np.eye(start.size))]
-        best = max(ends, key=lambda f: f.log_likelihood)
-        if best.scale == 0.0:
-            return best, worth
-        peak = WeightPeak(best.weights, best.log_likelihood, best.scale, 0)
-        second = gaussian_near(self.cells, self.space, peak)
-        other = Field.around(self.cells, GAUSSIAN, second.weights, guess=second.scale)
-        return max(best, other, key=lambda f: f.log_likelihood), worth
+        best = Field.around(self.cells, STUDENT_T2, near.weights, guess=near.scale)
+        if best.scale > 0.0:
+            second = gaussian_near(self.cells, self.space, near)
+            other = Field.around(self.cells, GAUSSIAN, second.weights, guess=second.scale)
+            best = max(best, other, key=lambda f: f.log_likelihood)
+        ends = [Field.around(self.cells, f, w) for f in FAMILIES for w in np.eye(start.size)]
+        own = max(ends, key=lambda f: f.log_likelihood)
+        if best.log_likelihood - own.log_likelihood < _WORTH_SEARCHING:
+            return max(own, best, key=lambda f: f.log_likelihood), False
+        return best, True
 
     def without(self, field: Field, parent: int) -> float:
         """Log-likelihood of the best replay without ``parent``, its drift still free."""
