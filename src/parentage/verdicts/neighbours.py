@@ -18,8 +18,8 @@ __all__ = [
 
 # In this share of the matrices at least.
 AGREEMENT = 2 / 3
-# A fine-tune that lies this far along the way to another model may hold that much of it.
-ALONG = 0.02
+# A fine-tune that may lie this far along the way to another model may hold that much of it.
+ALONG = 0.05
 # A suspect this far inside the line of two models lies between them.
 BETWEEN = -0.05
 
@@ -90,10 +90,10 @@ def _supported(readings: Readings, nearest: int, forks: list[tuple[int, Triangle
     leaning = [
         (other, t)
         for other in readings.related
-        if other != nearest and (t := readings.triangle(nearest, other)) and abs(t.along) > ALONG
+        if other != nearest and (t := readings.triangle(nearest, other)) and _may_lean(t)
     ]
     if leaning:
-        return _leaning(readings, nearest, *max(leaning, key=lambda f: abs(f[1].along)))
+        return _leaning(readings, nearest, *max(leaning, key=lambda f: f[1].along.high))
     other, triangle = min(forks, key=lambda f: abs(f[1].first.raw))
     reason = (
         f"{name} sits where the suspect and {readings.name(other)} part "
@@ -112,17 +112,23 @@ def _supported(readings: Readings, nearest: int, forks: list[tuple[int, Triangle
 def _leaning(readings: Readings, nearest: int, other: int, triangle: Triangle) -> Weighing:
     """A fine-tune of the nearest, or a blend with a little of another that was then trained."""
     a, b = readings.name(nearest), readings.name(other)
-    where = f"the suspect lies {triangle.along:.3f} of the way from {a} to {b}"
+    along = triangle.along
+    range_ = f"[{along.low:.3f}, {along.high:.3f}]"
+    where = f"the suspect lies {along.estimate:.3f} {range_} of the way from {a} to {b}"
     return Weighing(
         "fine-tune",
         Status.UNDETERMINED,
         models=(nearest,),
         live=(
-            ("fine-tune", f"of {a}, moved in part as {b} was: {where}"),
-            ("linear-merge", f"a blend of {a} with about {triangle.along:.3f} of {b}, then changed"),
+            ("fine-tune", f"of {a}, perhaps moved in part as {b} was: {where}"),
+            ("linear-merge", f"a blend of {a} with up to {max(along.high, 0):.3f} of {b}, then changed"),
         ),
-        against=f"{where}: data alike, or a blend with a little of it",
+        against=f"{where}: a little of it cannot be excluded",
     )
+
+
+def _may_lean(triangle: Triangle) -> bool:
+    return max(abs(triangle.along.low), abs(triangle.along.high)) > ALONG
 
 
 def weigh_between(readings: Readings) -> Weighing | None:
