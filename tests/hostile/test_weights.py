@@ -254,6 +254,23 @@ def test_files_that_were_not_read_are_a_stated_limit(run: Run, tmp_path: Path) -
     assert notes[-1] == "A: and 12 more oddities, which inspect lists"
 
 
+def test_norms_of_ones_and_biases_of_zeros_make_no_copy_of_a_stranger(run: Run, tmp_path: Path) -> None:
+    """Two models of different width meet only in what every fresh model has."""
+
+    def damage(o: Model, a: Model, c: Model) -> None:
+        for name in list(o):
+            o[name] = values(o, name)[:32]
+        for model in (o, a, c):
+            model["model.norm.weight"], model["model.q_proj.bias"] = np.ones(64), np.zeros(64)
+
+    family = write_family(tmp_path, damage)
+    for roles in (["-p", family["O"]], ["-p", family["A"], "-c", family["O"]]):
+        done = run("audit", family["C"], *roles, "--json", "-")
+        report = json.loads(done.out)
+        assert report["verdict"]["relation"] not in ("copy", "cast-copy"), report["verdict"]["sentence"]
+        assert "O" not in [p["name"] for p in report["verdict"]["parents"]]
+
+
 HOSTILE = "\x1b[2Jmodel.[bold]layers[/].0.\u202eq_proj.weight\n"
 Rename = Callable[[Model], None]
 
