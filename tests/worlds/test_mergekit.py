@@ -100,7 +100,7 @@ def test_the_third_model_of_the_family_is_no_merge_of_the_others() -> None:
     assert report.verdict.relation != "linear-merge"
 
 
-# In these bfloat16 crops the storage rounding of O is as large as B's whole difference to it, and looks like
+# In these bfloat16 crops the storage rounding of O is as large as B's whole difference to it and looks like
 # a step of every model towards every other. (On the float32 originals the relation is told: test_family.)
 @pytest.mark.parametrize(("child", "other"), [("A", "B"), ("B", "A")])
 def test_where_rounding_hides_the_fork_nobody_but_the_base_is_called_a_parent(

@@ -83,7 +83,7 @@ def measure(
     context = ReplayContext(
         groups={g.name: g for g in alignment.groups},
         checkpoints=checkpoints,
-        controls=plan.controls,
+        controls=(*plan.controls, *_previous(inputs)),
         sample=options.sample,
         seed=options.seed,
         workers=options.workers,
@@ -130,6 +130,11 @@ def _plan(inputs: AuditInputs, options: Options) -> TensorPlan:
         pairs = [(i, j) for i, j in pairs if j == sources[-1]]
     shuffled = len(roles) if pairs and not controls else None
     return TensorPlan(sources, tuple(pairs), controls, shuffled, CURVE_GRID, options.seed)
+
+
+def _previous(inputs: AuditInputs) -> tuple[int, ...]:
+    """The earlier upload is replayed beside the controls: was it the same blend?"""
+    return tuple(i for i, m in enumerate(inputs.models) if m.role is ModelRole.PREVIOUS)
 
 
 def _first_pass(

@@ -42,6 +42,9 @@ SCHEMA = "parentage.evidence"
 VERSION = 1
 
 
+NOT_OFF = Absent("every element equals the replay, or nothing was compared")
+
+
 class ModelRole(StrEnum):
     """What a model was given as."""
 
@@ -246,9 +249,9 @@ class ChangeReach:
     """How far the sampled elements off a replay lie from its unrounded blend.
 
     ``beyond_arithmetic``: farther than all roundings of any 16-bit arithmetic together reach.
-    ``beyond_one_rounding``: farther than one intermediate rounding (of a product, a difference, an operand)
-    reaches; ``expected_beyond``: how many of the ``off`` elements would be, had each been moved by one whole
-    grid step after the blend was stored.
+    ``beyond_one_rounding``: farther than one intermediate rounding (of a product, a difference, an
+    operand) reaches; ``expected_beyond``: how many of the ``off`` elements would be, had each been moved
+    by one whole grid step after the blend was stored.
     """
 
     elements: int
@@ -280,7 +283,8 @@ class ReplayTensor:
     open. ``beyond_rounding``: elements farther from the unrounded blend than half of the coarsest
     grid step among suspect and parents, which no single intermediate rounding can explain.
     ``revision_leads``: for each parent, the log-likelihood ratio of whole steps after the blend over whole
-    steps of that parent before it. ``novel_bits``/``own_bits``: entropy of the offsets, and of the suspect's own values, in bits.
+    steps of that parent before it. ``novel_bits``/``own_bits``: entropy of the offsets, and of the
+    suspect's own values, in bits.
     """
 
     name: str
@@ -293,8 +297,8 @@ class ReplayTensor:
     novel_bits: float
     own_bits: float
     offsets: tuple[int, ...]
-    reach: ChangeReach | Absent = Absent("every element equals the replay")
-    fit: ReplayFit | Absent = Absent("every element equals the replay, or nothing was compared")
+    reach: ChangeReach | Absent = NOT_OFF
+    fit: ReplayFit | Absent = NOT_OFF
     revision_leads: tuple[float, ...] = ()
 
 

@@ -17,6 +17,7 @@ __all__ = [
     "LeastSquares",
     "MergeTest",
     "PartDifference",
+    "PreviousUpload",
     "QuietRows",
     "RecipeCandidate",
     "Spectrum",
@@ -163,3 +164,22 @@ class RecipeCandidate:
     arithmetic: str
     match: float | Absent
     note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PreviousUpload:
+    """How the suspect differs from an earlier upload of it.
+
+    ``relation``: same-bytes, same-values, or changed. ``differ`` of ``elements`` examined have another
+    value, in ``tensors`` tensors; ``distance`` over the norm of the weights. ``match``: share of the
+    informative elements of the probe in which the earlier upload equals the recipe replayed on the suspect.
+    """
+
+    name: str
+    relation: str
+    sentence: str
+    differ: int
+    elements: int
+    tensors: int
+    distance: float | Absent = NOT_MEASURED
+    match: float | Absent = NOT_MEASURED

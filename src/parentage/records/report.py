@@ -25,6 +25,7 @@ from parentage.records.findings import (
     LeastSquares,
     MergeTest,
     PartDifference,
+    PreviousUpload,
     QuietRows,
     RecipeCandidate,
     Spectrum,
@@ -54,6 +55,7 @@ __all__ = [
     "PartDifference",
     "PartVerdict",
     "PostTraining",
+    "PreviousUpload",
     "QuietRows",
     "RecipeCandidate",
     "Replay",
@@ -287,6 +289,7 @@ class Report:
     recipe_candidates: tuple[RecipeCandidate, ...] | Absent = NOT_MEASURED
     merge_tests: tuple[MergeTest, ...] | Absent = NOT_MEASURED
     differences: tuple[PartDifference, ...] | Absent = NOT_MEASURED
+    previous: PreviousUpload | Absent = NOT_MEASURED
     notes: tuple[str, ...] = ()
 
 

@@ -90,6 +90,7 @@ def _sections(report: Report) -> Iterable[RenderableType]:
     yield from _section("Later training", _post_training(report))
     yield from _section("Controls", _controls(report))
     yield from _section("Replay", _replay(report))
+    yield from _section("The earlier upload", _previous(report))
     yield from _section("Rows that training left alone", _quiet_rows(report))
     yield from _section("What was looked at, and what was not", _coverage(report))
     yield from _section("Limits", _bullets((*report.verdict.limits, *report.notes)))
@@ -261,6 +262,10 @@ def _controls(report: Report) -> RenderableType:
 
 def _number(value: float | Absent) -> str:
     return "–" if isinstance(value, Absent) else match_text(value)
+
+
+def _previous(report: Report) -> RenderableType | None:
+    return None if isinstance(report.previous, Absent) else Text(_prose(report.previous.sentence))
 
 
 def _quiet_rows(report: Report) -> RenderableType | None:

@@ -34,6 +34,7 @@ from parentage.records.report import (
 from parentage.verdicts.described import differences, dtypes, merge_tests
 from parentage.verdicts.parts import tell_parts
 from parentage.verdicts.post_training import judge_later_change, strata
+from parentage.verdicts.previous import compare_previous
 from parentage.verdicts.readings import Readings
 from parentage.verdicts.sentences import verdict_sentence
 from parentage.verdicts.tensors import TensorReading
@@ -87,6 +88,7 @@ def assemble(
         spectrum=_spectra(readings),
         merge_tests=merge_tests(readings, tensors),
         differences=differences(readings, chosen.models),
+        previous=compare_previous(readings),
         notes=evidence.notes,
     )
 
