@@ -66,6 +66,19 @@ def test_a_claim_does_not_hide_what_the_weights_say(run: Run) -> None:
     assert (verdict["relation"], verdict["status"]) == ("independent", "contradicted")
 
 
+@pytest.mark.parametrize("claim", ["fine-tune", "independent", "copy"])
+def test_a_claim_that_the_weights_exclude_is_contradicted(claim: str, run: Run) -> None:
+    verdict = json.loads(audit(run, "--claim", claim, "--json", "-").out)["verdict"]
+    assert (verdict["relation"], verdict["status"]) == (claim, "contradicted")
+
+
+@pytest.mark.parametrize("claim", ["linear-merge", "slerp-merge", "task-arithmetic-merge", "ties-merge"])
+def test_a_claim_that_the_weights_leave_open_is_not(claim: str, run: Run) -> None:
+    """A slerp of nearly parallel tensors, or task arithmetic, gives the very numbers of a blend."""
+    verdict = json.loads(audit(run, "--claim", claim, "--json", "-").out)["verdict"]
+    assert (verdict["relation"], verdict["status"]) == ("linear-merge", "supported")
+
+
 @pytest.mark.parametrize("condition", ["merge", "Training", "linear_merge", "", "linear-merge "])
 def test_a_condition_that_no_report_says_is_refused_with_the_list(condition: str, run: Run) -> None:
     done = audit(run, "--fail-on", condition)
@@ -74,7 +87,7 @@ def test_a_condition_that_no_report_says_is_refused_with_the_list(condition: str
     assert "linear-merge" in done.err
 
 
-@pytest.mark.parametrize("claim", ["merge", "", "training", "Linear-Merge"])
+@pytest.mark.parametrize("claim", ["merge", "", "training", "Linear-Merge", "undetermined"])
 def test_a_claim_that_is_no_relation_is_refused_with_the_list(claim: str, run: Run) -> None:
     done = audit(run, "--claim", claim)
     assert (done.error, done.code, done.out) == ("usage-claim", 2, "")
@@ -86,7 +99,8 @@ def test_every_relation_has_its_words_and_may_be_claimed(run: Run, tmp_path: Pat
     assert len(set(RELATIONS)) == len(RELATIONS)
     for relation in RELATIONS:
         assert relation_words(relation) != relation.replace("-", " ") or relation == "undetermined"
-        done = run("audit", tmp_path / "absent", "-p", "x", "--claim", relation, "--fail-on", relation)
+        claim = ["--claim", relation] if relation != "undetermined" else []
+        done = run("audit", tmp_path / "absent", "-p", "x", *claim, "--fail-on", relation)
         assert done.error == "input-missing"
 
 

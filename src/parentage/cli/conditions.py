@@ -36,12 +36,13 @@ def check_conditions(wanted: Sequence[str]) -> None:
 
 
 def check_claim(claim: str | None) -> None:
-    """Raises ``UsageError`` (``usage-claim``) unless it is a relation."""
-    if claim is not None and claim not in RELATIONS:
+    """Raises ``UsageError`` (``usage-claim``) unless it is a relation that somebody can claim."""
+    claimable = [r for r in RELATIONS if r != "undetermined"]
+    if claim is not None and claim not in claimable:
         raise UsageError(
             f"--claim {claim}: no such relation",
             code="usage-claim",
-            hint=", ".join(RELATIONS),
+            hint=", ".join(claimable),
         )
 
 

@@ -31,6 +31,7 @@ from parentage.records.report import (
     Verdict,
     VerdictParent,
 )
+from parentage.verdicts.claims import contradicts
 from parentage.verdicts.described import differences, dtypes, merge_tests
 from parentage.verdicts.parts import tell_parts
 from parentage.verdicts.post_training import judge_later_change, strata
@@ -118,7 +119,8 @@ def _verdict(
 ) -> Verdict:
     relation, status = chosen.relation, chosen.status.value
     sentence = verdict_sentence(readings, chosen, parents, after)
-    if claim is not None and chosen.status is Status.SUPPORTED and claim != chosen.relation:
+    supported = chosen.status is Status.SUPPORTED
+    if claim is not None and supported and contradicts(chosen.relation, after.status, claim):
         relation, status = claim, Status.CONTRADICTED.value
         sentence = f"The claim “{claim}” is contradicted: {sentence}"
     excluded = [Rival(name, why) for name, why in chosen.excluded]
