@@ -177,6 +177,28 @@ def test_nan_and_infinity_are_left_out_and_the_rest_is_counted() -> None:
     assert counts == plain(stream, models)
 
 
+@pytest.mark.parametrize("rule", ["fp32-sum", "fp32-fma", "mergekit-0.1.4"])
+def test_an_infinity_that_the_blend_reproduces_is_left_out_too(rule: str) -> None:
+    stream, models = planted(rule, DType.BF16, DType.BF16, (0.6, 0.4), BLOCK)
+    models[1][:3] = 0x7F80
+    models[2][2] = 0xFF80
+    parents = [to_float32(m, DType.BF16) for m in models[1:]]
+    models[0] = stream.arithmetic.apply(stream.weights, parents, out_dtype=DType.BF16)
+    counts = streamed(stream, models)
+    assert counts[EXAMINED] == counts[MATCHES] == BLOCK - 3
+
+
+@pytest.mark.parametrize("rule", ["fp32-sum", "fp32-fma"])
+def test_a_blend_that_overflows_to_the_suspects_infinity_is_left_out(rule: str) -> None:
+    stream, models = planted(rule, DType.BF16, DType.BF16, (2.0, -1.0), BLOCK)
+    models[1][7], models[2][7] = 0x7F7F, 0x7F00
+    parents = [to_float32(m, DType.BF16) for m in models[1:]]
+    models[0] = stream.arithmetic.apply(stream.weights, parents, out_dtype=DType.BF16)
+    assert models[0][7] == 0x7F80
+    counts = streamed(stream, models)
+    assert counts[EXAMINED] == counts[MATCHES] == BLOCK - 1
+
+
 def test_a_model_of_nothing_but_nan_leaves_nothing_to_examine() -> None:
     stream, models = planted("fp32-sum", DType.BF16, DType.BF16, (0.6, 0.4), 100)
     models[0][:] = 0x7FC0
