@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from fit_sections import rmse
 from published import LAYER_NORMS, as_rows
-from study import MAIN, World, curve, heavier, number
+from study import MAIN, World, curve, number
 from tables import markdown, percent
 
 from parentage.numerics.rounding_bias import (
@@ -41,14 +41,14 @@ def norms_section() -> str:
     lines = []
     for size in (0.0005, 0.001, 0.002, 0.003, 0.0035, 0.004, 0.006, 0.01):
         pairs = _gains(GAUSSIAN, 0.1, size)
-        cells = [percent(size), f"{pairs.differing:.1%}"]
+        cells = [percent(size), percent(pairs.differing)]
         cells += [number(expected_moments(pairs, linear(a)).alpha) for a in (0.4, 0.51, 0.565, 0.6, 0.74)]
         lines.append(cells)
     head = ["delta", "A ≠ B", *(f"α = {a}" for a in (".40", ".51", ".565", ".60", ".74"))]
     solved = []
     for shape, spread in ((GAUSSIAN, 0.1), (GAUSSIAN, 0.5), (LAPLACE, 0.1), (LAPLACE, 0.5)):
         size, differing = _size_of_norms(shape, spread)
-        solved.append([f"{shape.name} deltas, log gains sd {spread}", percent(size), f"{differing:.0%}"])
+        solved.append([f"{shape.name} deltas, log gains sd {spread}", percent(size), percent(differing)])
     return (
         markdown(head, lines)
         + f"\n\nThe delta at which α = .565 reads {LAYER_NORMS}:\n\n"
@@ -77,12 +77,12 @@ def _size_of_norms(shape: Shape, log_spread: float) -> tuple[float, float]:
 def training_section() -> str:
     """How much later change the table leaves room for, at one α, under two laws of the deltas."""
     rows = as_rows()
-    worlds = [MAIN, heavier(MAIN)]
+    worlds = [MAIN, replace(MAIN, delta=LAPLACE)]
     unchanged = [fit_rows(curve(w, ALPHA), rows) for w in worlds]
     lines = []
     for about, make, amounts in KINDS:
         for amount in amounts:
-            cells = [about, f"{amount:.1%}" if make is after_steps else _dense(amount)]
+            cells = [about, percent(amount) if make is after_steps else _dense(amount)]
             for world, base in zip(worlds, unchanged, strict=True):
                 changed = curve(replace(world, measure=make(amount)), ALPHA)
                 cells += [*_misfit(fit_rows(changed, rows), base, rows), *_falls(changed, base, world)]
@@ -97,13 +97,13 @@ def _dense(size: float) -> str:
     """A dense change, and the share of stored weights that it changes."""
     law = centred(GAUSSIAN, MAIN.spread)
     pairs = stored_pairs(weights=law, delta=GAUSSIAN, size=size * MAIN.spread, origin=Origin.STORED)
-    return f"σ/sd {size:.0e} ({pairs.differing:.1%} changed)"
+    return f"σ/sd {size:.0e} ({percent(pairs.differing)} changed)"
 
 
 def _misfit(fit: CurveFit, base: CurveFit, rows: tuple[Row, ...]) -> list[str]:
     freedom = len(rows) - 1
     excess = (fit.chi_squared - base.chi_squared) / max(base.chi_squared / freedom, 1.0)
-    return [f"{rmse(fit, rows):.4f}", f"{excess:,.1f}"]
+    return [f"{rmse(fit, rows):.4f}", f"{round(excess, 1) + 0.0:,.1f}"]
 
 
 def _falls(changed: Curve, base: CurveFit, world: World) -> list[str]:

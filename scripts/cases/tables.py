@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-__all__ = ["markdown", "percent"]
+__all__ = ["markdown", "percent", "signed"]
 
 
 def markdown(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
@@ -16,3 +16,8 @@ def markdown(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
 def percent(share: float) -> str:
     """Two significant digits."""
     return f"{100 * share:.2g} %"
+
+
+def signed(value: float) -> str:
+    """Four decimals with a sign; what rounds to nothing has none below zero."""
+    return f"{round(value, 4) + 0.0:+.4f}"

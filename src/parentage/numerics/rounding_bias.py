@@ -16,6 +16,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from functools import cache
 from typing import Final
 
 import numpy as np
@@ -43,6 +44,7 @@ __all__ = [
     "linear",
     "stored_grid",
     "stored_pairs",
+    "tailed",
     "windows",
 ]
 
@@ -82,13 +84,24 @@ def _gauss_excess(x: Floats) -> Floats:
     return np.asarray(density - x * special.ndtr(-x), dtype=np.float64)
 
 
-def _laplace_below(x: Floats) -> Floats:
-    tail = 0.5 * np.exp(-math.sqrt(2) * np.abs(x))
-    return np.where(x < 0, tail, 1 - tail)
+@cache
+def tailed(power: float) -> Shape:
+    """The generalised Gaussian, density ∝ exp(-|x/a|^power): 1 is Laplace, 2 Gaussian, more has lighter
+    tails (Subbotin 1923)."""
+    scale = math.sqrt(math.gamma(1 / power) / math.gamma(3 / power))
+    mean = scale * math.gamma(2 / power) / math.gamma(1 / power)
 
+    def below(x: Floats) -> Floats:
+        tail = special.gammaincc(1 / power, (np.abs(x) / scale) ** power) / 2
+        return np.where(x < 0, tail, 1 - tail)
 
-def _laplace_excess(x: Floats) -> Floats:
-    return np.exp(-math.sqrt(2) * x) / (2 * math.sqrt(2))
+    def excess(x: Floats) -> Floats:
+        y = (x / scale) ** power
+        found = mean * special.gammaincc(2 / power, y) - x * special.gammaincc(1 / power, y)
+        return np.maximum(found / 2, 0.0)
+
+    reach = scale * float(special.gammainccinv(1 / power, 1e-10)) ** (1 / power)
+    return Shape(f"power {power:g}", below, excess, reach)
 
 
 _NU: Final = 5
@@ -104,7 +117,7 @@ def _student_excess(x: Floats) -> Floats:
 
 
 GAUSSIAN: Final = Shape("Gaussian", special.ndtr, _gauss_excess, 7.0)
-LAPLACE: Final = Shape("Laplace", _laplace_below, _laplace_excess, 17.0)
+LAPLACE: Final = tailed(1.0)
 STUDENT_T5: Final = Shape("Student t₅", lambda x: special.stdtr(_NU, x * _T_SCALE), _student_excess, 130.0)
 
 

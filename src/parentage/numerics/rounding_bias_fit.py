@@ -31,6 +31,7 @@ __all__ = [
     "figures_at",
     "fit_rows",
     "mixed",
+    "over_laws",
     "profile",
 ]
 
@@ -79,7 +80,8 @@ class CurveFit:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """Fits over ``alphas`` ``[G]`` ascending; ``chi_squared`` ``[G]``; ``freedom`` = 2 rows - rows - 1."""
+    """Fits over ``alphas`` ``[G]`` ascending: ``chi_squared`` ``[G]`` and the degrees of ``freedom`` left,
+    two a row less one a row and one for the weight (and one for a law that was fitted too)."""
 
     alphas: Floats
     chi_squared: Floats
@@ -163,3 +165,9 @@ def profile(alphas: Floats, curves: Sequence[Curve], rows: Sequence[Row]) -> Pro
     """The fit of ``rows`` (two or more) under each curve, one for each of ``alphas`` ``[G]``."""
     misfits = np.array([fit_rows(curve, rows).chi_squared for curve in curves])
     return Profile(np.asarray(alphas, dtype=np.float64), misfits, len(rows) - 1)
+
+
+def over_laws(profiles: Sequence[Profile]) -> Profile:
+    """The best of several laws at each weight; the choice among them costs a degree of freedom."""
+    misfits = np.min([p.chi_squared for p in profiles], axis=0)
+    return Profile(profiles[0].alphas, misfits, profiles[0].freedom - 1)
