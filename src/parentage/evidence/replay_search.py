@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import permutations
 
 import numpy as np
 
@@ -59,6 +60,8 @@ LIKELIHOOD_ELEMENTS = 4_096
 # Weights that are tried under every arithmetic, and the lead (in log-likelihood, over the whole probe) by
 # which an arithmetic must win to be told from another: a likelihood ratio of 150.
 FINALISTS = 3
+# Orders grow as the factorial: 24 of four parents take a second.
+MOST_REORDERED = 4
 ALIKE = 5.0
 CASTS = (AS_STORED, "BF16", "F16")
 
@@ -100,6 +103,8 @@ def search_replays(
             winner = found
     if winner is None:
         return ()
+    if winner.share < 1.0:
+        winner = _reordered(winner)
     if winner.share == 1.0:
         winner, alike = _settle(winner)
     else:
@@ -121,6 +126,29 @@ def _compete(guesses: Sequence[Guess], names: Sequence[str], context: ReplayCont
                 share = _share(probe, recipe, best.share if best else 0.0)
                 if probe and (best is None or share > best.share):
                     best = _Winner(share, recipe, probe)
+    return best
+
+
+def _reordered(winner: _Winner) -> _Winner:
+    """The same recipe with its parents summed in another order: float32 sums of three or more differ."""
+    count = len(winner.recipe.parents)
+    if not 3 <= count <= MOST_REORDERED:
+        return winner
+    best = winner
+    for order in permutations(range(count)):
+        recipe = replace(
+            winner.recipe,
+            parents=tuple(winner.recipe.parents[k] for k in order),
+            weights=tuple(winner.recipe.weights[k] for k in order),
+        )
+        probe = [replace(o, parents=o.parents[list(order)]) for o in winner.probe]
+        for arithmetic in variants(recipe.weights):
+            tried = replace(recipe, arithmetic=arithmetic)
+            share = _share(probe, tried, best.share)
+            if share > best.share:
+                best = _Winner(share, tried, probe)
+        if best.share == 1.0:
+            break
     return best
 
 

@@ -41,6 +41,9 @@ def _set_weights(
     reading: TensorReading, weights: Sequence[float], parents: Sequence[int]
 ) -> tuple[Estimate | Absent, ...]:
     """Each replayed weight with the range that the tensor's elements allow it."""
+    if len(weights) != len(parents):
+        # The verdict speaks of other parents than the recipe that was replayed.
+        return tuple(Absent("the recipe that was replayed has other parents") for _ in parents)
     for found in reading.tensor.weights:
         if found.subject == 0 and found.feasible and set(parents) <= set(found.parents):
             places = [found.parents.index(p) for p in parents]
