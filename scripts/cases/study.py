@@ -62,8 +62,8 @@ def plain(pairs: Pairs, alpha: float) -> Moments:
     return expected_moments(pairs, linear(alpha))
 
 
-# Laws of the deltas, from heavy tails to light ones. On real weights one law alone held the planted weight in
-# 167 of 240 tables, the best of these in 239 (section "real").
+# Laws of the deltas, from heavy tails to light ones. On real weights one law alone held the planted weight
+# in 167 of 240 tables, the best of these in 239 (section "real").
 POWERS: Final = (0.7, 1.0, 1.5, 2.0, 3.0)
 # Where no fit is near, a look is enough.
 FAR: Final = (0.5, 0.53, 0.55, 0.59, 0.6, 0.62, 0.65)
