@@ -35,7 +35,7 @@ PURE_MERGES = 500
 
 @pytest.mark.parametrize("kind", ["dense", "rows", "sparse-10"])
 def test_intervals_hold_the_weight_in_a_few_worlds(kind: str, family: Path) -> None:
-    rate, reads = covered(kind, range(4))
+    rate, reads = covered(kind, range(6))
     assert rate.n >= 10
     assert not rate.below(COVERED_AT_LEAST), [r for r in reads if not r.holds]
 
@@ -85,7 +85,7 @@ def test_a_half_is_mostly_exact_ties_and_is_held_too() -> None:
     cells = rounding_cells(bits, DType.BF16)
     differ = a != b
     ties = ((mean == cells.low) | (mean == cells.high)) & differ
-    assert 0.35 < np.count_nonzero(ties) / np.count_nonzero(differ) < 0.6
+    assert np.count_nonzero(ties) > 0.35 * np.count_nonzero(differ)
     found = interval.estimate(a, b, cells.low, cells.high, cells.closed, to_float64(bits, DType.BF16))
     assert found.consistency == 1.0
     assert found.low <= 0.5 <= found.high

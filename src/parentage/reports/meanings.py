@@ -83,8 +83,8 @@ MEANINGS: Final[Mapping[str, Meaning]] = {
         "It is not called a merge: what training leaves half-way looks much like one.",
     ),
     "shared-ancestor": Meaning(
-        "The models come from one earlier model and went different ways; neither is made from the other.",
-        "It does not say who made the ancestor, unless it is among the models that were compared.",
+        "It lies where the others part: they come from it, or from a model right next to it.",
+        "Distances have no arrow: that it came first rests on dates, and it does not say who made it.",
     ),
     "independent": Meaning(
         "Its numbers have no more in common with those of the models compared than chance gives.",

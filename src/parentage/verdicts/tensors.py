@@ -33,6 +33,9 @@ ALONE_DELTA_LL = 30.0
 # Real training on text like a parent's drifted by .05 to .11 of the parents' difference; imitators that
 # passed without this bound did so with .13 to .55.
 LATER_CHANGE_DRIFT = 0.12
+# A change larger than this many of the blend's coarse grid steps leaves no grid to be seen. Real training
+# for 80 steps left .5 to 1.1; the lines that weight decay alone draws among float32 siblings 4 to 10.
+MOST_STEPS = 1.5
 # Nearer to 0 or 1 the replay is the parent itself but for a few elements.
 LATER_CHANGE_ENDS = 0.02
 LATER_CHANGE = "linear-merge, changed later"
@@ -75,7 +78,7 @@ def passes_later_change(comparison: Comparison | Absent) -> bool:
         comparison.delta_ll >= LATER_CHANGE_DELTA_LL
         and comparison.drop_at_zero >= LATER_CHANGE_DROP
         and comparison.drop_at_one >= LATER_CHANGE_DROP
-        and comparison.scale <= comparison.coarse_step
+        and comparison.scale <= MOST_STEPS * comparison.coarse_step
         and abs(comparison.drift) <= LATER_CHANGE_DRIFT
         and not isinstance(comparison.lattice_lead, Absent)
         and comparison.lattice_lead >= LATER_CHANGE_DELTA_LL
@@ -105,7 +108,7 @@ def _visible(comparison: Comparison | Absent) -> bool:
     """May the one recipe's lead be believed here: grid, walk and drift as for a weight of its own?"""
     return (
         not isinstance(comparison, Absent)
-        and comparison.scale <= comparison.coarse_step
+        and comparison.scale <= MOST_STEPS * comparison.coarse_step
         and not isinstance(comparison.lattice_lead, Absent)
         and comparison.lattice_lead >= LATER_CHANGE_DELTA_LL
     )
