@@ -128,7 +128,9 @@ def best_change(
     while steps < _MAX_STEPS:
         system = information.copy()
         for j in range(count + 1):
-            system[j, j] = system[j, j] * (1.0 + damping) + 1e-300
+            # A direction in which nothing moves carries no information: leave it where it is.
+            own = system[j, j] * (1.0 + damping)
+            system[j, j] = own if own > 1e-280 else 1.0
         move = np.linalg.solve(system, score)
         if abs(move[count]) > 1.5:
             move *= 1.5 / abs(move[count])
