@@ -11,11 +11,13 @@ from tests.worlds.planted_bases import family_pieces, run_pieces, synthetic_base
 from tests.worlds.planted_changes import CHANGES, change_after, fine_tune, off_share
 from tests.worlds.planted_merges import ARITHMETICS, merged
 
-__all__ = ["ALPHAS", "MERGE_KINDS", "merge_world"]
+__all__ = ["ALPHAS", "LARGE_KINDS", "MERGE_KINDS", "merge_world"]
 
 ALPHAS = (0.05, 0.25, 0.5, 0.75, 0.95, None)
 REAL_STEPS = ("merge-trained-30", "merge-trained-80", "merge-trained-alike-lightly")
-MERGE_KINDS = ("pure", "pure-large", "pure-three", *CHANGES, "real-steps")
+# The same changes in three matrices of some 24,000 elements: what small worlds cannot show.
+LARGE_KINDS = tuple(f"large-{change}" for change in CHANGES)
+MERGE_KINDS = ("pure", "pure-large", "pure-three", *CHANGES, "real-steps", *LARGE_KINDS)
 
 
 def merge_world(kind: str, seed: int) -> World:
@@ -28,7 +30,7 @@ def merge_world(kind: str, seed: int) -> World:
         return _real_steps(rng, seed)
     choice = ALPHAS[int(rng.integers(len(ALPHAS)))]
     alpha = float(rng.uniform(0.02, 0.98)) if choice is None else choice
-    names, models = _parents(rng, real, large=kind == "pure-large")
+    names, models = _parents(rng, real, large="large" in kind)
     dtype = DType.BF16 if rng.random() < 0.75 else DType.F16
     if kind.startswith("pure") and rng.random() < 0.1:
         dtype = DType.F32
@@ -36,18 +38,19 @@ def merge_world(kind: str, seed: int) -> World:
     first, second, control = (kept[n] for n in names)
     arithmetic = str(rng.choice(list(ARITHMETICS)))
     merge = merged((alpha, 1 - alpha), (first, second), dtype, arithmetic)
-    suspect, sigma = merge, None
+    suspect, sigma, change = merge, None, ""
     if not kind.startswith("pure"):
         sigma = float(np.exp(rng.uniform(np.log(1e-4), np.log(1e-2))))
-        suspect = change_after(rng, merge, kind, sigma)
+        change = kind.removeprefix("large-")
+        suspect = change_after(rng, merge, change, sigma)
     truth = Truth(
         f"merge:{kind}",
         f"{'real' if real else 'drawn'} {dtype} {arithmetic} α {alpha:.4g}",
         seed,
         real,
         weights={"first": alpha, "second": 1 - alpha},
-        change="" if sigma is None else kind,
-        sigma=None if kind.startswith("sparse") else sigma,
+        change=change,
+        sigma=None if change.startswith("sparse") else sigma,
         changed=None if sigma is None else off_share(merge, suspect, first, second),
         notes={"arithmetic": arithmetic, "dtype": str(dtype)},
     )

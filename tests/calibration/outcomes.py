@@ -10,6 +10,7 @@ from parentage.records.estimate import Estimate
 from parentage.records.evidence import Evidence, Mixture, TensorEvidence
 from parentage.records.report import Report
 from parentage.verdicts.judge import judge
+from parentage.verdicts.tensors import passes_later_change
 from tests.worlds.planted import Truth
 
 __all__ = ["NEVER_A_MERGE", "Outcome", "false_events", "outcome_of"]
@@ -46,16 +47,6 @@ def outcome_of(truth: Truth, evidence: Evidence) -> Outcome:
         "changed": _plain(after.changed_share),
         "replay": _replay(report),
         "tensors": [row for t in evidence.tensors if (row := _tensor(evidence, t, truth)) is not None],
-        "reported": _reported(report),
-    }
-
-
-def _reported(report: Report) -> dict[str, list[Any]]:
-    """By matrix: the first parent's weight as the report has it, and the tensor's own relation."""
-    return {
-        t.name: [t.relation, *(_plain(t.weights[0]) or ())]
-        for t in report.tensors
-        if t.role != "norm" and t.weights
     }
 
 
@@ -106,9 +97,11 @@ def _interval(mixture: Mixture) -> Outcome:
         return {"basis": "estimate", "estimate": c.alpha, "delta_ll": c.delta_ll}
     return {
         "basis": "likelihood",
+        # A report gives the weight of a matrix only where the matrix passes the test for itself.
+        "passes": passes_later_change(c),
         "estimate": c.alpha,
-        "low": c.alpha_low,
-        "high": c.alpha_high,
+        "low": min(c.alpha_low, c.alpha),
+        "high": max(c.alpha_high, c.alpha),
         "delta_ll": c.delta_ll,
         "scale": c.scale,
         "family": c.family,

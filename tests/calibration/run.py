@@ -54,6 +54,7 @@ def _planned(asked: argparse.Namespace) -> Iterator[tuple[str, int]]:
             limit = asked.null
             if kind.startswith("merge:"):
                 limit = asked.pure if kind == "merge:pure" else asked.merge
+                limit = asked.large if kind.startswith("merge:large") else limit
             if seed < limit:
                 yield kind, seed
 
@@ -74,6 +75,10 @@ def main() -> int:
     parser.add_argument("--null", type=int, default=250, help="null audits of each kind")
     parser.add_argument("--merge", type=int, default=125, help="planted merges of each kind")
     parser.add_argument("--pure", type=int, default=500, help="pure merges of two parents")
+    parser.add_argument("--large", type=int, default=20, help="large changed merges of each kind")
+    parser.add_argument(
+        "--part", type=int, nargs=2, default=(0, 1), metavar=("K", "N"), help="every N-th audit"
+    )
     parser.add_argument("--kinds", nargs="+", choices=KINDS, metavar="KIND", help=", ".join(KINDS))
     parser.add_argument("--seeds", nargs="+", type=int)
     parser.add_argument("--folder", type=Path, default=FOLDER)
@@ -81,7 +86,8 @@ def main() -> int:
     asked = parser.parse_args()
     ledger = Ledger(asked.folder)
     failed = 0
-    for kind, seed in _planned(asked):
+    part, parts = asked.part
+    for kind, seed in list(_planned(asked))[part::parts]:
         start = time.process_time()
         try:
             outcome = audit_one(ledger, kind, seed)

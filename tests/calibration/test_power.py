@@ -90,8 +90,11 @@ def test_every_pure_merge_is_recovered(ledger: Ledger) -> None:
     outcomes = [*_outcomes(ledger, "pure", 500), *_outcomes(ledger, "pure-large")]
     assert all(_found(o) and o["replay"]["match"] == 1.0 for o in outcomes)
     assert all(o["post_training"] == "not-detected" for o in outcomes)
-    large = interval_rows(outcomes, "feasible", lambda r: r["informative"] >= 20_000)
+    # A float32 matrix whose parents are a few steps apart has a wide set: its weight is the replay's.
+    narrow = [o for o in outcomes if o["truth"]["notes"]["dtype"] != "F32"]
+    large = interval_rows(narrow, "feasible", lambda r: r["informative"] >= 20_000)
     assert len(large) > 100
+    assert all(_worst_weight(o) <= 1e-4 for o in outcomes)
     assert all(abs(r["estimate"] - r["alpha"]) <= 1e-4 for r in large)
 
 
