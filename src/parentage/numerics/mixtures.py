@@ -86,8 +86,10 @@ class Space:
             basis = basis[:-1]
         moves = basis @ parents
         gram = moves @ moves.T
-        # A hair on the diagonal: equal parents leave a direction that nothing measures.
-        gram += 1e-12 * float(np.trace(gram)) * np.eye(len(basis)) / len(basis)
+        # A hair on the diagonal: equal parents leave a direction that nothing measures, and parents that
+        # are all equal leave no other.
+        size = float(np.trace(gram))
+        gram += (1e-12 * size / len(basis) if size > 0 else 1.0) * np.eye(len(basis))
         return Space(basis, np.asarray(np.linalg.inv(gram), dtype=np.float64), tuple(moving))
 
     def axes(self) -> Floats:
