@@ -21,6 +21,8 @@ SetCandidate = tuple[tuple[int, ...], tuple[float, ...]]
 
 # Replays of a set: each costs as much as a pair's, and the truth has been among the first ten.
 MOST = 96
+# And for one tensor alone.
+OWN = 8
 # Numbers tried for each weight, by how many parents there are.
 CHOICES = {2: 8, 3: 5, 4: 3}
 FEW_CHOICES = 2
@@ -53,7 +55,12 @@ def own_candidates(sets: Sequence[WeightSet], parents: tuple[int, ...]) -> list[
     own = [w for w in sets if w.subject == 0 and w.feasible]
     if not own or not set(parents) <= set(own[0].parents):
         return []
-    return [c for c in _from_ranges(own) if c[0] == parents][:8]
+    found = []
+    for names, weights in _from_ranges(own):
+        if set(names) == set(parents):
+            # The common recipe's order: float32 sums depend on it.
+            found.append((parents, tuple(weights[names.index(p)] for p in parents)))
+    return found[:OWN]
 
 
 def _alike(found: Sequence[WeightSet]) -> list[WeightSet]:
