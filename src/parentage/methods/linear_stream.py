@@ -75,21 +75,27 @@ def _count_chunk(
     models = raw.shape[0] - 1
     own, values = np.empty(BLOCK, np.float32), np.empty((models, BLOCK), np.float32)
     total, wide, moved = np.empty(BLOCK, np.float32), np.empty(BLOCK), np.empty(BLOCK, np.int32)
-    # BF16 is format 0. One miss in a chunk, and its other blocks are counted without a quick look.
+    # BF16 is format 0.
     quick = models == 2 and grid == 0 and cast <= 0 and np.all(stored == 0) and params[2] == 1.0
     first, second = np.float32(params[0]), np.float32(params[1])
+    skipped, wait = 0, 0
     for begin in range(0, n, BLOCK):
         here, clean = min(BLOCK, n - begin), -1
-        if quick and rule == SUM:
-            clean = _screen(SUM, raw, begin, here, first, second)
-        elif quick and rule == FUSED:
-            clean = _screen(FUSED, raw, begin, here, first, second)
-        elif quick and rule == MERGEKIT_014:
-            clean = _screen(MERGEKIT_014, raw, begin, here, first, second)
+        if quick and wait == 0:
+            if rule == SUM:
+                clean = _screen(SUM, raw, begin, here, first, second)
+            elif rule == FUSED:
+                clean = _screen(FUSED, raw, begin, here, first, second)
+            elif rule == MERGEKIT_014:
+                clean = _screen(MERGEKIT_014, raw, begin, here, first, second)
+            # Where block after block holds a miss, ever fewer get a quick look that fails.
+            skipped = 0 if clean >= 0 else min(2 * skipped + 1, 63)
+            wait = skipped
+        elif wait > 0:
+            wait -= 1
         if clean >= 0:
             count_clean(here, clean, counts)
             continue
-        quick = False
         finite = True
         for k in range(models + 1):
             size = 4 if stored[k] == 2 else 2
