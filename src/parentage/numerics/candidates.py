@@ -28,18 +28,25 @@ FORM_WIDTH = 0.02
 
 
 def _decimals(low: float, high: float, digits: int) -> list[float]:
-    scale = 10**digits
-    first, last = math.ceil(low * scale), math.floor(high * scale)
-    return [k / scale for k in range(first, min(last, first + 1000) + 1)]
+    return _multiples(low, high, 10**digits)
+
+
+def _multiples(low: float, high: float, parts: int) -> list[float]:
+    """Multiples of 1/``parts`` in [low, high], a thousand at most."""
+    # The products round, so one more on either side is tried.
+    first, last = math.ceil(low * parts) - 1, math.floor(high * parts) + 1
+    tried = (k / parts for k in range(first, min(last, first + 1002) + 1))
+    return [value for value in tried if low <= value <= high][:1000]
 
 
 def _fractions(low: float, high: float) -> list[float]:
     found = []
     for denominator in range(2, MAX_DENOMINATOR + 1):
-        first, last = math.ceil(low * denominator), math.floor(high * denominator)
-        for k in range(first, min(last, first + 1000) + 1):
-            if math.gcd(k, denominator) == 1:
-                found.append(k / denominator)
+        found += [
+            value
+            for value in _multiples(low, high, denominator)
+            if math.gcd(round(value * denominator), denominator) == 1
+        ]
     return found
 
 
