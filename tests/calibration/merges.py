@@ -17,7 +17,17 @@ ALPHAS = (0.05, 0.25, 0.5, 0.75, 0.95, None)
 REAL_STEPS = ("merge-trained-30", "merge-trained-80", "merge-trained-alike-lightly")
 # The same changes in three matrices of some 24,000 elements: what small worlds cannot show.
 LARGE_KINDS = tuple(f"large-{change}" for change in CHANGES)
-MERGE_KINDS = ("pure", "pure-large", "pure-three", *CHANGES, "real-steps", *LARGE_KINDS)
+MERGE_KINDS = (
+    "pure",
+    "pure-large",
+    "pure-three",
+    *CHANGES,
+    "real-steps",
+    "three-changed",
+    *LARGE_KINDS,
+)
+# Kinds of later change that three parents' merges are given.
+THREE_CHANGES = tuple(c for c in CHANGES if c != "one-layer")
 
 
 def merge_world(kind: str, seed: int) -> World:
@@ -26,6 +36,8 @@ def merge_world(kind: str, seed: int) -> World:
     real = seed % 2 == 1
     if kind == "pure-three":
         return _three(rng, seed, real)
+    if kind == "three-changed":
+        return _three_changed(rng, seed, real)
     if kind == "real-steps":
         return _real_steps(rng, seed)
     choice = ALPHAS[int(rng.integers(len(ALPHAS)))]
@@ -86,7 +98,6 @@ def _three(rng: Rng, seed: int, real: bool) -> World:
     names = [str(n) for n in rng.permutation(["O", "A", "B"])]
     weights = (0.5, 0.3, 0.2)
     suspect = merged(weights, [kept[n] for n in names], dtype, str(rng.choice(["fp32", "fp64"])))
-    control = (("control", stored(fine_tune(rng, models["O"]), dtype)),) if rng.random() < 0.5 else ()
     truth = Truth(
         "merge:pure-three",
         f"{'real' if real else 'drawn'} {dtype}",
@@ -94,8 +105,57 @@ def _three(rng: Rng, seed: int, real: bool) -> World:
         real,
         weights=dict(zip(names, weights, strict=True)),
     )
-    parents = tuple((n, kept[n]) for n in (str(x) for x in rng.permutation(names)))
-    return World(suspect, parents, control, truth)
+    return _audit_of_three(rng, suspect, kept, truth, stored(fine_tune(rng, models["O"]), dtype))
+
+
+def _three_changed(rng: Rng, seed: int, real: bool) -> World:
+    """Three parents, none of less than a tenth, and a change after the merge was stored."""
+    count = int(rng.integers(3, 5))
+    models = family_pieces(rng, count=count) if real else _tunes(rng, synthetic_base(rng, count=count))
+    dtype = DType.BF16 if rng.random() < 0.75 else DType.F16
+    kept = {n: stored(w, dtype) for n, w in models.items()}
+    names = [str(n) for n in rng.permutation(["O", "A", "B"])]
+    weights = (0.5, 0.3, 0.2)
+    if rng.random() < 0.5:
+        shares = 0.1 + 0.7 * rng.dirichlet(np.ones(3))
+        weights = (float(shares[0]), float(shares[1]), float(shares[2]))
+    merge = merged(weights, [kept[n] for n in names], dtype, str(rng.choice(["fp32", "fp64"])))
+    sigma = float(np.exp(rng.uniform(np.log(1e-4), np.log(1e-2))))
+    change = THREE_CHANGES[int(rng.integers(len(THREE_CHANGES)))]
+    suspect = change_after(rng, merge, change, sigma)
+    told = ", ".join(f"{w:.3g} {n}" for n, w in zip(names, weights, strict=True))
+    truth = Truth(
+        "merge:three-changed",
+        f"{'real' if real else 'drawn'} {dtype} {told}; {change} {sigma:.1e}",
+        seed,
+        real,
+        weights=dict(zip(names, weights, strict=True)),
+        change=change,
+        sigma=None if change.startswith("sparse") else sigma,
+        changed=_three_off_share(merge, suspect, [kept[n] for n in names]),
+        notes={"dtype": str(dtype)},
+    )
+    return _audit_of_three(rng, suspect, kept, truth, stored(fine_tune(rng, models["O"]), dtype))
+
+
+def _audit_of_three(
+    rng: Rng, suspect: Model, kept: dict[str, Model], truth: Truth, control: Model
+) -> World:
+    controls = (("control", control),) if rng.random() < 0.5 else ()
+    parents = tuple((n, kept[n]) for n in (str(x) for x in rng.permutation(sorted(kept))))
+    return World(suspect, parents, controls, truth)
+
+
+def _three_off_share(merge: Model, suspect: Model, parents: list[Model]) -> float:
+    """Share of elements that the change moved, of those where the parents differ."""
+    moved = total = 0
+    for name, tensor in merge.items():
+        differ = (parents[0][name].bits != parents[1][name].bits) | (
+            parents[1][name].bits != parents[2][name].bits
+        )
+        moved += int(np.count_nonzero((tensor.bits != suspect[name].bits) & differ))
+        total += int(np.count_nonzero(differ))
+    return moved / max(total, 1)
 
 
 def _real_steps(rng: Rng, seed: int) -> World:

@@ -9,8 +9,8 @@ from parentage.records.absence import Absent
 from parentage.records.estimate import Estimate
 from parentage.records.evidence import Evidence, Mixture, TensorEvidence
 from parentage.records.report import Report
+from parentage.verdicts.blend_tests import passes_later_change
 from parentage.verdicts.judge import judge
-from parentage.verdicts.tensors import passes_later_change
 from tests.worlds.planted import Truth
 
 __all__ = ["NEVER_A_MERGE", "Outcome", "false_events", "outcome_of"]
@@ -68,8 +68,10 @@ def _replay(report: Report) -> Outcome | None:
 
 
 def _tensor(evidence: Evidence, tensor: TensorEvidence, truth: Truth) -> Outcome | None:
-    """α of the first parent with its interval on one tensor, for two parents whose weights are known."""
+    """The first parent's weight with its interval on one tensor, where the weights are known."""
     names = [m.name.removesuffix(".safetensors") for m in evidence.models]
+    if len(truth.weights) > 2:
+        return _of_several(tensor, names, truth)
     own = [m for m in tensor.mixtures if m.subject == 0 and names[m.first] in truth.weights]
     if len(truth.weights) != 2 or not own or own[0].informative == 0:
         return None
@@ -82,6 +84,38 @@ def _tensor(evidence: Evidence, tensor: TensorEvidence, truth: Truth) -> Outcome
         "consistency": mixture.consistency,
         "least_squares": None if isinstance(mixture.least_squares, Absent) else mixture.least_squares,
         **_interval(mixture),
+    }
+
+
+def _of_several(tensor: TensorEvidence, names: list[str], truth: Truth) -> Outcome | None:
+    own = [w for w in tensor.weights if w.subject == 0 and len(w.parents) == len(truth.weights)]
+    if not own:
+        return None
+    found = own[0]
+    row = {
+        "name": tensor.name,
+        "matrix": len(tensor.shape) == 2,
+        "alpha": truth.weights[names[found.parents[0]]],
+        "informative": found.elements,
+        "consistency": found.consistency,
+        "least_squares": None,
+    }
+    c = found.comparison
+    if found.feasible:
+        ends = {"estimate": found.estimate[0], "low": found.low[0], "high": found.high[0]}
+        return {**row, "basis": "feasible", **ends}
+    if isinstance(c, Absent) or isinstance(c.lattice_lead, Absent):
+        return {**row, "basis": "none"}
+    ends = {"estimate": c.weights[0], "low": c.low[0], "high": c.high[0]}
+    return {
+        **row,
+        "basis": "likelihood",
+        "passes": passes_later_change(c),
+        **ends,
+        "delta_ll": c.delta_ll,
+        "scale": c.scale,
+        "family": c.family,
+        "correlation": c.correlations[0],
     }
 
 

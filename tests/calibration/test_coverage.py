@@ -28,7 +28,7 @@ from tests.calibration.run import audit_one
 from tests.worlds.planted_changes import CHANGES
 from tests.worlds.planted_merges import ARITHMETICS
 
-CHANGED = (*CHANGES, "real-steps")
+CHANGED = (*CHANGES, "real-steps", "three-changed")
 MERGES_OF_A_KIND = 125
 PURE_MERGES = 500
 

@@ -99,7 +99,8 @@ def test_a_merge_is_recovered_whatever_it_is_stored_in(family: Path, tmp_path: P
 def test_each_large_tensor_alone_gives_the_weight_to_four_digits(family: Path, tmp_path: Path) -> None:
     suspect = merge(family, tmp_path, DType.BF16)
     report = audited(suspect, (family / "A", family / "O"), sample=65_536)
-    judged = [t for t in report.tensors if t.elements_examined >= 65_536 and t.weights]
+    # The pooler is bit-equal in both parents.
+    judged = [t for t in report.tensors if t.elements_examined >= 65_536 and "pooler" not in t.name]
     assert len(judged) > 30
     for tensor in judged:
         weight = tensor.weights[0]

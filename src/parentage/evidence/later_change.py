@@ -13,6 +13,7 @@ from parentage.numerics.likelihood import fit_scale
 from parentage.numerics.revision import MOST_STEPS, step_log_likelihood
 from parentage.records.absence import Absent
 from parentage.records.evidence import ChangeReach, Comparison, ReplayFit
+from parentage.records.weight_sets import SetComparison
 
 __all__ = ["log_likelihood", "measure_reach", "measure_replay_fit", "measure_revision_leads"]
 
@@ -87,7 +88,7 @@ def _step(values: Floats, operands: Operands) -> Floats:
 
 
 def measure_replay_fit(
-    operands: Operands, recipe: Recipe, comparison: Comparison | Absent
+    operands: Operands, recipe: Recipe, comparison: Comparison | SetComparison | Absent
 ) -> ReplayFit | Absent:
     """The change around this replay against the free likelihood that was measured on the same elements."""
     if isinstance(comparison, Absent):

@@ -30,6 +30,8 @@ AS_STORED = "as-stored"
 # Elements for the two likelihoods: a comparison costs time in proportion, and the decision needs
 # 138 to 4,207 elements for a difference of 10 at the sizes of change that matter.
 LIKELIHOOD_ELEMENTS = 8_192
+# Elements that tell which dtype the blend was stored in.
+QUICK_ELEMENTS = 2_048
 # Fewer informative elements than this and a tensor is described, not judged.
 MINIMUM_INFORMATIVE = 200
 
@@ -232,10 +234,9 @@ def _likelihoods(request: MixtureRequest, problem: _Problem, chosen: NDArray[np.
     dtypes = _merge_dtypes(problem.dtype)
     best = dtypes[0]
     if len(dtypes) > 1:
-        quick = {d: _compared(problem, chosen, d, interval_=False) for d in dtypes}
+        few = chosen[:: max(1, chosen.size // QUICK_ELEMENTS)]
+        quick = {d: _compared(problem, few, d, interval_=False, lattice=False) for d in dtypes}
         best = max(dtypes, key=lambda d: quick[d].replay.log_likelihood)
-        if request.subject:
-            return _record(quick[best], chosen.size, best)
     # What a control's weight would be is of no interest: whether it passes is.
     both = _compared(problem, chosen, best, interval_=request.subject == 0)
     return _record(both, chosen.size, best)
@@ -247,12 +248,12 @@ def _merge_dtypes(stored: DType) -> tuple[DType, ...]:
 
 
 def _compared(
-    problem: _Problem, chosen: NDArray[np.int64], dtype: DType, *, interval_: bool
+    problem: _Problem, chosen: NDArray[np.int64], dtype: DType, *, interval_: bool, lattice: bool = True
 ) -> merge_test.Comparison:
     a, b, c = problem.a[chosen], problem.b[chosen], problem.c[chosen]
     low, high = problem.cells.low[chosen], problem.cells.high[chosen]
     return merge_test.compare(
-        a, b, c, low, high, dtype=dtype, rows=problem.rows[chosen], interval=interval_
+        a, b, c, low, high, dtype=dtype, rows=problem.rows[chosen], interval=interval_, lattice=lattice
     )
 
 
@@ -278,14 +279,9 @@ def _record(both: merge_test.Comparison, elements: int, dtype: DType) -> Compari
         off_replay=both.off_replay,
         off_replay_elements=elements,
         merge_dtype=dtype.value,
-        coarse_step=_coarse_step(both.prediction, dtype),
+        coarse_step=merge_test.coarse_step(both.prediction, dtype),
         lattice_lead=none if both.lattice_lead is None else _bounded(both.lattice_lead),
     )
-
-
-def _coarse_step(prediction: NDArray[np.float64], dtype: DType) -> float:
-    cells = rounding_cells(round_to(prediction, dtype), dtype)
-    return float(np.quantile(cells.high - cells.low, 0.99))
 
 
 def _bounded(value: float) -> float:

@@ -84,7 +84,7 @@ def pair_guesses(
         alphas += candidates.near(centre, NEAR_RADIUS, NEAR_LIMIT)
     alphas += centres
     kept = dict.fromkeys(a for a in alphas if a not in (0.0, 1.0) and abs(a) <= 4)
-    return [Guess(pair, (a, 1.0 - a)) for a in kept]
+    return [Guess(pair, (a, candidates.rest_of_one([a]))) for a in kept]
 
 
 def _carried(tensors: Sequence[TensorEvidence], pair: tuple[int, int]) -> bool:
@@ -120,5 +120,6 @@ def own_guesses(tensor: TensorEvidence, pair: tuple[int, ...]) -> list[Guess]:
     """Simple weights that one tensor allows, for a suspect whose tensors were blended differently."""
     for m in tensor.mixtures:
         if m.subject == 0 and (m.first, m.second) == pair and m.consistency == 1.0:
-            return [Guess(pair, (a, 1.0 - a)) for a in candidates.simplest_in(m.low, m.high, 4)]
+            simple = candidates.simplest_in(m.low, m.high, 4)
+            return [Guess(pair, (a, candidates.rest_of_one([a]))) for a in simple]
     return [Guess(parents, weights) for parents, weights in own_candidates(tensor.weights, pair)]

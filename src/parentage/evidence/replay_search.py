@@ -45,11 +45,13 @@ from parentage.numerics.cells import rounding_cells
 from parentage.records.absence import Absent
 from parentage.records.evidence import (
     ArithmeticShare,
+    Comparison,
     Replay,
     ReplayTensor,
     SharedSweep,
     TensorEvidence,
 )
+from parentage.records.weight_sets import SetComparison
 
 __all__ = ["ReplayContext", "search_replays"]
 
@@ -62,6 +64,10 @@ LIKELIHOOD_ELEMENTS = 4_096
 FINALISTS = 3
 # Orders grow as the factorial: 24 of four parents take a second.
 MOST_REORDERED = 4
+# Recipes that are tried in every order, where a first one comes near: another order of three operands
+# moves one element in a hundred, ties at worst one in three.
+WORTH_REORDERING = 0.6
+PLAINEST = 6
 ALIKE = 5.0
 CASTS = (AS_STORED, "BF16", "F16")
 
@@ -104,7 +110,7 @@ def search_replays(
     if winner is None:
         return ()
     if winner.share < 1.0:
-        winner = _reordered(winner)
+        winner = _reordered(winner, guesses)
     if winner.share == 1.0:
         winner, alike = _settle(winner)
     else:
@@ -129,24 +135,38 @@ def _compete(guesses: Sequence[Guess], names: Sequence[str], context: ReplayCont
     return best
 
 
-def _reordered(winner: _Winner) -> _Winner:
-    """The same recipe with its parents summed in another order: float32 sums of three or more differ."""
+def _reordered(winner: _Winner, guesses: Sequence[Guess]) -> _Winner:
+    """The recipe, or a plainer one, with its parents summed in another order: float32 sums of three or
+    more differ by it, and where many sums are ties, weights next to the true ones match more than the
+    true ones in a wrong order."""
     count = len(winner.recipe.parents)
-    if not 3 <= count <= MOST_REORDERED:
+    if not 3 <= count <= MOST_REORDERED or winner.share < WORTH_REORDERING:
         return winner
+    plain = sorted(
+        {g.weights for g in guesses if g.parents == winner.recipe.parents},
+        key=lambda ws: (sum(candidates.description_length(w) for w in ws), ws),
+    )
     best = winner
-    for order in permutations(range(count)):
+    for weights in dict.fromkeys((winner.recipe.weights, *plain[:PLAINEST])):
+        best = _best_order(best, replace(winner.recipe, weights=weights), winner.probe)
+        if best.share == 1.0:
+            break
+    return best
+
+
+def _best_order(best: _Winner, base: Recipe, probe: Sequence[Operands]) -> _Winner:
+    for order in permutations(range(len(base.parents))):
         recipe = replace(
-            winner.recipe,
-            parents=tuple(winner.recipe.parents[k] for k in order),
-            weights=tuple(winner.recipe.weights[k] for k in order),
+            base,
+            parents=tuple(base.parents[k] for k in order),
+            weights=tuple(base.weights[k] for k in order),
         )
-        probe = [replace(o, parents=o.parents[list(order)]) for o in winner.probe]
+        turned = [replace(o, parents=o.parents[list(order)]) for o in probe]
         for arithmetic in variants(recipe.weights):
             tried = replace(recipe, arithmetic=arithmetic)
-            share = _share(probe, tried, best.share)
+            share = _share(turned, tried, best.share)
             if share > best.share:
-                best = _Winner(share, tried, probe)
+                best = _Winner(share, tried, turned)
         if best.share == 1.0:
             break
     return best
@@ -283,17 +303,25 @@ def _replayed(tensor: TensorEvidence, operands: Operands, recipe: Recipe) -> Rep
     found = replay_tensor(tensor.name, operands, recipe)
     if found.informative_matches == found.informative:
         return found
-    compared = [
-        m.comparison for m in tensor.mixtures if (m.subject, m.first, m.second) == (0, *recipe.parents)
-    ]
-    none = Absent("these parents are more than a pair")
-    fit = measure_replay_fit(operands, recipe, compared[0] if compared else none)
+    fit = measure_replay_fit(operands, recipe, _comparison(tensor, recipe))
     return replace(
         found,
         reach=measure_reach(operands, recipe, () if isinstance(fit, Absent) else fit.drift),
         fit=fit,
         revision_leads=measure_revision_leads(operands, recipe),
     )
+
+
+def _comparison(tensor: TensorEvidence, recipe: Recipe) -> Comparison | SetComparison | Absent:
+    """The likelihoods of the recipe's parents, as they were seen by the replay."""
+    parents = set(recipe.parents)
+    for m in tensor.mixtures:
+        if m.subject == 0 and {m.first, m.second} == parents:
+            return m.comparison
+    for w in tensor.weights:
+        if w.subject == 0 and set(w.parents) == parents and w.cast == recipe.cast:
+            return w.comparison
+    return Absent("these parents were not compared here")
 
 
 def _own_recipe(tensor: TensorEvidence, operands: Operands, recipe: Recipe) -> Recipe:

@@ -107,7 +107,7 @@ def _combinations(
     combined = list(product(*numbers))
     for k, (low, high) in enumerate(ranges):
         for others in product(*(n for j, n in enumerate(numbers) if j != k)):
-            rest = 1.0 - sum(others)
+            rest = candidates.rest_of_one(others)
             if low <= rest <= high:
                 combined.append((*others[:k], rest, *others[k:]))
     return list(dict.fromkeys(combined))

@@ -18,6 +18,7 @@ from parentage.evidence.reading import ModelSlice, TensorSample, recast
 from parentage.numerics import programme
 from parentage.numerics.cells import Cells, rounding_cells
 from parentage.numerics.formats import round_to
+from parentage.numerics.merge_test import coarse_step
 from parentage.numerics.merge_test_many import ManyComparison, compare_many, gain_over_pairs
 from parentage.records.absence import Absent
 from parentage.records.dtypes import DType
@@ -66,6 +67,8 @@ def measure_weight_sets(
     best = max(solved, key=lambda w: (w.feasible, w.consistency))
     if best.feasible:
         return (replace(best, comparison=Absent("one set of weights explains every element")),)
+    if len(parents) == 2:
+        return (replace(best, comparison=Absent("two parents are compared on the line between them")),)
     best = replace(best, comparison=_compare(sample, parents, 0, best.cast))
     if isinstance(best.comparison, Absent) or best.comparison.delta_ll < WORTH_CONTROLLING:
         return (best,)
@@ -172,7 +175,7 @@ def _compare(
     if subject == 0 and gain < WORTH_COMPARING:
         return Absent("two of the parents, their weights summing to one, explain it as well")
     dtype = _merge_dtype(problem)
-    return _record(_compared(problem, dtype, interval=subject == 0), problem.c.size, dtype)
+    return _record(_compared(problem, dtype, interval=True), problem, dtype)
 
 
 def _merge_dtype(problem: _Problem) -> DType:
@@ -196,8 +199,9 @@ def _compared(problem: _Problem, dtype: DType, *, interval: bool) -> ManyCompari
     )
 
 
-def _record(both: ManyComparison, elements: int, dtype: DType) -> SetComparison:
-    ends = both.intervals
+def _record(both: ManyComparison, problem: _Problem, dtype: DType) -> SetComparison:
+    ends, elements = both.intervals, problem.c.size
+    none = Absent("other grids are tried where the grid leads by 8 with every parent")
     return SetComparison(
         elements=elements,
         weights=both.weights,
@@ -217,6 +221,8 @@ def _record(both: ManyComparison, elements: int, dtype: DType) -> SetComparison:
         off_replay=both.off_replay,
         off_replay_elements=elements,
         merge_dtype=dtype.value,
+        coarse_step=coarse_step(problem.c, dtype),
+        lattice_lead=none if both.lattice_lead is None else _bounded(both.lattice_lead),
     )
 
 

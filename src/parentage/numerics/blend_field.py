@@ -16,7 +16,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from parentage.numerics.gauss import gauss_cell
-from parentage.numerics.prediction import predict, residual_cells
+from parentage.numerics.prediction import predict, predict_off_grid, residual_cells
 from parentage.numerics.profile import Cells, profile_at, profile_drifting
 from parentage.numerics.tails import STUDENT_T2, cell_scores, gauss_log_mass, t2_mass
 
@@ -98,6 +98,7 @@ class Field:
             cells.code,
             cells.single,
             self.family,
+            np.empty(0) if cells.offsets is None else cells.offsets,
             values,
             scores,
         )
@@ -149,6 +150,7 @@ class _Rest:
 
 def _only(cells: Cells, chosen: NDArray[np.bool_]) -> Cells:
     drift = None if cells.drift is None else np.ascontiguousarray(cells.drift[:, chosen])
+    offsets = None if cells.offsets is None else cells.offsets[chosen]
     return replace(
         cells,
         parents=np.ascontiguousarray(cells.parents[:, chosen]),
@@ -156,6 +158,7 @@ def _only(cells: Cells, chosen: NDArray[np.bool_]) -> Cells:
         high=cells.high[chosen],
         relative=cells.relative[chosen],
         drift=drift,
+        offsets=offsets,
     )
 
 
@@ -164,7 +167,10 @@ def _scores(
 ) -> tuple[float, Floats]:
     """Log-likelihood at ``weights`` and a ``shift`` [n], and each element's score in its location."""
     prediction, lo, hi = np.empty(cells.n), np.empty(cells.n), np.empty(cells.n)
-    predict(cells.parents, weights, cells.code, cells.single, prediction)
+    if cells.offsets is None:
+        predict(cells.parents, weights, cells.code, cells.single, prediction)
+    else:
+        predict_off_grid(cells.parents, weights, cells.code, cells.offsets, prediction)
     prediction += shift
     residual_cells(cells.low, cells.high, cells.relative, prediction, lo, hi)
     value, location, _ = cell_scores(lo, hi, scale, family)
@@ -194,14 +200,19 @@ def _values(  # noqa: PLR0912 (the innermost loop; a call an element would doubl
     code: int,
     single: bool,
     family: int,
+    offsets: Floats,
     values: Floats,
     scores: Floats,
 ) -> None:
-    """Fill ``values`` [G] and ``scores`` [G, J]; ``inverse`` [n]: one over the elements' scales."""
+    """Fill ``values`` [G] and ``scores`` [G, J]; ``inverse`` [n]: one over the elements' scales;
+    ``offsets`` [n] or empty: grid steps by which each sum is moved before it is rounded."""
     n, count = low.size, drift.shape[0]
     prediction = np.empty(n)
     for k in range(weights.shape[0]):
-        predict(parents, weights[k], code, single, prediction)
+        if offsets.size:
+            predict_off_grid(parents, weights[k], code, offsets, prediction)
+        else:
+            predict(parents, weights[k], code, single, prediction)
         score = scores[k]
         score[:] = 0.0
         total, product = 0.0, 1.0

@@ -7,6 +7,7 @@ number that was typed and a word on how it was stored.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from fractions import Fraction
 
 import numpy as np
@@ -14,7 +15,7 @@ import numpy as np
 from parentage.numerics.formats import quantize
 from parentage.records.dtypes import DType
 
-__all__ = ["describe", "description_length", "near", "simplest_in"]
+__all__ = ["describe", "description_length", "near", "rest_of_one", "simplest_in"]
 
 MAX_DECIMALS = 6
 MAX_DENOMINATOR = 64
@@ -25,6 +26,8 @@ FORM_COST = {DType.BF16: 3.0, DType.F16: 4.0, DType.F32: 5.0}
 FORM_REACH = 2.0**-8
 # A range wider than this holds plainer numbers.
 FORM_WIDTH = 0.02
+# A few roundings of float64 sums near one.
+TYPED_SLACK = 1e-14
 
 
 def _decimals(low: float, high: float, digits: int) -> list[float]:
@@ -107,6 +110,13 @@ def simplest_in(low: float, high: float, limit: int) -> list[float]:
             found.append(value)
     ordered = sorted(dict.fromkeys(found), key=_cost)[:limit]
     return ordered or [(low + high) / 2]
+
+
+def rest_of_one(weights: Sequence[float]) -> float:
+    """What the others leave of one, as people write it: .3 beside .7, though 1 - .7 is not quite .3."""
+    rest = 1.0 - math.fsum(weights)
+    typed = round(rest, 9)
+    return typed if abs(typed - rest) < TYPED_SLACK else rest
 
 
 def near(centre: float, radius: float, limit: int) -> list[float]:

@@ -15,13 +15,15 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from parentage.numerics.cells import rounding_cells
+from parentage.numerics.formats import round_to
 from parentage.numerics.likelihood import Fit, fit_cells, make_cells
 from parentage.numerics.profile import Cells, predict, rounding_code
 from parentage.numerics.search import DRIFT_ELEMENTS, Line, Peak, coarse_starts, peak_of, points
 from parentage.numerics.tails import STUDENT_T2
 from parentage.records.dtypes import DType
 
-__all__ = ["Comparison", "compare"]
+__all__ = ["Comparison", "coarse_step", "compare"]
 
 Floats = NDArray[np.float64]
 
@@ -30,6 +32,10 @@ Floats = NDArray[np.float64]
 _WORTH_SEARCHING: Final = 2.5
 # An interval for the weight is worth its cost where the grid is likelier than not by this much.
 _WORTH_AN_INTERVAL: Final = 5.0
+# Below this the test fails whatever other grids do.
+_WORTH_A_LATTICE: Final = 8.0
+# A change of this many coarse grid steps: what is left of the grid in a sum falls as exp(-2 pi^2 steps^2).
+_BLURRED: Final = 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,19 +70,22 @@ def compare(
     dtype: DType,
     rows: NDArray[np.int32] | None = None,
     interval: bool = True,
+    lattice: bool = True,
     single: bool = True,
 ) -> Comparison:
     """R and G for two parents, and the test between them.
 
     All arrays float64 ``[n]``: parents, suspect, the suspect's rounding cells. ``dtype``: what the merge
-    was stored in; ``rows``: group ids whose scales may differ (for the interval). Raises
+    was stored in; ``rows``: group ids whose scales may differ (for the interval); ``lattice``: also ask
+    whether other values of the grid do as well. Raises
     :class:`UsageError` on empty input or shapes that disagree.
     """
     parents = np.stack([a, b])
     cells = make_cells(parents, c, low, high, dtype, single)
     free = fit_cells(cells.free(), "free", None, True, interval=False, without=False)
     moving = cells.drifting(np.array(free.weights[:1]), sum_to_one=True)
-    replay = _fit_replay(moving, rows, interval=False)
+    blurred = free.scale > _BLURRED * coarse_step(c, dtype)
+    replay = _fit_unseen(moving, rows, free) if blurred else _fit_replay(moving, rows, interval=False)
     # G is also tried where R is best, so that R never wins for want of search.
     free = max(free, _fit_free(cells.free(), replay), key=lambda f: f.log_likelihood)
     delta_ll = replay.log_likelihood - free.log_likelihood
@@ -94,8 +103,23 @@ def compare(
         drop_at_zero=replay.log_likelihood - replay.at_zero,
         drop_at_one=replay.log_likelihood - replay.at_one,
         off_replay=int(np.count_nonzero((r < low) | (r > high))),
-        lattice_lead=_lattice_lead(moving, replay) if delta_ll >= _WORTH_AN_INTERVAL else None,
+        lattice_lead=_lattice_lead(moving, replay) if lattice and delta_ll >= _WORTH_A_LATTICE else None,
     )
+
+
+def coarse_step(values: Floats, dtype: DType) -> float:
+    """The 99th percentile of the grid steps of ``values`` stored in ``dtype``."""
+    if dtype is DType.F64:
+        return 0.0
+    cells = rounding_cells(round_to(values, dtype), dtype)
+    steps = (cells.high - cells.low)[np.isfinite(cells.low)]
+    return float(np.quantile(steps, 0.99)) if steps.size else 0.0
+
+
+def _fit_unseen(cells: Cells, rows: NDArray[np.int32] | None, free: Fit) -> Fit:
+    """R where G is best: a change of several steps leaves no grid, so no weight is worth a search."""
+    starts = points(cells, Line.of(2), [free.alpha])
+    return fit_cells(cells, "replay", rows, True, interval=False, without=True, starts=starts, search=False)
 
 
 def _lattice_lead(cells: Cells, replay: Fit) -> float:

@@ -1,9 +1,9 @@
-"""The merge test for many parents, and for two whose weights need not sum to one.
+"""The merge test for three parents and more; two whose weights need not sum to one are allowed.
 
 As for two parents on a line: R says that the blend was stored and then changed, G that it never was; a
 drift of the later change along the parents' differences is weight to G and a shift of all elements to R.
 ``max ℓ_R - max ℓ_G`` asks for the grid alone, and the lead over the best replay without each parent asks
-whether the grid is that of this many.
+whether the grid is that of this many. Other values of the same grid are tried too, as for two.
 """
 
 from __future__ import annotations
@@ -42,6 +42,8 @@ _WORTH_A_SUM: Final = 10.0
 # leads are worth their cost where the grid is likelier than not by this much.
 _WORTH_SEARCHING: Final = 2.5
 _WORTH_AN_INTERVAL: Final = 5.0
+# Below this the test fails whatever intervals, other grids or fewer parents do.
+_WORTH_A_LATTICE: Final = 8.0
 # A lead over a coarse search that a finer one does not undo: it gained 50 at most on planted merges.
 _PAST_DOUBT: Final = 200.0
 _PSEUDO_OBSERVATIONS: Final = 5.0
@@ -51,10 +53,12 @@ _PSEUDO_OBSERVATIONS: Final = 5.0
 class ManyComparison:
     """Both likelihoods of K parents on one tensor, and what the merge test needs.
 
-    ``intervals`` and ``drops`` are empty where the grid is not likelier by 5. ``drops``: lead of R over the
-    best replay without each parent, the drift free. ``drift`` [J]: how far the change moved the suspect
-    along the parents' differences to the last one, in weight. ``correlations``: corr(C - r, A_j less the
-    blend of the others); None where either does not vary.
+    ``drops`` is empty where the grid is not likelier by 5, ``intervals`` where the grid or a drop is not
+    by 8. ``drops``: lead of R over the best replay without each parent, the drift free. ``lattice_lead``:
+    over the best replay that takes another value of the same grid than the nearest; None where R does not
+    lead G enough to ask. ``drift`` [J]: how far the change moved the suspect along the parents'
+    differences to the last one, in weight. ``correlations``: corr(C - r, A_j less the blend of the
+    others); None where either does not vary.
     """
 
     weights: tuple[float, ...]
@@ -71,6 +75,7 @@ class ManyComparison:
     drift: tuple[float, ...]
     correlations: tuple[float | None, ...]
     off_replay: int
+    lattice_lead: float | None
 
 
 def compare_many(
@@ -98,14 +103,18 @@ def compare_many(
     search = _Search(moving, Space.of(parents, sum_to_one=sum_to_one), sum_to_one)
     field, worth = search.replay(free.weights)
     free = max(free, _climb(cells.free(), field, sum_to_one), key=lambda p: p.log_likelihood)
-    intervals: tuple[Interval, ...] = ()
-    if worth and interval and field.log_likelihood - free.log_likelihood >= _WORTH_AN_INTERVAL:
-        field, intervals = search.intervals(field, rows)
     delta_ll = field.log_likelihood - free.log_likelihood
     drops: tuple[float, ...] = ()
-    if worth and delta_ll >= _WORTH_AN_INTERVAL:
+    intervals: tuple[Interval, ...] = ()
+    lead: float | None = None
+    if worth and interval and delta_ll >= _WORTH_AN_INTERVAL:
         drops = tuple(field.log_likelihood - search.without(field, j) for j in range(len(parents)))
-    return _assemble(field, free, intervals, drops, c, sum_to_one)
+        if min(delta_ll, *drops) >= _WORTH_A_LATTICE:
+            lead = search.lattice_lead(field)
+            better, intervals = search.intervals(field, rows)
+            gained = better.log_likelihood - field.log_likelihood
+            field, drops, lead = better, tuple(d + gained for d in drops), lead + gained
+    return _assemble(field, free, intervals, drops, lead, c, sum_to_one)
 
 
 def gain_over_pairs(
@@ -190,6 +199,20 @@ class _Search:
             found = max(found, gaussian_near(self.cells, space, first).log_likelihood)
         return max(found, first.log_likelihood)
 
+    def lattice_lead(self, field: Field) -> float:
+        """Lead over the best blend that is rounded towards a parent, or to a neighbour by lot."""
+        ways = [np.sign(_apart(self.cells.parents, field.weights, j)) for j in range(field.weights.size)]
+        # The lots depend on nothing: the same elements give the same lead.
+        lots = np.random.Generator(np.random.Philox(key=20260601)).random((2, self.cells.n)) - 0.5
+        found = []
+        for offsets in (*(0.499 * way for way in ways), *lots):
+            other = replace(self.cells, offsets=np.ascontiguousarray(offsets))
+            found.append((coarse_weights(other, self.space, field.weights), other))
+        near, other = max(found, key=lambda item: item[0].log_likelihood)
+        reached = best_weights(other, self.space, near.weights, field.weights)
+        own = Field.around(self.cells, STUDENT_T2, field.weights, guess=field.scale)
+        return own.log_likelihood - reached.log_likelihood
+
     def _project(self, weights: Floats, parent: int) -> Floats:
         """The nearest weights without ``parent``, as the parents' differences measure nearness."""
         move = self.space.along_weight(parent)
@@ -236,6 +259,7 @@ def _assemble(
     free: WeightPeak,
     intervals: tuple[Interval, ...],
     drops: tuple[float, ...],
+    lattice_lead: float | None,
     c: Floats,
     sum_to_one: bool,
 ) -> ManyComparison:
@@ -260,6 +284,7 @@ def _assemble(
             _correlation(c - r, _apart(cells.parents, weights, j)) for j in range(weights.size)
         ),
         off_replay=int(np.count_nonzero((r < cells.low) | (r > cells.high))),
+        lattice_lead=lattice_lead,
     )
 
 

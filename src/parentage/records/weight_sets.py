@@ -8,17 +8,19 @@ from parentage.records.absence import Absent
 
 __all__ = ["SetComparison", "WeightSet"]
 
-NOT_COMPARED = Absent("not measured by the version that wrote this file")
+NOT_MEASURED = Absent("not measured by the version that wrote this file")
 
 
 @dataclass(frozen=True, slots=True)
 class SetComparison:
     """The two likelihoods of K parents on one tensor (see ``numerics.merge_test_many``).
 
-    ``weights`` within ``low``..``high`` (95 %; equal to them where the grid is not likelier by 5);
+    ``weights`` within ``low``..``high`` (95 %; equal to them where the grid is not likelier by 8);
     ``scale`` and ``free_scale`` in weight units. ``drops``: lead over the best replay without each parent,
-    empty where not asked for. ``drift``: how far the change moved the suspect along each parent's
-    difference to the last one, in weight, and along the last one itself where the sum is free.
+    ``lattice_lead``: over blends that take another value of the same grid; both only where asked for.
+    ``coarse_step``: the 99th percentile of the blend's grid steps. ``drift``: how far the change moved the
+    suspect along each parent's difference to the last one, in weight, and along the last one itself where
+    the sum is free.
     ``correlations``: of the change with each parent less the blend of the others.
     """
 
@@ -40,6 +42,8 @@ class SetComparison:
     off_replay: int
     off_replay_elements: int
     merge_dtype: str
+    coarse_step: float = 0.0
+    lattice_lead: float | Absent = NOT_MEASURED
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,5 +67,5 @@ class WeightSet:
     consistency: float
     feasible: bool
     slack: float
-    comparison: SetComparison | Absent = NOT_COMPARED
+    comparison: SetComparison | Absent = NOT_MEASURED
     subject: int = 0

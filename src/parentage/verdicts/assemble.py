@@ -259,13 +259,16 @@ def _coverage(evidence: Evidence) -> Coverage:
 def _tensor(reading: TensorReading, parents: Sequence[int]) -> TensorVerdict:
     tensor, replay, mixture = reading.tensor, reading.replay, reading.mixture
     sigma: float | Absent = Absent("no later change was measured here")
-    if mixture is not None and not isinstance(mixture.comparison, Absent) and tensor.spread:
-        sigma = mixture.comparison.scale / tensor.spread
+    tested = reading.tested
+    if not isinstance(tested, Absent) and tensor.spread:
+        sigma = tested.scale / tensor.spread
     match: float | Absent = Absent("not replayed, or the parents are equal here")
     if replay is not None and replay.informative:
         match = replay.informative_matches / replay.informative
     consistency: float | Absent = Absent("no blend was measured here")
-    if mixture is not None and mixture.informative:
+    if reading.weight_set is not None:
+        consistency = reading.weight_set.consistency
+    elif mixture is not None and mixture.informative:
         consistency = mixture.consistency
     return TensorVerdict(
         name=tensor.name,

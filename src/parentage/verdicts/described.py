@@ -7,28 +7,23 @@ from collections.abc import Sequence
 from parentage.records.absence import Absent
 from parentage.records.findings import MergeTest, PartDifference
 from parentage.records.report import NOT_MEASURED
-from parentage.verdicts.readings import ELIGIBLE_INFORMATIVE, Readings
-from parentage.verdicts.tensors import TensorReading, passes_later_change
+from parentage.verdicts.blend_tests import passes_later_change
+from parentage.verdicts.linear_merge import tried
+from parentage.verdicts.readings import Readings
+from parentage.verdicts.tensors import TensorReading
 
 __all__ = ["differences", "dtypes", "merge_tests"]
 
 
 def merge_tests(readings: Readings, tensors: Sequence[TensorReading]) -> tuple[MergeTest, ...] | Absent:
     """How many eligible matrices pass the rule for a merge with later change: suspect, then controls."""
-    pair = readings.pair
-    if pair is None:
+    if readings.pair is None and not readings.blended:
         return Absent("no pair of parents was compared")
     names = {t.tensor.name for t in tensors if t.eligible}
     found = []
     for model in (0, *readings.controls):
-        rows = [readings.mixture(t, model, pair) for t in readings.matrices if t.name in names]
-        judged = [
-            m.comparison
-            for m in rows
-            if m is not None
-            and m.informative >= ELIGIBLE_INFORMATIVE
-            and not isinstance(m.comparison, Absent)
-        ]
+        rows = [tried(readings, t, model) for t in readings.matrices if t.name in names]
+        judged = [row.comparison for row in rows if row and not isinstance(row.comparison, Absent)]
         if judged:
             name = "the suspect" if model == 0 else readings.name(model)
             passed = sum(passes_later_change(c) for c in judged)

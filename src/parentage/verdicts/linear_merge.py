@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from parentage.records.absence import Absent
-from parentage.records.evidence import Comparison
+from parentage.records.evidence import Mixture, TensorEvidence, WeightSet
+from parentage.verdicts.blend_tests import explains_all, objection_to, passes_later_change
 from parentage.verdicts.readings import ELIGIBLE_INFORMATIVE, Readings
-from parentage.verdicts.tensors import TensorReading, passes_later_change
+from parentage.verdicts.tensors import TensorReading
 from parentage.verdicts.weighing import Status, Weighing
 
-__all__ = ["control_pass_share", "weigh_linear_merge"]
+__all__ = ["control_pass_share", "tried", "weigh_linear_merge"]
 
 # At least this share of the eligible tensors must be a blend on their own.
 CARRYING_SHARE = 0.5
+BLENDS = ("exact", "blend", "changed")
 # No control may pass in more than this share of its tensors.
 CONTROL_SHARE = 0.05
 
@@ -23,20 +26,27 @@ def weigh_linear_merge(readings: Readings, tensors: Sequence[TensorReading]) -> 
     (only a stated claim can be contradicted)."""
     eligible = [t for t in tensors if t.eligible]
     judged = [t for t in eligible if t.kind not in ("copy", "cast-copy", "shared")]
-    blends = [t for t in judged if t.kind in ("exact", "blend", "changed")]
+    blends = [t for t in judged if t.kind in BLENDS]
     if readings.pair is None and readings.replay is None:
         return None
     against = _objection(readings, judged, blends)
     if against:
         return Weighing("linear-merge", Status.UNDETERMINED, against=against)
-    models = readings.replay.parents if readings.replay else (readings.pair or ())
     return Weighing(
         "linear-merge",
         Status.SUPPORTED,
-        models=models,
+        models=_models(readings),
         excluded=_excluded(readings, judged, blends),
         limits=_limits(blends),
     )
+
+
+def _models(readings: Readings) -> tuple[int, ...]:
+    """The parents, in the order of the recipe that was replayed."""
+    replayed = readings.replay.parents if readings.replay else ()
+    if readings.blended and set(replayed) != set(readings.blended):
+        return readings.blended
+    return replayed or readings.pair or ()
 
 
 def _objection(readings: Readings, judged: Sequence[TensorReading], blends: Sequence[TensorReading]) -> str:
@@ -45,10 +55,10 @@ def _objection(readings: Readings, judged: Sequence[TensorReading], blends: Sequ
     if len(blends) < CARRYING_SHARE * len(judged):
         return (
             f"only {len(blends)} of {len(judged)} matrices lie on the grid of a stored blend, "
-            f"and at least half would have to"
+            f"and at least half would have to ({_reasons(judged)})"
         )
     changed = [t for t in blends if t.kind == "changed"]
-    total = sum(c.delta_ll for t in judged if (c := _comparison(t)) is not None)
+    total = _total_lead(judged)
     if len(changed) == len(blends) and total <= 0:
         return "the matrices together prefer a change that was never stored as a blend"
     share, name = control_pass_share(readings)
@@ -57,30 +67,44 @@ def _objection(readings: Readings, judged: Sequence[TensorReading], blends: Sequ
     return ""
 
 
-def _comparison(reading: TensorReading) -> Comparison | None:
-    if reading.mixture is None or isinstance(reading.mixture.comparison, Absent):
-        return None
-    return reading.mixture.comparison
+def _total_lead(judged: Sequence[TensorReading]) -> float:
+    return sum(c.delta_ll for t in judged if not isinstance(c := t.tested, Absent))
+
+
+def _reasons(judged: Sequence[TensorReading]) -> str:
+    """Why matrices do not pass, the commonest reason first."""
+    counts = Counter(why for t in judged if t.kind not in BLENDS and (why := objection_to(t.tested)))
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return "; ".join(f"in {n}, {why}" for why, n in ordered) or "the recipe replayed fits no better"
 
 
 def control_pass_share(readings: Readings) -> tuple[float, str]:
     """The best control: the largest share of its eligible matrices that look like a stored blend."""
     best, name = 0.0, ""
-    if readings.pair is None:
-        return best, name
     for control in readings.controls:
-        found = [readings.mixture(t, control, readings.pair) for t in readings.matrices]
-        usable = [m for m in found if m is not None and m.informative >= ELIGIBLE_INFORMATIVE]
-        passed = [
-            m
-            for m in usable
-            if passes_later_change(m.comparison)
-            or (m.consistency == 1.0 and not (m.low <= 0 <= m.high or m.low <= 1 <= m.high))
-        ]
+        usable = [row for t in readings.matrices if (row := tried(readings, t, control)) is not None]
+        passed = [row for row in usable if _looks_blended(row)]
         share = len(passed) / len(usable) if usable else 0.0
         if share >= best:
             best, name = share, readings.name(control)
     return best, name
+
+
+def tried(readings: Readings, tensor: TensorEvidence, subject: int) -> Mixture | WeightSet | None:
+    """A model on the suspect's path: several parents' likelihoods, else the pair's."""
+    found = readings.weight_set(tensor, subject)
+    if found is not None:
+        return found if found.elements >= ELIGIBLE_INFORMATIVE else None
+    mixture = None if readings.pair is None else readings.mixture(tensor, subject, readings.pair)
+    return mixture if mixture is not None and mixture.informative >= ELIGIBLE_INFORMATIVE else None
+
+
+def _looks_blended(row: Mixture | WeightSet) -> bool:
+    if passes_later_change(row.comparison):
+        return True
+    if isinstance(row, WeightSet):
+        return explains_all(row)
+    return row.consistency == 1.0 and not (row.low <= 0 <= row.high or row.low <= 1 <= row.high)
 
 
 def _excluded(
@@ -94,7 +118,7 @@ def _excluded(
             f"in every bit; training or an average over a run does not land on that grid"
         )
     else:
-        total = sum(c.delta_ll for t in judged if (c := _comparison(t)) is not None)
+        total = _total_lead(judged)
         reason = (
             f"the suspect sits on the grid of a stored blend in {len(blends)} of {len(judged)} "
             f"matrices (log-likelihood ratio {total:,.0f} in all), its imitators do not"
@@ -103,7 +127,7 @@ def _excluded(
         ("fine-tune", reason),
         ("same-run-checkpoint", reason),
         ("shared-ancestor", reason),
-        ("independent", "its weights follow both parents"),
+        ("independent", "its weights follow all parents named"),
     )
 
 

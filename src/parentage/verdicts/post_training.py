@@ -14,10 +14,11 @@ from parentage.records.absence import Absent
 from parentage.records.estimate import Estimate
 from parentage.records.evidence import ChangeReach, Comparison
 from parentage.records.report import ExcludedCause, PostTraining, Stratum
-from parentage.verdicts.tensors import TensorReading, passes_later_change
+from parentage.verdicts.blend_tests import Tested, passes_later_change
+from parentage.verdicts.tensors import TensorReading
 from parentage.verdicts.weighing import Status, Weighing
 
-__all__ = ["judge_later_change", "pooled_alpha", "strata"]
+__all__ = ["judge_later_change", "pooled_weights", "strata"]
 
 LEVEL = 0.95
 Z = 1.959963984540054
@@ -119,7 +120,7 @@ def _changed(replayed: Sequence[TensorReading], share: Estimate, seen: str) -> P
     passing = [t for t in carriers if _on_grid(t)]
     judged = [t for t in carriers if t.eligible and _compared(t)]
     grid_excluded = bool(judged) and len(passing) >= 0.5 * len(judged)
-    revision_excluded, revision = revision_leads(passing, 0)
+    revision_excluded, revision = revision_leads(passing)
     detected = rounding_excluded and grid_excluded and revision_excluded
     rivals = (
         *_weigh_rivals(far, rounding_excluded, grid_excluded, passing, judged),
@@ -133,7 +134,7 @@ def _on_grid(reading: TensorReading) -> bool:
     return reading.eligible and reading.kind == "changed"
 
 
-def revision_leads(tensors: Sequence[TensorReading], least: int) -> tuple[bool, str]:
+def revision_leads(tensors: Sequence[TensorReading]) -> tuple[bool, str]:
     """Is a change after the blend likelier than another revision of each parent before it?"""
     found = [t.replay.revision_leads for t in tensors if t.replay and t.replay.revision_leads]
     if not found:
@@ -144,7 +145,7 @@ def revision_leads(tensors: Sequence[TensorReading], least: int) -> tuple[bool, 
         f"whole grid steps after the blend are likelier than whole steps of a parent before it by "
         f"{min(sums):,.0f} in log-likelihood over {len(found)} matrices"
     )
-    return min(sums) >= REVISION_LEAD and behind <= max(least, len(found) // 4), sentence
+    return min(sums) >= REVISION_LEAD and behind <= len(found) // 4, sentence
 
 
 def pooled_reach(tensors: Sequence[TensorReading]) -> ChangeReach:
@@ -175,7 +176,7 @@ def beyond_rounding(reach: ChangeReach) -> tuple[bool, str]:
 
 
 def _compared(reading: TensorReading) -> bool:
-    return reading.mixture is not None and not isinstance(reading.mixture.comparison, Absent)
+    return not isinstance(reading.tested, Absent)
 
 
 def _weigh_rivals(
@@ -196,12 +197,8 @@ def _weigh_rivals(
     return tuple(ExcludedCause(r, why) for r, why in zip(RIVALS, reasons, strict=True))
 
 
-def _comparisons(tensors: Sequence[TensorReading]) -> list[tuple[TensorReading, Comparison]]:
-    return [
-        (t, t.mixture.comparison)
-        for t in tensors
-        if t.mixture is not None and not isinstance(t.mixture.comparison, Absent)
-    ]
+def _comparisons(tensors: Sequence[TensorReading]) -> list[tuple[TensorReading, Tested]]:
+    return [(t, tested) for t in tensors if not isinstance(tested := t.tested, Absent)]
 
 
 def pooled_sigma(tensors: Sequence[TensorReading]) -> Estimate | Absent:
@@ -216,17 +213,35 @@ def pooled_sigma(tensors: Sequence[TensorReading]) -> Estimate | Absent:
     return Estimate(median(sizes), sizes[low], sizes[high], LEVEL)
 
 
-def pooled_alpha(tensors: Sequence[TensorReading]) -> Estimate | Absent:
-    """One weight for all matrices that carry the blend (Hartung-Knapp over their estimates)."""
+def pooled_weights(
+    tensors: Sequence[TensorReading], parents: Sequence[int]
+) -> tuple[Estimate | Absent, ...]:
+    """One weight a parent for all matrices that carry the blend (Hartung-Knapp over their estimates)."""
+    rows = [row for t in tensors if passes_later_change(t.tested) and (row := _row(t, parents))]
+    if not rows:
+        return tuple(Absent("no matrix has an interval for its weight") for _ in parents)
     found = []
-    for _, c in _comparisons(tensors):
-        if isinstance(c.alpha_low, Absent) or isinstance(c.alpha_high, Absent):
-            continue
-        if passes_later_change(c):
-            # An isolated maximum has an interval of no width; its float32 form is not that exact.
-            width = max(c.alpha_high - c.alpha_low, LEAST_WIDTH)
-            found.append((c.alpha, (width / (2 * Z)) ** 2))
-    if not found:
-        return Absent("no matrix has an interval for its weight")
-    pooled = hartung_knapp([a for a, _ in found], [v for _, v in found], level=LEVEL)
-    return Estimate(pooled.estimate, pooled.low, pooled.high, LEVEL)
+    for column in zip(*rows, strict=True):
+        pooled = hartung_knapp([w for w, _ in column], [v for _, v in column], level=LEVEL)
+        found.append(Estimate(pooled.estimate, pooled.low, pooled.high, LEVEL))
+    return tuple(found)
+
+
+def _row(reading: TensorReading, parents: Sequence[int]) -> list[tuple[float, float]]:
+    """Each parent's weight and its variance on one tensor; empty where there is no interval."""
+    tested = reading.tested
+    if isinstance(tested, Absent):
+        return []
+    if isinstance(tested, Comparison):
+        low, high = tested.alpha_low, tested.alpha_high
+        if isinstance(low, Absent) or isinstance(high, Absent):
+            return []
+        return [(w, _variance(low, high)) for w in (tested.alpha, 1.0 - tested.alpha)]
+    assert reading.weight_set is not None
+    places = [reading.weight_set.parents.index(p) for p in parents]
+    return [(tested.weights[k], _variance(tested.low[k], tested.high[k])) for k in places]
+
+
+def _variance(low: float, high: float) -> float:
+    # An isolated maximum has an interval of no width; its float32 form is not that exact.
+    return (max(high - low, LEAST_WIDTH) / (2 * Z)) ** 2

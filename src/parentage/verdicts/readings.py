@@ -17,7 +17,9 @@ from parentage.records.evidence import (
     Replay,
     ReplayTensor,
     TensorEvidence,
+    WeightSet,
 )
+from parentage.verdicts.blend_tests import explains_all, passes_later_change
 
 __all__ = [
     "AT_FORK",
@@ -196,6 +198,22 @@ class Readings:
                 if m.subject == 0 and spent and m.informative >= ELIGIBLE_INFORMATIVE:
                     votes[(m.first, m.second)] = votes.get((m.first, m.second), 0) + 1
         return max(sorted(votes), key=lambda k: votes[k]) if votes else None
+
+    @cached_property
+    def blended(self) -> tuple[int, ...]:
+        """Three or more parents whose blend most matrices that were asked are; else none."""
+        asked = [w for t in self.matrices for w in t.weights if w.subject == 0 and len(w.parents) > 2]
+        votes = [explains_all(w) or passes_later_change(w.comparison) for w in asked]
+        if not asked or 2 * sum(votes) < len(asked):
+            return ()
+        return asked[0].parents
+
+    def weight_set(self, tensor: TensorEvidence, subject: int) -> WeightSet | None:
+        """One subject's weights for the ``blended`` parents on a tensor."""
+        for w in tensor.weights:
+            if self.blended and w.subject == subject and w.parents == self.blended:
+                return w
+        return None
 
 
 Lengths = tuple[tuple[float, float], ...]

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from parentage.records.absence import Absent
-from parentage.records.evidence import Comparison, Mixture, ReplayTensor, TensorEvidence
+from parentage.records.evidence import Mixture, ReplayTensor, TensorEvidence, WeightSet
+from parentage.verdicts.blend_tests import (
+    Tested,
+    explains_all,
+    grid_is_visible,
+    passes_alone,
+    replay_passes,
+)
 from parentage.verdicts.readings import (
     ELIGIBLE_INFORMATIVE,
     RELATED,
@@ -15,30 +21,9 @@ from parentage.verdicts.readings import (
     relative_distance,
 )
 
-__all__ = [
-    "LATER_CHANGE",
-    "TensorReading",
-    "is_blend",
-    "passes_later_change",
-    "read_tensor",
-    "read_tensors",
-    "replay_passes",
-]
+__all__ = ["TensorReading", "read_tensor", "read_tensors"]
 
-# The decision rule for a stored merge with something after (docs/calibration.md): on a real training run
-# its imitators lead by at most 14 in a matrix, and only at weights within .01 of a parent's own.
-LATER_CHANGE_DELTA_LL = 10.0
-LATER_CHANGE_DROP = 10.0
-ALONE_DELTA_LL = 30.0
-# Real training on text like a parent's drifted by .05 to .11 of the parents' difference; imitators that
-# passed without this bound did so with .13 to .55.
-LATER_CHANGE_DRIFT = 0.12
-# A change larger than this many of the blend's coarse grid steps leaves no grid to be seen. Real training
-# for 80 steps left .5 to 1.1; the lines that weight decay alone draws among float32 siblings 4 to 10.
-MOST_STEPS = 1.5
-# Nearer to 0 or 1 the replay is the parent itself but for a few elements.
-LATER_CHANGE_ENDS = 0.02
-LATER_CHANGE = "linear-merge, changed later"
+NOT_TESTED = Absent("no blend of these parents was measured here")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +41,8 @@ class TensorReading:
     model: int | None
     mixture: Mixture | None
     replay: ReplayTensor | None
+    weight_set: WeightSet | None = None
+    """Three or more parents' weights, where the suspect is read as a blend of so many."""
 
     @property
     def eligible(self) -> bool:
@@ -63,61 +50,16 @@ class TensorReading:
         informative = self.replay.informative if self.replay else 0
         if self.mixture is not None:
             informative = max(informative, self.mixture.informative)
+        if self.weight_set is not None:
+            informative = max(informative, self.weight_set.elements)
         return is_matrix(self.tensor) and informative >= ELIGIBLE_INFORMATIVE
 
-
-def passes_later_change(comparison: Comparison | Absent) -> bool:
-    """The rule on one tensor: on the grid of its own replay, and not at a parent's own weight.
-
-    A change of a whole grid step blurs the grid (what is left of it falls as exp(-2 pi^2 (s/step)^2)),
-    so that a lead there is another regularity's: weight decay alone puts float32 siblings on one line.
-    """
-    if isinstance(comparison, Absent):
-        return False
-    return (
-        comparison.delta_ll >= LATER_CHANGE_DELTA_LL
-        and comparison.drop_at_zero >= LATER_CHANGE_DROP
-        and comparison.drop_at_one >= LATER_CHANGE_DROP
-        and comparison.scale <= MOST_STEPS * comparison.coarse_step
-        and abs(comparison.drift) <= LATER_CHANGE_DRIFT
-        and not isinstance(comparison.lattice_lead, Absent)
-        and comparison.lattice_lead >= LATER_CHANGE_DELTA_LL
-        and is_blend((comparison.alpha, 1.0 - comparison.alpha))
-    )
-
-
-def is_blend(weights: Sequence[float]) -> bool:
-    """All parents' weights lie inside 0 and 1, none so near that the replay is a parent itself.
-
-    An extrapolation (a weight below 0 or above 1) is accepted by exact replay alone: a likelihood whose
-    change may drift finds the parents' own grids there (an average over a run, at -.15).
-    """
-    return all(LATER_CHANGE_ENDS <= w <= 1.0 - LATER_CHANGE_ENDS for w in weights)
-
-
-def replay_passes(replay: ReplayTensor | None) -> bool:
-    """The same rule for the one recipe that was replayed on every tensor."""
-    if replay is None or isinstance(replay.fit, Absent):
-        return False
-    drift = max((abs(x) for x in replay.fit.drift), default=0.0)
-    small = drift <= LATER_CHANGE_DRIFT
-    return small and replay.fit.delta_ll >= LATER_CHANGE_DELTA_LL and is_blend(replay.weights)
-
-
-def _visible(comparison: Comparison | Absent) -> bool:
-    """May the one recipe's lead be believed here: grid, walk and drift as for a weight of its own?"""
-    return (
-        not isinstance(comparison, Absent)
-        and comparison.scale <= MOST_STEPS * comparison.coarse_step
-        and not isinstance(comparison.lattice_lead, Absent)
-        and comparison.lattice_lead >= LATER_CHANGE_DELTA_LL
-    )
-
-
-def _passes_alone(comparison: Comparison | Absent) -> bool:
-    """With a weight of its own, not the one replayed on all: the lead must be past a search's luck."""
-    found = passes_later_change(comparison)
-    return found and not isinstance(comparison, Absent) and comparison.delta_ll >= ALONE_DELTA_LL
+    @property
+    def tested(self) -> Tested | Absent:
+        """The two likelihoods of the parents that the suspect is read as a blend of."""
+        if self.weight_set is not None:
+            return self.weight_set.comparison
+        return NOT_TESTED if self.mixture is None else self.mixture.comparison
 
 
 def read_tensors(readings: Readings) -> tuple[TensorReading, ...]:
@@ -130,16 +72,14 @@ def read_tensor(readings: Readings, tensor: TensorEvidence) -> TensorReading:
     pair = readings.pair
     mixture = readings.mixture(tensor, 0, pair) if pair else None
     replay = readings.replayed.get(tensor.name)
-    kind, relation, model = _classify(readings, tensor, mixture, replay)
-    return TensorReading(tensor, kind, relation, model, mixture, replay)
+    weight_set = readings.weight_set(tensor, 0)
+    reading = TensorReading(tensor, "silent", "undetermined", None, mixture, replay, weight_set)
+    kind, relation, model = _classify(readings, reading)
+    return replace(reading, kind=kind, relation=relation, model=model)
 
 
-def _classify(
-    readings: Readings,
-    tensor: TensorEvidence,
-    mixture: Mixture | None,
-    replay: ReplayTensor | None,
-) -> tuple[str, str, int | None]:
+def _classify(readings: Readings, reading: TensorReading) -> tuple[str, str, int | None]:
+    tensor, replay, tested = reading.tensor, reading.replay, reading.tested
     if tensor.finite == 0:
         return "silent", "undetermined", None
     copied = _copied(readings, tensor)
@@ -150,10 +90,10 @@ def _classify(
         return ("shared", *copied[1:]) if fits else copied
     if common:
         return "exact", "linear-merge", None
-    if mixture is not None and _blend(mixture):
+    if _explained(reading):
         return "blend", "linear-merge", None
-    own = mixture is not None and is_matrix(tensor) and _passes_alone(mixture.comparison)
-    if own or (replay_passes(replay) and mixture is not None and _visible(mixture.comparison)):
+    alone = is_matrix(tensor) and passes_alone(tested)
+    if alone or (replay_passes(replay) and grid_is_visible(tested)):
         return "changed", "linear-merge", None
     return _nearest(readings, tensor)
 
@@ -175,9 +115,14 @@ def _exact(replay: ReplayTensor) -> bool:
     return replay.examined > 0 and replay.matches == replay.examined and replay.informative > 0
 
 
-def _blend(mixture: Mixture) -> bool:
+def _explained(reading: TensorReading) -> bool:
+    """One weight, or one set of weights, for every element, and none of them zero."""
+    if reading.weight_set is not None:
+        return explains_all(reading.weight_set)
+    mixture = reading.mixture
     return (
-        mixture.consistency == 1.0
+        mixture is not None
+        and mixture.consistency == 1.0
         and mixture.informative > 0
         and mixture.equal == mixture.equal_agree
         and not mixture.low <= 0.0 <= mixture.high

@@ -10,15 +10,17 @@ from parentage.records.absence import Absent
 from parentage.records.estimate import Estimate
 from parentage.records.evidence import Comparison, Mixture
 from parentage.records.report import Heterogeneity, VerdictParent
-from parentage.verdicts.post_training import pooled_alpha
+from parentage.verdicts.blend_tests import passes_later_change
+from parentage.verdicts.post_training import pooled_weights
 from parentage.verdicts.readings import Readings
-from parentage.verdicts.tensors import TensorReading, passes_later_change
+from parentage.verdicts.tensors import NOT_TESTED, TensorReading
 
 __all__ = ["heterogeneity", "mixture_weights", "model_weights", "tensor_weights"]
 
 LEVEL = 0.95
 # A feasible set excludes every number outside it outright.
 CERTAIN = 1.0
+NO_GRID = Absent("not on the grid of a stored blend: a weight would mean nothing here")
 
 
 def tensor_weights(reading: TensorReading, parents: Sequence[int]) -> tuple[Estimate | Absent, ...]:
@@ -26,8 +28,10 @@ def tensor_weights(reading: TensorReading, parents: Sequence[int]) -> tuple[Esti
     replay = reading.replay
     if replay is not None and reading.kind == "exact" and not _on_a_line(replay.weights):
         return _set_weights(reading, replay.weights, parents)
+    if reading.weight_set is not None:
+        return _likely_set(reading, parents)
     if reading.mixture is None or {reading.mixture.first, reading.mixture.second} != set(parents):
-        return tuple(Absent("no blend of these parents was measured here") for _ in parents)
+        return tuple(NOT_TESTED for _ in parents)
     exact = replay is not None and reading.kind == "exact"
     return mixture_weights(reading.mixture, replay.weights[0] if exact and replay else None)
 
@@ -53,6 +57,20 @@ def _set_weights(
     return tuple(Absent("too few elements differ for a range of the weights") for _ in parents)
 
 
+def _likely_set(reading: TensorReading, parents: Sequence[int]) -> tuple[Estimate | Absent, ...]:
+    """Several parents' weights: the feasible set where there is one, else the likelihood's intervals."""
+    found = reading.weight_set
+    if found is None or not set(parents) <= set(found.parents):
+        return tuple(NOT_TESTED for _ in parents)
+    places = [found.parents.index(p) for p in parents]
+    if found.feasible:
+        return tuple(Estimate(found.estimate[k], found.low[k], found.high[k], CERTAIN) for k in places)
+    tested = found.comparison
+    if isinstance(tested, Absent) or not passes_later_change(tested):
+        return tuple(NO_GRID for _ in parents)
+    return tuple(Estimate(tested.weights[k], tested.low[k], tested.high[k], LEVEL) for k in places)
+
+
 def mixture_weights(mixture: Mixture, replayed: float | None) -> tuple[Estimate | Absent, ...]:
     """α and 1 - α: the feasible set when one weight explains all, else the likelihood's interval."""
     if mixture.informative == 0:
@@ -74,10 +92,10 @@ def mixture_weights(mixture: Mixture, replayed: float | None) -> tuple[Estimate 
 
 def _from_likelihood(comparison: Comparison | Absent) -> Estimate | Absent:
     if isinstance(comparison, Absent):
-        return Absent("too few informative elements for an estimate that storage does not bias")
+        return comparison
     low, high = comparison.alpha_low, comparison.alpha_high
     if isinstance(low, Absent) or isinstance(high, Absent) or not passes_later_change(comparison):
-        return Absent("not on the grid of a stored blend: a weight would mean nothing here")
+        return NO_GRID
     return Estimate(comparison.alpha, min(low, comparison.alpha), max(high, comparison.alpha), LEVEL)
 
 
@@ -95,11 +113,8 @@ def model_weights(
             VerdictParent(name, _whole([row[k] for row in found], weights[k]))
             for k, name in enumerate(names)
         )
-    pooled = pooled_alpha(changed)
-    if isinstance(pooled, Absent):
-        return tuple(VerdictParent(name, pooled) for name in names)
-    rest = Estimate(1 - pooled.estimate, 1 - pooled.high, 1 - pooled.low, pooled.level)
-    return tuple(VerdictParent(n, e) for n, e in zip(names, (pooled, rest), strict=True))
+    pooled = pooled_weights(changed, parents)
+    return tuple(VerdictParent(n, e) for n, e in zip(names, pooled, strict=True))
 
 
 def _alike(reading: TensorReading, readings: Readings) -> bool:
