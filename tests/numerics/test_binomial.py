@@ -26,8 +26,9 @@ def test_clopper_pearson_is_scipys(xn: tuple[int, int], level: float) -> None:
     x, n = xn
     theirs = stats.binomtest(x, n).proportion_ci(level, method="exact")
     low, high = clopper_pearson(x, n, level=level)
-    assert low == pytest.approx(theirs.low, rel=1e-9, abs=1e-15)
-    assert high == pytest.approx(theirs.high, rel=1e-9, abs=1e-15)
+    # scipy searches the ends to 2e-12.
+    assert low == pytest.approx(theirs.low, rel=1e-9, abs=1e-11)
+    assert high == pytest.approx(theirs.high, rel=1e-9, abs=1e-11)
     if 0 < x < n:
         assert low == pytest.approx(stats.beta.ppf((1 - level) / 2, x, n - x + 1), rel=1e-9)
         assert high == pytest.approx(stats.beta.isf((1 - level) / 2, x + 1, n - x), rel=1e-9)
