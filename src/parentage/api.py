@@ -204,7 +204,9 @@ def load_report(path: Path) -> Report:
     except EvidenceError as error:
         if error.code != "file-wrong-schema":
             raise
-        return judge(load_evidence(path))
+        found = load_evidence(path)
+        claim = found.asked.get("claim")
+        return judge(found, claim=claim if isinstance(claim, str) else None)
 
 
 def render_json(report: Report) -> str:

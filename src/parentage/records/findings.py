@@ -104,7 +104,8 @@ class LeastSquares:
 
 @dataclass(frozen=True, slots=True)
 class Heterogeneity:
-    """How the weight varies over the model; ``pattern``: one-weight, by-component, by-depth ..."""
+    """How the weight varies over the model; ``pattern``: one-weight, by-component, gradient (evenly with
+    depth), by-depth, by-component-and-depth, varies (within its uncertainty) or by-tensor."""
 
     pattern: str
     sentence: str

@@ -18,6 +18,7 @@ from parentage.reports.wording import (
     bound_text,
     clipped,
     count_text,
+    level_text,
     match_text,
     plain,
     relation_words,
@@ -37,6 +38,7 @@ __all__ = [
     "facts",
     "has_later_change_to_judge",
     "histogram_text",
+    "interval_meanings",
     "is_established",
     "merge_test_lines",
     "novelty_text",
@@ -227,11 +229,21 @@ def _controls_in_merge_test(report: Report) -> str:
     return f"best of them {count_text(best.passed)} of {count_text(best.eligible)} matrices"
 
 
+def interval_meanings(report: Report) -> tuple[str, ...]:
+    """What the intervals of the verdict's weights promise, each said once."""
+    known = [p.weight for p in report.verdict.parents if isinstance(p.weight, Estimate)]
+    course = report.heterogeneity
+    if not isinstance(course, Absent) and course.pattern not in ("one-weight", "varies"):
+        return ("from the tensor with the lowest weight to the one with the highest",) if known else ()
+    return tuple(sorted({level_text(e) for e in known}))
+
+
 def suspect_consistency(report: Report) -> float | None:
-    """The largest share of the suspect's numbers that one weight explains, on the curve's grid."""
-    if isinstance(report.consistency_curve, Absent):
-        return None
-    return max(report.consistency_curve.suspect, default=None)
+    """The share of the suspect's numbers that a weight of each tensor's own explains, as for controls."""
+    known = [(t.consistency, t.elements_examined) for t in report.tensors if t.weights]
+    shares = [(c, n) for c, n in known if not isinstance(c, Absent)]
+    total = sum(n for _, n in shares)
+    return sum(c * n for c, n in shares) / total if total else None
 
 
 def changed_text(share: Estimate) -> str:

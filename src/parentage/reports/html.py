@@ -21,7 +21,6 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from parentage.records.absence import Absent
-from parentage.records.estimate import Estimate
 from parentage.records.report import Replay, Report
 from parentage.reports import headline
 from parentage.reports.changes import change_strips, scale_labels
@@ -100,7 +99,7 @@ def _page(report: Report) -> dict[str, Any]:
         "parameters": _parameters(report.replay),
         "real_controls": headline.real_controls(report),
         "suspect_consistency": headline.suspect_consistency(report),
-        "levels": _levels(report),
+        "levels": headline.interval_meanings(report),
         "causes": _causes(report),
         "excluded": _rivals(report, alive=False),
         "alive": _rivals(report, alive=True),
@@ -202,11 +201,6 @@ def _parameters(replay: Replay | Absent) -> Mapping[str, Any]:
     if isinstance(replay, Absent):
         return {}
     return {k: v for k, v in replay.parameters.items() if k not in _TOLD}
-
-
-def _levels(report: Report) -> tuple[str, ...]:
-    known = [p.weight for p in report.verdict.parents if isinstance(p.weight, Estimate)]
-    return tuple(sorted({level_text(e) for e in known}))
 
 
 def _rivals(report: Report, *, alive: bool) -> tuple[tuple[str, tuple[str, ...]], ...]:

@@ -26,6 +26,7 @@ from parentage.reports.headline import (
     changed_text,
     control_weight_text,
     has_later_change_to_judge,
+    interval_meanings,
     is_established,
     merge_test_lines,
     novelty_text,
@@ -43,7 +44,6 @@ from parentage.reports.wording import (
     count_text,
     estimate_text,
     interval_text,
-    level_text,
     match_text,
     plain,
     relation_words,
@@ -135,7 +135,7 @@ def _parents(report: Report) -> RenderableType | None:
     known = [p.weight for p in parents if isinstance(p.weight, Estimate)]
     if not known:
         return Group(*(Text(_name(p.name)) for p in parents))
-    lines = [f"Interval: {text}." for text in sorted({level_text(e) for e in known})]
+    lines = [f"Interval: {text}." for text in interval_meanings(report)]
     if not isinstance(report.heterogeneity, Absent) and is_established(report):
         lines.append(_prose(report.heterogeneity.sentence))
     weights = Aligned([_weight_row(p) for p in parents], spare=1)

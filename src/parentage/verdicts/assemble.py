@@ -32,6 +32,7 @@ from parentage.records.report import (
     VerdictParent,
 )
 from parentage.verdicts.claims import contradicts
+from parentage.verdicts.courses import heterogeneity
 from parentage.verdicts.described import differences, dtypes, merge_tests
 from parentage.verdicts.parts import tell_parts
 from parentage.verdicts.post_training import judge_later_change, strata
@@ -40,7 +41,7 @@ from parentage.verdicts.readings import Readings
 from parentage.verdicts.sentences import verdict_sentence
 from parentage.verdicts.tensors import TensorReading
 from parentage.verdicts.weighing import Status, Weighing
-from parentage.verdicts.weights import heterogeneity, model_weights, tensor_weights
+from parentage.verdicts.weights import model_weights, tensor_weights
 
 __all__ = ["assemble"]
 
@@ -84,7 +85,7 @@ def assemble(
         consistency_curve=_curve(readings),
         offset_histogram=_offsets(readings),
         least_squares=_least_squares(readings),
-        heterogeneity=heterogeneity(tensors, blend) if blend else Absent("no blend was measured"),
+        heterogeneity=heterogeneity(readings, tensors, blend) if blend else Absent("no blend was measured"),
         quiet_rows=_quiet(readings),
         spectrum=_spectra(readings),
         merge_tests=merge_tests(readings, tensors),

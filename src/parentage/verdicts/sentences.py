@@ -11,6 +11,9 @@ from parentage.verdicts.weighing import Status, Weighing
 
 __all__ = ["listing", "verdict_sentence"]
 
+# Weights of tensors that lie farther apart than this are told as a range.
+VARIES = 0.01
+
 
 def listing(words: Sequence[str]) -> str:
     """``a``, ``a and b``, ``a, b and c``."""
@@ -68,6 +71,8 @@ def _shares(parents: Sequence[VerdictParent]) -> str:
     for parent in parents:
         if isinstance(parent.weight, Absent):
             parts.append(f"part {parent.name}")
+        elif parent.weight.level == 1.0 and parent.weight.high - parent.weight.low > VARIES:
+            parts.append(f"{parent.weight.low:.4g} to {parent.weight.high:.4g} of {parent.name}")
         else:
             parts.append(f"{parent.weight.estimate:.4g} of {parent.name}")
     return listing(parts)

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Sequence
 from statistics import median
 
 from parentage.records.absence import Absent
 from parentage.records.estimate import Estimate
-from parentage.records.evidence import Comparison, Mixture
-from parentage.records.report import Heterogeneity, VerdictParent
+from parentage.records.evidence import Comparison, Mixture, Replay
+from parentage.records.report import VerdictParent
 from parentage.verdicts.blend_tests import passes_later_change
 from parentage.verdicts.post_training import pooled_weights
 from parentage.verdicts.readings import Readings
 from parentage.verdicts.tensors import NOT_TESTED, TensorReading
 
-__all__ = ["heterogeneity", "mixture_weights", "model_weights", "tensor_weights"]
+__all__ = ["CERTAIN", "mixture_weights", "model_weights", "tensor_weights"]
 
 LEVEL = 0.95
 # A feasible set excludes every number outside it outright.
@@ -105,16 +105,22 @@ def model_weights(
     """One weight a parent for the whole model, when one describes it."""
     names = [readings.name(i) for i in parents]
     changed = [t for t in tensors if t.kind == "changed" and t.eligible]
-    exact = [t for t in tensors if t.kind == "exact" and _alike(t, readings)]
-    if sum(t.eligible for t in exact) >= max(1, len(changed)) and readings.replay is not None:
-        found = [tensor_weights(t, parents) for t in exact]
-        weights = readings.replay.weights
+    explained = [t for t in tensors if t.kind in ("exact", "blend") and _alike(t, readings)]
+    if sum(t.eligible for t in explained) >= max(1, len(changed)) and readings.replay is not None:
+        found = [tensor_weights(t, parents) for t in explained]
+        weights = _in_order(readings.replay, parents)
         return tuple(
             VerdictParent(name, _whole([row[k] for row in found], weights[k]))
             for k, name in enumerate(names)
         )
     pooled = pooled_weights(changed, parents)
     return tuple(VerdictParent(n, e) for n, e in zip(names, pooled, strict=True))
+
+
+def _in_order(replay: Replay, parents: Sequence[int]) -> tuple[float, ...]:
+    """The replayed weights in the order of the verdict's parents; not a number where it has others."""
+    known = dict(zip(replay.parents, replay.weights, strict=True))
+    return tuple(known.get(p, math.nan) for p in parents)
 
 
 def _alike(reading: TensorReading, readings: Readings) -> bool:
@@ -124,9 +130,11 @@ def _alike(reading: TensorReading, readings: Readings) -> bool:
     return reading.replay is not None and (reading.mixture is None or reading.mixture.cast == cast)
 
 
-def _whole(found: Sequence[Estimate | Absent], weight: float) -> Estimate:
+def _whole(found: Sequence[Estimate | Absent], weight: float) -> Estimate | Absent:
     """The intersection of the tensors' feasible sets when it holds the weight, else their range."""
     known = [e for e in found if isinstance(e, Estimate) and e.low < e.high]
+    if not known and math.isnan(weight):
+        return Absent("no tensor is large enough for a range of the weight")
     if not known:
         return Estimate(weight, weight, weight, CERTAIN)
     low, high = max(e.low for e in known), min(e.high for e in known)
@@ -138,47 +146,3 @@ def _whole(found: Sequence[Estimate | Absent], weight: float) -> Estimate:
         max(e.estimate for e in known),
         CERTAIN,
     )
-
-
-def heterogeneity(tensors: Sequence[TensorReading], parents: Sequence[int]) -> Heterogeneity | Absent:
-    """One weight for all, one a component, a course over depth, or one a tensor."""
-    rows = [(t, w[0]) for t in tensors if isinstance((w := _weights(t, parents))[0], Estimate)]
-    known = [(t, e) for t, e in rows if isinstance(e, Estimate) and t.kind in _BLENDS]
-    casts = Counter(t.mixture.cast for t, _ in known if t.mixture is not None)
-    usual = casts.most_common(1)[0][0] if casts else ""
-    known = [(t, e) for t, e in known if t.mixture is None or t.mixture.cast == usual]
-    if len(known) < 2:
-        return Absent("fewer than two tensors carry a weight")
-    estimates = [e.estimate for _, e in known]
-    low, high = min(estimates), max(estimates)
-    if max(e.low for _, e in known) <= min(e.high for _, e in known):
-        return Heterogeneity("one-weight", "One weight fits every tensor.", low, high)
-    for pattern, key, sentence in _PATTERNS:
-        if _constant_within(known, key):
-            return Heterogeneity(pattern, sentence, low, high)
-    if all(e.level != CERTAIN for _, e in known):
-        sentence = "The tensors' intervals do not all overlap; their spread is part of the interval."
-        return Heterogeneity("varies", sentence, low, high)
-    return Heterogeneity("by-tensor", "The weight differs from tensor to tensor.", low, high)
-
-
-_BLENDS = ("exact", "blend", "changed")
-_PATTERNS: tuple[tuple[str, Callable[[TensorReading], str], str], ...] = (
-    ("by-component", lambda t: t.tensor.component, "One weight for each kind of component."),
-    ("by-depth", lambda t: str(t.tensor.layer), "One weight for each layer."),
-)
-
-
-def _weights(reading: TensorReading, parents: Sequence[int]) -> tuple[Estimate | Absent, ...]:
-    return tensor_weights(reading, parents)
-
-
-def _constant_within(
-    known: Sequence[tuple[TensorReading, Estimate]], key: Callable[[TensorReading], str]
-) -> bool:
-    groups: dict[str, list[Estimate]] = {}
-    for reading, estimate in known:
-        groups.setdefault(key(reading), []).append(estimate)
-    if len(groups) in (1, len(known)):
-        return False
-    return all(max(e.low for e in g) <= min(e.high for e in g) for g in groups.values())
