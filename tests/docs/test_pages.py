@@ -16,7 +16,7 @@ from parentage import api
 from parentage.cli.failures import usage_of
 from parentage.cli.main import app
 from parentage.records.relations import RELATIONS
-from parentage.verdicts import neighbours, post_training, readings, tensors
+from parentage.verdicts import blend_tests, neighbours, post_training, readings
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "scripts").rglob("*.md")])
@@ -159,11 +159,11 @@ def test_the_relations_that_are_judged_have_sections_and_the_others_are_reserved
 def test_the_numbers_of_the_rules_are_those_of_the_program() -> None:
     text = " ".join(_text(RELATIONS_PAGE).split())
     for words, value in (
-        ("ΔLL ≥ {} around the recipe", tensors.LATER_CHANGE_DELTA_LL),
-        ("or ≥ {} with a weight of its own", tensors.ALONE_DELTA_LL),
-        ("is at most {} in weight", tensors.LATER_CHANGE_DRIFT),
-        ("the *lattice lead* is ≥ {}", tensors.LATER_CHANGE_DELTA_LL),
-        ("every weight between {} and", tensors.LATER_CHANGE_ENDS),
+        ("ΔLL ≥ {} around the recipe", blend_tests.LATER_CHANGE_DELTA_LL),
+        ("or ≥ {} with a weight of its own", blend_tests.ALONE_DELTA_LL),
+        ("is at most {} in weight", blend_tests.LATER_CHANGE_DRIFT),
+        ("the *lattice lead* is ≥ {}", blend_tests.LATER_CHANGE_DELTA_LL),
+        ("every weight between {} and", blend_tests.LATER_CHANGE_ENDS),
         ("*eligible* with {} informative elements", readings.ELIGIBLE_INFORMATIVE),
         ("correlate by {} or more", readings.RELATED),
         ("correlate by less than {} with", readings.UNRELATED),

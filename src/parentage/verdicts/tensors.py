@@ -70,7 +70,8 @@ def read_tensors(readings: Readings) -> tuple[TensorReading, ...]:
 def read_tensor(readings: Readings, tensor: TensorEvidence) -> TensorReading:
     """The strongest relation that one tensor supports by itself."""
     pair = readings.pair
-    mixture = readings.mixture(tensor, 0, pair) if pair else None
+    # Of several parents, two say nothing.
+    mixture = readings.mixture(tensor, 0, pair) if pair and not readings.blended else None
     replay = readings.replayed.get(tensor.name)
     weight_set = readings.weight_set(tensor, 0)
     reading = TensorReading(tensor, "silent", "undetermined", None, mixture, replay, weight_set)

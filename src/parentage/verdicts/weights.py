@@ -52,8 +52,11 @@ def _set_weights(
         if found.subject == 0 and found.feasible and set(parents) <= set(found.parents):
             places = [found.parents.index(p) for p in parents]
             ends = [(found.low[k], found.high[k]) for k in places]
-            bounds = zip(weights, ends, strict=True)
-            return tuple(Estimate(w, min(w, low), max(w, high), CERTAIN) for w, (low, high) in bounds)
+            bounds = list(zip(weights, ends, strict=True))
+            if not all(low <= w <= high for w, (low, high) in bounds):
+                # Roundings of the arithmetic's own: the set is that of other weights, by chance.
+                return tuple(Estimate(w, w, w, CERTAIN) for w in weights)
+            return tuple(Estimate(w, low, high, CERTAIN) for w, (low, high) in bounds)
     return tuple(Absent("too few elements differ for a range of the weights") for _ in parents)
 
 
@@ -76,7 +79,9 @@ def mixture_weights(mixture: Mixture, replayed: float | None) -> tuple[Estimate 
     if mixture.informative == 0:
         reason = Absent("the parents are equal here")
         return (reason, reason)
-    if mixture.consistency == 1.0:
+    # An arithmetic with roundings of its own may leave a set that another weight explains by chance.
+    foreign = replayed is not None and not mixture.low <= replayed <= mixture.high
+    if mixture.consistency == 1.0 and not foreign:
         middle = (mixture.low + mixture.high) / 2
         first = Estimate(middle if replayed is None else replayed, mixture.low, mixture.high, CERTAIN)
     elif replayed is not None:
