@@ -8,9 +8,11 @@ from typing import Any
 from parentage.records.absence import Absent
 from parentage.records.estimate import Estimate
 from parentage.records.evidence import Evidence, Mixture, TensorEvidence
-from parentage.records.report import Report
+from parentage.records.report import Report, Verdict
 from parentage.verdicts.blend_tests import passes_later_change
 from parentage.verdicts.judge import judge
+from parentage.verdicts.neighbours import origin_radius
+from parentage.verdicts.readings import Readings
 from tests.worlds.planted import Truth
 
 __all__ = ["NEVER_A_MERGE", "Outcome", "false_events", "outcome_of"]
@@ -26,6 +28,10 @@ NEVER_A_MERGE = (
     "trained-on",
     "siblings",
 )
+
+
+# Kinds whose suspects may be a stage on the way from one model given to another, as "shared-ancestor" says.
+ON_THE_WAY = ("earlier-checkpoint", "run-average")
 
 
 def outcome_of(truth: Truth, evidence: Evidence) -> Outcome:
@@ -46,12 +52,29 @@ def outcome_of(truth: Truth, evidence: Evidence) -> Outcome:
         "sigma": _plain(after.sigma_relative),
         "changed": _plain(after.changed_share),
         "replay": _replay(report),
+        "origin": _origin(Readings(evidence), verdict, truth),
         "tensors": [row for t in evidence.tensors if (row := _tensor(evidence, t, truth)) is not None],
     }
 
 
 def _plain(value: Estimate | Absent) -> list[float] | None:
     return None if isinstance(value, Absent) else [value.estimate, value.low, value.high]
+
+
+def _origin(readings: Readings, verdict: Verdict, truth: Truth) -> list[float] | None:
+    """Where a blend of two is said to be a fine-tune of one: how far from that one the blend lay, and
+    within what distance the report says that the origin lies."""
+    if verdict.relation != "fine-tune" or verdict.status != "supported" or len(truth.weights) != 2:
+        return None
+    names = {readings.name(i).removesuffix(".safetensors"): i for i in readings.others}
+    said = verdict.parents[0].name.removesuffix(".safetensors")
+    if said not in truth.weights:
+        return None
+    first, second = (names[n] for n in truth.weights)
+    apart = readings.apart(first, second)
+    if apart is None:
+        return None
+    return [(1 - truth.weights[said]) * apart, origin_radius(readings, names[said])]
 
 
 def _replay(report: Report) -> Outcome | None:
@@ -165,6 +188,11 @@ def false_events(outcome: Outcome) -> list[str]:
 
 
 def _true_relation(outcome: Outcome) -> bool:
+    origin = outcome["origin"]
+    if origin is not None:
+        return bool(origin[0] <= origin[1])
+    if outcome["relation"] == "shared-ancestor" and outcome["kind"] in ON_THE_WAY:
+        return True
     allowed = outcome["truth"]["supported"].get(outcome["relation"])
     if allowed is None:
         return False

@@ -162,6 +162,7 @@ def test_the_numbers_of_the_rules_are_those_of_the_program() -> None:
         ("ΔLL ≥ {} around the recipe", blend_tests.LATER_CHANGE_DELTA_LL),
         ("or ≥ {} with a weight of its own", blend_tests.ALONE_DELTA_LL),
         ("is at most {} in weight", blend_tests.LATER_CHANGE_DRIFT),
+        ("the scale of the change is at most {} coarse steps", blend_tests.MOST_STEPS),
         ("the *lattice lead* is ≥ {}", blend_tests.LATER_CHANGE_DELTA_LL),
         ("every weight between {} and", blend_tests.LATER_CHANGE_ENDS),
         ("*eligible* with {} informative elements", readings.ELIGIBLE_INFORMATIVE),

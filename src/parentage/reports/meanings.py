@@ -83,7 +83,8 @@ MEANINGS: Final[Mapping[str, Meaning]] = {
         "It is not called a merge: what training leaves half-way looks much like one.",
     ),
     "shared-ancestor": Meaning(
-        "It lies where the others part: they come from it, or from a model right next to it.",
+        "It lies where the others part: they come from it or from a model right next to it, or one of "
+        "them does and it comes from the other.",
         "Distances have no arrow: that it came first rests on dates, and it does not say who made it.",
     ),
     "independent": Meaning(

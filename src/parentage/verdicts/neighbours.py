@@ -6,10 +6,13 @@ other two part (see ``Triangle``). Only quiet rows, dates or an exact replay giv
 
 from __future__ import annotations
 
+import math
+
 from parentage.verdicts.readings import AT_FORK, Readings, Triangle
 from parentage.verdicts.weighing import Status, Weighing
 
 __all__ = [
+    "origin_radius",
     "weigh_between",
     "weigh_fine_tune",
     "weigh_independent",
@@ -20,6 +23,10 @@ __all__ = [
 AGREEMENT = 2 / 3
 # A fine-tune that may lie this far along the way to another model may hold that much of it.
 ALONG = 0.05
+# Half-widths of a 95 % interval that a distance "within" which the origin lies must reach.
+WIDER = 2.0
+# "A fine-tune of X, or of a model near X" says little where that near reaches half way to the suspect.
+MOST_RADIUS = 0.5
 # A suspect this far inside the line of two models lies between them.
 BETWEEN = -0.05
 
@@ -27,6 +34,11 @@ DIRECTION_LIMIT = (
     "Distances between weights have no arrow: that {parent} came first rests on its publication date, "
     "unless quiet rows or an exact replay say so; and a model that lies very near to {parent} and was not "
     "given would fit as well."
+)
+
+MOVED_LIMIT = (
+    "Distances do not say what moved it: training, or a share of a model that was not given and whose "
+    "weights are unlike those of all models given."
 )
 
 
@@ -94,6 +106,22 @@ def _supported(readings: Readings, nearest: int, forks: list[tuple[int, Triangle
     ]
     if leaning:
         return _leaning(readings, nearest, *max(leaning, key=lambda f: f[1].along.high))
+    distance, radius = readings.distance(nearest), origin_radius(readings, nearest)
+    if distance is None or radius > MOST_RADIUS * distance:
+        against = (
+            f"the suspect lies {distance or 0:.2%} from {name}, and a model up to {radius:.2%} from {name} "
+            f"(one with a little of another in it) would fit as well"
+        )
+        return Weighing(
+            "fine-tune",
+            Status.UNDETERMINED,
+            models=(nearest,),
+            live=(
+                ("fine-tune", f"of {name}, hardly changed"),
+                ("linear-merge", f"a blend of {name} with a little of another model, then changed"),
+            ),
+            against=against,
+        )
     other, triangle = min(forks, key=lambda f: abs(f[1].first.raw))
     reason = (
         f"{name} sits where the suspect and {readings.name(other)} part "
@@ -105,8 +133,23 @@ def _supported(readings: Readings, nearest: int, forks: list[tuple[int, Triangle
         Status.SUPPORTED,
         models=(nearest,),
         excluded=(("shared-ancestor", reason), ("linear-merge", reason), ("independent", reason)),
-        limits=(DIRECTION_LIMIT.format(parent=name),),
+        limits=(DIRECTION_LIMIT.format(parent=name), MOVED_LIMIT),
     )
+
+
+def origin_radius(readings: Readings, parent: int) -> float:
+    """How far from ``parent``, over the norm of the weights, the model may lie that the suspect was really
+    made from: a branch that passes for none, or what may be another model's share."""
+    distance = readings.distance(parent) or 0.0
+    radii = [distance * math.sqrt(AT_FORK)]
+    for other in readings.related:
+        triangle = None if other == parent else readings.triangle(parent, other)
+        if triangle is None:
+            continue
+        along = triangle.along
+        share = abs(along.estimate) + WIDER * (along.high - along.low) / 2
+        radii.append(share * (readings.apart(parent, other) or 0.0))
+    return max(radii)
 
 
 def _leaning(readings: Readings, nearest: int, other: int, triangle: Triangle) -> Weighing:
@@ -187,12 +230,18 @@ def weigh_shared_ancestor(readings: Readings) -> Weighing | None:
 
 def _is_the_fork(readings: Readings, nearest: int, other: int) -> Weighing:
     a, b = readings.name(nearest), readings.name(other)
-    reason = f"the suspect sits where {a} and {b} part: it is their ancestor, or next to it"
+    reason = f"the suspect sits where {a} and {b} part, and not inside the line between them"
     return Weighing(
         "shared-ancestor",
         Status.SUPPORTED,
         models=(nearest, other),
-        excluded=(("fine-tune", reason), ("linear-merge", reason), ("independent", reason)),
+        excluded=(("linear-merge", reason), ("independent", reason)),
+        live=(
+            (
+                "fine-tune",
+                f"of {a} or of {b}, a stage on the way from one to the other: distances have no arrow",
+            ),
+        ),
         limits=(DIRECTION_LIMIT.format(parent="the suspect"),),
     )
 

@@ -149,6 +149,16 @@ class Readings:
         moved = sum(max(t.gram[model - 1][model - 1], 0.0) * t.elements / t.finite for t in found)
         return math.sqrt(moved / whole)
 
+    def apart(self, first: int, second: int) -> float | None:
+        """Norm of the two models' difference over the norm of the suspect's weights, as ``distance``."""
+        i, j = first - 1, second - 1
+        found = [t for t in self._spread(first) if second in t.present]
+        whole = sum(t.square * t.elements / t.finite for t in found)
+        if not whole:
+            return None
+        squares = ((t, t.gram[i][i] - 2 * t.gram[i][j] + t.gram[j][j]) for t in found)
+        return math.sqrt(sum(max(g, 0.0) * t.elements / t.finite for t, g in squares) / whole)
+
     @cached_property
     def related(self) -> tuple[int, ...]:
         """Models whose raw weights correlate with the suspect's, nearest first."""

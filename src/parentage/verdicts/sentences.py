@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from parentage.records.absence import Absent
 from parentage.records.report import PostTraining, VerdictParent
-from parentage.verdicts.readings import AT_FORK, Readings
+from parentage.verdicts.neighbours import origin_radius
+from parentage.verdicts.readings import Readings
 from parentage.verdicts.weighing import Status, Weighing
 
 __all__ = ["listing", "verdict_sentence"]
@@ -55,7 +56,8 @@ def _supported(
     told = {
         "copy": f"is a copy of {listing(names)}: every weight examined is equal",
         "cast-copy": f"is {listing(names)} stored in another number format",
-        "shared-ancestor": f"sits where {listing(names)} part: it is their common ancestor, or next to it",
+        "shared-ancestor": f"sits where {listing(names)} part: their common ancestor, a stage on the way "
+        f"from one to the other, or next to such a model",
         "passthrough-merge": f"is put together from tensors of {listing(names)}, each taken over as it is",
         "independent": f"shows no weights in common with {listing(names)}",
     }
@@ -93,7 +95,8 @@ def _size(readings: Readings, weighing: Weighing) -> str:
         return ""
     if any(q.exact_rows and q.model == weighing.models[0] for q in readings.evidence.quiet_rows):
         return f", {distance:.2%} away from it"
-    return f" (or of a model within {distance * AT_FORK**0.5:.2%} of it), {distance:.2%} away"
+    radius = origin_radius(readings, weighing.models[0])
+    return f" (or of a model within {radius:.2%} of it), {distance:.2%} away"
 
 
 def _nearest(readings: Readings) -> str:
