@@ -91,3 +91,12 @@ def test_three_parents_whose_sums_are_ties_are_replayed_in_their_own_order(famil
         "B": 0.3,
         "A": 0.2,
     }
+
+
+def test_matrices_that_two_parents_explain_do_not_hide_the_third(family: Path) -> None:
+    """Two of three matrices are as well a blend of A and O, with something after; one needs all three."""
+    report = audited(merge_world("three-changed", 30)).report
+    assert {p.name.removesuffix(".safetensors") for p in report.verdict.parents} == {"A", "B", "O"}
+    assert report.post_training.status == "detected"
+    told = [t.weights for t in report.tensors if t.relation == "linear-merge" and t.elements_examined > 400]
+    assert sum(isinstance(w, Absent) for row in told for w in row) == 2 * 3

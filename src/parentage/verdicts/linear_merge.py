@@ -35,18 +35,18 @@ def weigh_linear_merge(readings: Readings, tensors: Sequence[TensorReading]) -> 
     return Weighing(
         "linear-merge",
         Status.SUPPORTED,
-        models=_models(readings),
+        models=_models(readings, blends),
         excluded=_excluded(readings, judged, blends),
         limits=_limits(blends),
     )
 
 
-def _models(readings: Readings) -> tuple[int, ...]:
-    """The parents, in the order of the recipe that was replayed."""
+def _models(readings: Readings, blends: Sequence[TensorReading]) -> tuple[int, ...]:
+    """The parents, in the order of the recipe that was replayed where it is theirs."""
     replayed = readings.replay.parents if readings.replay else ()
-    if readings.blended and set(replayed) != set(readings.blended):
-        return readings.blended
-    return replayed or readings.pair or ()
+    tested = readings.blended or readings.pair or ()
+    exact = sum(t.kind == "exact" for t in blends)
+    return replayed if set(replayed) == set(tested) or 2 * exact > len(blends) else tested
 
 
 def _objection(readings: Readings, judged: Sequence[TensorReading], blends: Sequence[TensorReading]) -> str:
@@ -58,6 +58,8 @@ def _objection(readings: Readings, judged: Sequence[TensorReading], blends: Sequ
             f"and at least half would have to ({_reasons(judged)})"
         )
     changed = [t for t in blends if t.kind == "changed"]
+    if changed and readings.several_needed and not readings.blended:
+        return f"in {readings.several_needed} matrices the grid needs more than two parents, in others not"
     total = _total_lead(judged)
     if len(changed) == len(blends) and total <= 0:
         return "the matrices together prefer a change that was never stored as a blend"

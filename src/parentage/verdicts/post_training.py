@@ -84,6 +84,9 @@ def judge_later_change(merge: Weighing | None, tensors: Sequence[TensorReading])
     low, high = clopper_pearson(off, total, level=LEVEL)
     share = Estimate(off / total, low, high, LEVEL)
     seen = _would_have_seen(total, replayed)
+    if off == 0 and any(t.kind == "changed" and t.replay is None for t in tensors):
+        reason = Absent("the recipe that was replayed has other parents than the blend")
+        return PostTraining("undetermined", reason, reason, (), seen)
     if off == 0:
         return PostTraining("not-detected", _no_change(replayed), share, _all_excluded(), seen)
     return _changed(replayed, share, seen)
@@ -232,14 +235,18 @@ def _row(reading: TensorReading, parents: Sequence[int]) -> list[tuple[float, fl
     tested = reading.tested
     if isinstance(tested, Absent):
         return []
+    mixture, found = reading.mixture, reading.weight_set
     if isinstance(tested, Comparison):
         low, high = tested.alpha_low, tested.alpha_high
-        if isinstance(low, Absent) or isinstance(high, Absent):
+        if mixture is None or isinstance(low, Absent) or isinstance(high, Absent):
             return []
-        return [(w, _variance(low, high)) for w in (tested.alpha, 1.0 - tested.alpha)]
-    assert reading.weight_set is not None
-    places = [reading.weight_set.parents.index(p) for p in parents]
-    return [(tested.weights[k], _variance(tested.low[k], tested.high[k])) for k in places]
+        first = (tested.alpha, _variance(low, high))
+        known = {mixture.first: first, mixture.second: (1.0 - first[0], first[1])}
+    else:
+        places = () if found is None else found.parents
+        ends = zip(tested.weights, tested.low, tested.high, strict=True)
+        known = {p: (w, _variance(a, b)) for p, (w, a, b) in zip(places, ends, strict=True)}
+    return [known[p] for p in parents] if set(parents) == set(known) else []
 
 
 def _variance(low: float, high: float) -> float:

@@ -40,6 +40,9 @@ RELATED = 0.5
 UNRELATED = 0.15
 
 
+# At least so many of the matrices in which three or more parents were asked for must be their blend: a few
+# may be one by luck.
+SEVERAL_SHARE = 0.25
 # A model sits at a fork when its branch is at most a fiftieth of the shorter of the other two. The real
 # base of MiniLM's fine-tunes shows .005.
 AT_FORK = 0.02
@@ -211,12 +214,25 @@ class Readings:
 
     @cached_property
     def blended(self) -> tuple[int, ...]:
-        """Three or more parents whose blend most matrices that were asked are; else none."""
-        asked = [w for t in self.matrices for w in t.weights if w.subject == 0 and len(w.parents) > 2]
-        votes = [explains_all(w) or passes_later_change(w.comparison) for w in asked]
-        if not asked or 2 * sum(votes) < len(asked):
+        """Three or more parents whose blend most matrices are that tell them from two; else none."""
+        told = [w for w in self._asked if explains_all(w) or not isinstance(w.comparison, Absent)]
+        carried = len(self._of_several)
+        if 2 * carried <= len(told) or carried < SEVERAL_SHARE * len(self._asked):
             return ()
-        return asked[0].parents
+        return self._asked[0].parents
+
+    @property
+    def several_needed(self) -> int:
+        """Matrices that no blend of two parents is, but one of three or more."""
+        return len(self._of_several)
+
+    @cached_property
+    def _asked(self) -> list[WeightSet]:
+        return [w for t in self.matrices for w in t.weights if w.subject == 0 and len(w.parents) > 2]
+
+    @cached_property
+    def _of_several(self) -> list[WeightSet]:
+        return [w for w in self._asked if explains_all(w) or passes_later_change(w.comparison)]
 
     def weight_set(self, tensor: TensorEvidence, subject: int) -> WeightSet | None:
         """One subject's weights for the ``blended`` parents on a tensor."""

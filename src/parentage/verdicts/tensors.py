@@ -57,7 +57,7 @@ class TensorReading:
     @property
     def tested(self) -> Tested | Absent:
         """The two likelihoods of the parents that the suspect is read as a blend of."""
-        if self.weight_set is not None:
+        if self.weight_set is not None and self.mixture is None:
             return self.weight_set.comparison
         return NOT_TESTED if self.mixture is None else self.mixture.comparison
 
@@ -70,13 +70,29 @@ def read_tensors(readings: Readings) -> tuple[TensorReading, ...]:
 def read_tensor(readings: Readings, tensor: TensorEvidence) -> TensorReading:
     """The strongest relation that one tensor supports by itself."""
     pair = readings.pair
-    # Of several parents, two say nothing.
-    mixture = readings.mixture(tensor, 0, pair) if pair and not readings.blended else None
-    replay = readings.replayed.get(tensor.name)
+    mixture = readings.mixture(tensor, 0, pair) if pair else None
+    replay = _replay_of(readings, tensor)
     weight_set = readings.weight_set(tensor, 0)
+    if readings.blended and not _two_suffice(weight_set):
+        # Of several parents, two say nothing.
+        mixture = None
     reading = TensorReading(tensor, "silent", "undetermined", None, mixture, replay, weight_set)
     kind, relation, model = _classify(readings, reading)
     return replace(reading, kind=kind, relation=relation, model=model)
+
+
+def _two_suffice(found: WeightSet | None) -> bool:
+    """Were three or more parents asked for, and two of them found to explain the tensor as well?"""
+    return found is not None and not found.feasible and isinstance(found.comparison, Absent)
+
+
+def _replay_of(readings: Readings, tensor: TensorEvidence) -> ReplayTensor | None:
+    """The replay, where it is exact or of the parents that the likelihoods speak of."""
+    replay = readings.replayed.get(tensor.name)
+    if replay is None or readings.replay is None:
+        return None
+    same = set(readings.replay.parents) == set(readings.blended or readings.pair or ())
+    return replay if same or _exact(replay) else None
 
 
 def _classify(readings: Readings, reading: TensorReading) -> tuple[str, str, int | None]:
@@ -118,7 +134,7 @@ def _exact(replay: ReplayTensor) -> bool:
 
 def _explained(reading: TensorReading) -> bool:
     """One weight, or one set of weights, for every element, and none of them zero."""
-    if reading.weight_set is not None:
+    if reading.weight_set is not None and reading.mixture is None:
         return explains_all(reading.weight_set)
     mixture = reading.mixture
     return (

@@ -69,7 +69,9 @@ def _likely_set(reading: TensorReading, parents: Sequence[int]) -> tuple[Estimat
     if found.feasible:
         return tuple(Estimate(found.estimate[k], found.low[k], found.high[k], CERTAIN) for k in places)
     tested = found.comparison
-    if isinstance(tested, Absent) or not passes_later_change(tested):
+    if isinstance(tested, Absent):
+        return tuple(tested for _ in parents)
+    if not passes_later_change(tested):
         return tuple(NO_GRID for _ in parents)
     return tuple(Estimate(tested.weights[k], tested.low[k], tested.high[k], LEVEL) for k in places)
 
