@@ -2,8 +2,8 @@
 
     .venv/bin/python benchmarks/sample_power.py build/family [--samples 4096 16384 65536]
 
-Suspects: 0.6 A + 0.4 O in bfloat16, as it is; after a dense change of a thousandth of the weights' spread; after
-1 % of the numbers were moved by whole grid steps. Each is audited with B as control, at each sample.
+Suspects: 0.6 A + 0.4 O in bfloat16, as it is; after a dense change of a thousandth of the weights' spread;
+after 1 % of the numbers were moved by whole grid steps. Each is audited with B as control, at each sample.
 """
 
 from __future__ import annotations
@@ -46,6 +46,17 @@ def _sparse(rng: np.random.Generator, bits: Bits) -> Bits:
 
 
 CHANGES: dict[str, Change | None] = {"none": None, "dense, 1e-3": _dense, "1 % by whole steps": _sparse}
+
+HEAD = (
+    "change",
+    "sample",
+    "said",
+    "weight of A",
+    "nearest other arithmetic",
+    "seen, one tensor",
+    "MB read",
+    "s",
+)
 
 
 def write_suspect(family: Path, folder: Path, change: Change | None) -> Path:
@@ -97,8 +108,7 @@ def main() -> None:
     parser.add_argument("family", type=Path)
     parser.add_argument("--samples", type=int, nargs="+", default=[4_096, 16_384, 65_536, 262_144])
     asked = parser.parse_args()
-    head = "| change | sample | said | weight of A | nearest other arithmetic | seen, one tensor | MB read | s |"
-    print(head, "|" + "---|" * 8, sep="\n", flush=True)
+    print(f"| {' | '.join(HEAD)} |", "|" + "---|" * len(HEAD), sep="\n", flush=True)
     with tempfile.TemporaryDirectory() as scratch:
         for k, (name, change) in enumerate(CHANGES.items()):
             suspect = write_suspect(asked.family, Path(scratch) / str(k), change)
