@@ -172,6 +172,7 @@ def test_the_numbers_of_the_rules_are_those_of_the_program() -> None:
         ("at most {} in two thirds", readings.AT_FORK_ALONE),
         ("by more than {} of the way", neighbours.ALONG),
         ("branch is below {} for", neighbours.BETWEEN),
+        ("at least {} of the two models' distance", neighbours.LEAN),
         ("of at least {} elements off the replay", post_training.LEAST_OFF),
         ("one intermediate rounding is at least {}", post_training.BEYOND_STEP_RATIO),
         ("by ≥ {} in all", post_training.REVISION_LEAD),

@@ -10,7 +10,7 @@ from parentage.evidence.replays import Operands, Recipe, predict_bits
 from parentage.numerics.cells import Cells, rounding_cells
 from parentage.numerics.formats import ordinal, round_to, to_float64
 from parentage.numerics.likelihood import fit_scale
-from parentage.numerics.revision import MOST_STEPS, step_log_likelihood
+from parentage.numerics.revision import reaches, step_log_likelihood
 from parentage.records.absence import Absent
 from parentage.records.evidence import ChangeReach, Comparison, ReplayFit
 from parentage.records.weight_sets import SetComparison
@@ -60,15 +60,21 @@ def measure_revision_leads(operands: Operands, recipe: Recipe) -> tuple[float, .
     parent before it? Log-likelihood ratios; 0 where nothing speaks."""
     chosen = likelihood_elements(operands.informative, operands.rows)
     cut = operands.only(chosen)
-    steps = np.arange(-MOST_STEPS, MOST_STEPS + 1)
-    predicted = ordinal(predict_bits(cut, recipe), cut.dtype)
-    found = ordinal(cut.bits, cut.dtype)
-    after = step_log_likelihood(found[None, :] - predicted[None, :] == steps[:, None])
-    leads = []
-    for j in range(len(recipe.parents)):
-        before = np.stack([predict_bits(cut.moved(j, int(k)), recipe) == cut.bits for k in steps])
-        leads.append(after - step_log_likelihood(before))
-    return tuple(leads)
+    offset = ordinal(cut.bits, cut.dtype) - ordinal(predict_bits(cut, recipe), cut.dtype)
+    return tuple(_lead(cut, recipe, offset, j) for j in range(len(recipe.parents)))
+
+
+def _lead(operands: Operands, recipe: Recipe, offset: NDArray[np.int64], parent: int) -> float:
+    after, before = reaches(recipe.weights[parent])
+    within = np.flatnonzero(np.abs(offset) <= after)
+    near = operands.only(within)
+    stepped = offset[within][None, :] == _range(after)[:, None]
+    moved = [predict_bits(near.moved(parent, int(k)), recipe) == near.bits for k in _range(before)]
+    return step_log_likelihood(stepped) - step_log_likelihood(np.stack(moved))
+
+
+def _range(reach: int) -> NDArray[np.int64]:
+    return np.arange(-reach, reach + 1)
 
 
 def _one_rounding(operands: Operands, recipe: Recipe) -> Floats:

@@ -4,40 +4,80 @@ A merge of another revision of a parent leaves much of what a later change leave
 revisions share replay exactly, the others do not. But a revision moved the parent by whole grid steps of
 the parent, which the blend then scales by a weight and rounds; a later change moved the stored blend by
 whole steps of its own. Both are counted with a free distribution of steps, and compared.
+
+The distributions are symmetric and fall with the number of steps, as those of trainings do: a mixture of
+uniform ones on -m .. m. Without that, steps of a parent in multiples of 1/weight would imitate any change
+of the blend.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["MOST_STEPS", "step_log_likelihood"]
+__all__ = ["MOST_STEPS", "reaches", "step_log_likelihood"]
 
 # Steps of up to 8 either way: changes of several grid steps an element are told by the free likelihood.
 MOST_STEPS: Final = 8
-_ROUNDS: Final = 60
-# Mass for elements that no number of steps explains.
+# A parent of small weight must move by many steps to move the blend by one.
+_MOST_BEFORE: Final = 64
+_ROUNDS: Final = 5_000
+_ENOUGH: Final = 0.5
+# Mass for elements that no number of steps explains, shared among so many values.
 _OUTLIERS: Final = 1e-3
+_VALUES: Final = 2 * MOST_STEPS + 1
+
+
+def reaches(weight: float) -> tuple[int, int]:
+    """Steps either way after the blend, and before it in a parent of this weight, that reach at least as
+    far (also where the parent's step is half of the blend's).
+
+    Elements farther off than the first are to be left out: what one of the two cannot reach would count as
+    the other's.
+    """
+    size = max(abs(weight), 1e-3)
+    after = max(1, min(MOST_STEPS, math.floor(_MOST_BEFORE * size / 2.0 + 1e-9)))
+    return after, min(_MOST_BEFORE, math.ceil(2 * after / size - 1e-9))
 
 
 def step_log_likelihood(explained: NDArray[np.bool_]) -> float:
     """Log-likelihood of elements at the best distribution of steps.
 
-    ``explained`` [steps, n]: would that number of steps give the suspect's bits? Several may. The
-    distribution is found by expectation-maximisation from a uniform start.
+    ``explained`` [2 m + 1, n]: would -m .. m steps give the suspect's bits? Several may. The mixture is
+    found by expectation-maximisation from a uniform start.
     """
-    count = len(explained)
-    hits = explained.astype(np.float64)
-    shares = np.full(count, 1.0 / count)
-    floor = _OUTLIERS / count
+    patterns, counts = _distinct(explained)
+    most = len(patterns) // 2
+    inner = np.cumsum(patterns[most:], axis=0, dtype=np.float64)
+    inner[1:] += np.cumsum(patterns[:most][::-1], axis=0, dtype=np.float64)
+    hits = inner / (2 * np.arange(most + 1) + 1)[:, None]
+    mass = (1.0 - _OUTLIERS) * (_best_mixture(hits, counts) @ hits) + _OUTLIERS / _VALUES
+    return float(np.sum(counts * np.log(mass)))
+
+
+def _best_mixture(hits: NDArray[np.float64], counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Shares [m] under which the columns of ``hits`` [m, n] that have a hit are likeliest.
+
+    The problem is concave: no shares are likelier than these by more than the largest gradient less the
+    mean one, times the elements, which ends the expectation-maximisation.
+    """
+    known = hits.any(axis=0)
+    hits, counts = hits[:, known], counts[known]
+    shares, total = np.full(len(hits), 1.0 / len(hits)), float(counts.sum())
     for _ in range(_ROUNDS):
-        mass = shares @ hits
-        weights = hits * shares[:, None] / np.maximum(mass, 1e-300)
-        total = weights.sum(axis=1)
-        if total.sum() == 0:
+        gradient = hits @ (counts / (shares @ hits))
+        if gradient.max(initial=0.0) - total < _ENOUGH:
             break
-        shares = total / total.sum()
-    mass = (1.0 - _OUTLIERS) * (shares @ hits) + floor
-    return float(np.sum(np.log(mass)))
+        shares *= gradient / total
+    return shares
+
+
+def _distinct(explained: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    """Each column that occurs, once, and how often."""
+    packed = np.ascontiguousarray(np.packbits(explained, axis=0).T)
+    keys = packed.view(np.dtype((np.void, packed.shape[1]))).ravel()
+    _, first, counts = np.unique(keys, return_index=True, return_counts=True)
+    return explained[:, first], counts.astype(np.float64)

@@ -23,6 +23,8 @@ __all__ = [
 AGREEMENT = 2 / 3
 # A fine-tune that may lie this far along the way to another model may hold that much of it.
 ALONG = 0.05
+# Deltas of unrelated trainings have cosines of .013, of training on like data .2 and more.
+LEAN = 0.25
 # Half-widths of a 95 % interval that a distance "within" which the origin lies must reach.
 WIDER = 2.0
 # "A fine-tune of X, or of a model near X" says little where that near reaches half way to the suspect.
@@ -220,12 +222,20 @@ def weigh_shared_ancestor(readings: Readings) -> Weighing | None:
         # With the suspect's own rounding and without: a blend of the others lies inside their line by
         # what its rounding puts it outside.
         own = triangle.suspect
-        at_fork = max(abs(own.raw), abs(own.least)) <= AT_FORK
+        at_fork = max(abs(own.raw), abs(own.least)) <= AT_FORK and _apart_enough(readings, nearest, other)
         if at_fork and triangle.suspect.agree >= AGREEMENT:
             return _is_the_fork(readings, nearest, other)
         if min(b.least for b in (triangle.suspect, triangle.first, triangle.second)) > AT_FORK:
             return _hidden_fork(readings, nearest, other)
     return None
+
+
+def _apart_enough(readings: Readings, first: int, second: int) -> bool:
+    """Where the suspect lies next to one model and far from the other, a slight lean of its way decides
+    whether it or that model seems to sit at the fork; and training leans."""
+    apart = readings.apart(first, second)
+    near = min(readings.distance(first) or 0.0, readings.distance(second) or 0.0)
+    return apart is not None and near >= LEAN * apart
 
 
 def _is_the_fork(readings: Readings, nearest: int, other: int) -> Weighing:

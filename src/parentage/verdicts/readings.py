@@ -282,5 +282,5 @@ def _share(lengths: Sequence[float], own: float, k: int) -> float:
 
 
 def _branch(shares: Sequence[tuple[float, float]]) -> Branch:
-    near = sum(least <= AT_FORK_ALONE for _, least in shares) / len(shares)
+    near = sum(abs(least) <= AT_FORK_ALONE for _, least in shares) / len(shares)
     return Branch(median(raw for raw, _ in shares), median(least for _, least in shares), near)

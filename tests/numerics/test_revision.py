@@ -1,0 +1,93 @@
+"""Whole steps before a blend or after it: which are likelier, on planted steps of either kind."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from scipy import optimize
+
+from parentage.evidence.later_change import measure_revision_leads
+from parentage.evidence.replays import Operands, Recipe
+from parentage.methods.linear import arithmetic
+from parentage.numerics.formats import from_ordinal, ordinal, round_to, to_float64
+from parentage.numerics.revision import MOST_STEPS, reaches, step_log_likelihood
+from parentage.records.dtypes import DType
+
+Bits = NDArray[np.unsignedinteger]
+N = 6_000
+
+
+@given(st.floats(1e-3, 1.5))
+def test_steps_before_reach_at_least_as_far_as_steps_after(weight: float) -> None:
+    after, before = reaches(weight)
+    assert 1 <= after <= MOST_STEPS
+    assert 1 <= before <= 64
+    if after > 1:
+        assert before * weight >= 2 * after - 1e-6
+
+
+def _moved(bits: Bits, steps: NDArray[np.int64]) -> Bits:
+    return from_ordinal(ordinal(bits, DType.BF16) + steps, DType.BF16)
+
+
+def _steps(rng: np.random.Generator, share: float) -> NDArray[np.int64]:
+    size = rng.integers(1, 4, N) * rng.choice([-1, 1], N)
+    return np.where(rng.random(N) < share, size, 0)
+
+
+def _leads(weight: float, share: float, *, before: bool, seed: int) -> tuple[float, ...]:
+    """Leads where one parent (``before``) or the stored blend was moved by whole steps."""
+    rng = np.random.default_rng(seed)
+    second = round_to(rng.normal(0.0, 0.02, N), DType.BF16)
+    first = round_to(to_float64(second, DType.BF16) + rng.normal(0.0, 4e-4, N), DType.BF16)
+    given_ = _moved(first, _steps(rng, share)) if before else first
+    recipe = Recipe((1, 2), (weight, 1.0 - weight), arithmetic("fp32-sum"), "as-stored")
+
+    def blend(*parents: Bits) -> Bits:
+        values = [to_float64(p, DType.BF16).astype(np.float32) for p in parents]
+        return recipe.arithmetic.apply(recipe.weights, values, out_dtype=DType.BF16)
+
+    suspect = blend(first, second)
+    if not before:
+        suspect = _moved(suspect, _steps(rng, share))
+    parents = np.stack([to_float64(p, DType.BF16) for p in (given_, second)])
+    informative = parents[0] != parents[1]
+    rows = (np.arange(N) // 64).astype(np.int32)
+    values = to_float64(suspect, DType.BF16)
+    return measure_revision_leads(Operands(parents, values, suspect, DType.BF16, informative, rows), recipe)
+
+
+@pytest.mark.parametrize("weight", [0.25, 0.5, 0.6, 0.75])
+@pytest.mark.parametrize("share", [0.1, 0.48])
+def test_steps_after_the_blend_lead_for_every_parent(weight: float, share: float) -> None:
+    assert min(_leads(weight, share, before=False, seed=1)) > 10.0
+
+
+@pytest.mark.parametrize("weight", [0.25, 0.5, 0.6, 0.75])
+@pytest.mark.parametrize("share", [0.1, 0.48])
+def test_steps_of_the_first_parent_before_it_do_not(weight: float, share: float) -> None:
+    assert _leads(weight, share, before=True, seed=2)[0] < 0.0
+
+
+def test_the_mixture_is_the_likeliest_one() -> None:
+    """Against a general optimiser, on ambiguous columns."""
+    rng = np.random.default_rng(3)
+    explained = rng.random((7, 400)) < np.array([0.05, 0.1, 0.2, 0.6, 0.2, 0.1, 0.05])[:, None]
+    hits = np.stack([explained[3 - m : 4 + m].sum(axis=0) / (2 * m + 1) for m in range(4)])
+
+    def loss(logits: NDArray[np.float64]) -> float:
+        shares = np.exp(logits - logits.max())
+        mass = (1 - 1e-3) * (shares / shares.sum()) @ hits + 1e-3 / (2 * MOST_STEPS + 1)
+        return -float(np.log(mass).sum())
+
+    best = min(float(optimize.minimize(loss, rng.normal(size=4)).fun) for _ in range(5))
+    assert step_log_likelihood(explained) == pytest.approx(-best, abs=0.6)
+
+
+def test_what_no_step_explains_costs_the_same_under_both() -> None:
+    nothing = np.zeros((5, 10), dtype=bool)
+    more = np.zeros((41, 10), dtype=bool)
+    assert step_log_likelihood(nothing) == step_log_likelihood(more)
