@@ -176,11 +176,10 @@ def false_events(outcome: Outcome) -> list[str]:
         events.append("false merge")
     if not kind.startswith("merge:") and outcome["post_training"] == "detected":
         events.append("false training")
-    if (
-        kind in ("missing-parent", "other-revision")
-        and merge
-        and outcome["post_training"] == "not-detected"
-    ):
+    clean = merge and outcome["post_training"] == "not-detected"
+    # A revision that changes no bit of the blend leaves the blend of the parent listed, and that is said.
+    unchanged = kind == "other-revision" and bool(outcome["replay"]) and outcome["replay"]["match"] == 1.0
+    if kind in ("missing-parent", "other-revision") and clean and not unchanged:
         events.append("false clean merge")
     if status == "supported" and not merge and not _true_relation(outcome):
         events.append("false relation")

@@ -176,7 +176,10 @@ def test_the_numbers_of_the_rules_are_those_of_the_program() -> None:
         ("of at least {} elements off the replay", post_training.LEAST_OFF),
         ("one intermediate rounding is at least {}", post_training.BEYOND_STEP_RATIO),
         ("by ≥ {} in all", post_training.REVISION_LEAD),
-        ("difference by at most {} (median", post_training.REVISION_CORRELATION),
+        ("difference by at most {} (median", blend_tests.ALONG_PARENTS),
+        ("≥ {} where a weight is below .1", blend_tests.NEAR_ENDS_DELTA_LL),
+        ("≥ 40 where a weight is below {} or", blend_tests.NEAR_ENDS),
+        ("move that branch by at most {} of", neighbours.FORK_ERROR),
     ):
         shown = f"{value:g}".replace("0.", ".", 1) if abs(value) < 1 else f"{value:g}"
         assert words.format(shown) in text

@@ -11,11 +11,14 @@ from parentage.records.absence import Absent
 from parentage.records.evidence import Comparison, ReplayTensor, SetComparison, WeightSet
 
 __all__ = [
+    "ALONG_PARENTS",
     "LATER_CHANGE",
     "Tested",
+    "correlations",
     "explains_all",
     "grid_is_visible",
     "is_blend",
+    "lead_needed",
     "objection_to",
     "passes_alone",
     "passes_later_change",
@@ -36,7 +39,14 @@ LATER_CHANGE_DRIFT = 0.12
 # for 80 steps left .5 to 1.1; the lines that weight decay alone draws among float32 siblings 4 to 10.
 MOST_STEPS = 1.5
 # Nearer to 0 or 1 the replay is the parent itself but for a few elements.
-LATER_CHANGE_ENDS = 0.02
+LATER_CHANGE_ENDS = 0.04
+# An average over a run in 16 bits lags behind its end by a few percent of the way, as a blend near an end
+# does: planted ones led by up to 33 there.
+NEAR_ENDS = 0.1
+NEAR_ENDS_DELTA_LL = 40.0
+# Averages over runs, siblings and other revisions change along the parents' difference: where they led, by
+# .38 and more. Planted later changes correlate with it by at most .08, real training steps by .30.
+ALONG_PARENTS = 0.35
 LATER_CHANGE = "linear-merge, changed later"
 
 
@@ -56,7 +66,7 @@ def objection_to(tested: Tested | Absent) -> str:
     lattice = tested.lattice_lead
     drift = max((abs(x) for x in _drift(tested)), default=0.0)
     rules = (
-        (tested.delta_ll >= LATER_CHANGE_DELTA_LL, "no grid of a stored blend leads"),
+        (tested.delta_ll >= lead_needed(_weights(tested)), "no grid of a stored blend leads"),
         (min(_drops(tested), default=0.0) >= LATER_CHANGE_DROP, "fewer parents explain the grid as well"),
         (
             not isinstance(lattice, Absent) and lattice >= LATER_CHANGE_DELTA_LL,
@@ -78,6 +88,12 @@ def objection_to(tested: Tested | Absent) -> str:
     return next((why for holds, why in rules if not holds), "")
 
 
+def lead_needed(weights: Sequence[float]) -> float:
+    """The lead of R over G that a blend of these weights must have."""
+    near = any(w < NEAR_ENDS or w > 1.0 - NEAR_ENDS for w in weights)
+    return NEAR_ENDS_DELTA_LL if near else LATER_CHANGE_DELTA_LL
+
+
 def _drops(tested: Tested) -> tuple[float, ...]:
     if isinstance(tested, Comparison):
         return (tested.drop_at_zero, tested.drop_at_one)
@@ -90,6 +106,11 @@ def _drift(tested: Tested) -> tuple[float, ...]:
 
 def _weights(tested: Tested) -> tuple[float, ...]:
     return (tested.alpha, 1.0 - tested.alpha) if isinstance(tested, Comparison) else tested.weights
+
+
+def correlations(tested: Tested) -> tuple[float, ...]:
+    """Of the change with each parent less the blend of the others; one number for two parents."""
+    return (tested.residual_correlation,) if isinstance(tested, Comparison) else tested.correlations
 
 
 def is_blend(weights: Sequence[float]) -> bool:
@@ -107,7 +128,7 @@ def replay_passes(replay: ReplayTensor | None) -> bool:
         return False
     drift = max((abs(x) for x in replay.fit.drift), default=0.0)
     small = drift <= LATER_CHANGE_DRIFT
-    return small and replay.fit.delta_ll >= LATER_CHANGE_DELTA_LL and is_blend(replay.weights)
+    return small and replay.fit.delta_ll >= lead_needed(replay.weights) and is_blend(replay.weights)
 
 
 def grid_is_visible(tested: Tested | Absent) -> bool:

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from parentage.records.absence import Absent
 from parentage.records.evidence import Mixture, TensorEvidence, WeightSet
-from parentage.verdicts.blend_tests import explains_all, objection_to, passes_later_change
+from parentage.verdicts.blend_tests import ALONG_PARENTS, explains_all, objection_to, passes_later_change
 from parentage.verdicts.readings import ELIGIBLE_INFORMATIVE, Readings
-from parentage.verdicts.tensors import TensorReading
+from parentage.verdicts.tensors import TensorReading, along_parents
 from parentage.verdicts.weighing import Status, Weighing
 
 __all__ = ["control_pass_share", "tried", "weigh_linear_merge"]
@@ -58,14 +58,42 @@ def _objection(readings: Readings, judged: Sequence[TensorReading], blends: Sequ
             f"and at least half would have to ({_reasons(judged)})"
         )
     changed = [t for t in blends if t.kind == "changed"]
-    if changed and readings.several_needed and not readings.blended:
+    return _objection_to_changed(readings, judged, blends, changed) if changed else ""
+
+
+def _objection_to_changed(
+    readings: Readings,
+    judged: Sequence[TensorReading],
+    blends: Sequence[TensorReading],
+    changed: Sequence[TensorReading],
+) -> str:
+    if readings.several_needed and not readings.blended:
         return f"in {readings.several_needed} matrices the grid needs more than two parents, in others not"
-    total = _total_lead(judged)
-    if len(changed) == len(blends) and total <= 0:
+    off_line = _off_the_line(readings, changed)
+    if off_line:
+        return off_line
+    if len(changed) == len(blends) and _total_lead(judged) <= 0:
         return "the matrices together prefer a change that was never stored as a blend"
     share, name = control_pass_share(readings)
-    if changed and share > CONTROL_SHARE:
+    if share > CONTROL_SHARE:
         return f"the control {name} passes the same test in {share:.0%} of its matrices"
+    return ""
+
+
+def _off_the_line(readings: Readings, changed: Sequence[TensorReading]) -> str:
+    """Does what came after the blend look like what an average over a run, or another parent, leaves?"""
+    along = along_parents(changed)
+    if abs(along) > ALONG_PARENTS:
+        return (
+            f"what is left over follows the parents' difference (correlation {along:.2f}), as in an "
+            f"average over a run between them; training after a merge follows it by {ALONG_PARENTS} at most"
+        )
+    third = sum(
+        any(w.subject == 0 and not isinstance(w.comparison, Absent) for w in t.tensor.weights)
+        for t in changed
+    )
+    if third and not readings.blended and 2 * third >= len(changed):
+        return f"in {third} matrices another parent explains what is left over, on no grid of all of them"
     return ""
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from parentage.verdicts.readings import AT_FORK, Readings, Triangle
+from parentage.verdicts.readings import AT_FORK, OWN_COSINE, Readings, Triangle
 from parentage.verdicts.weighing import Status, Weighing
 
 __all__ = [
@@ -23,6 +23,8 @@ __all__ = [
 AGREEMENT = 2 / 3
 # A fine-tune that may lie this far along the way to another model may hold that much of it.
 ALONG = 0.05
+# Of the suspect's branch: beyond, which of the two came first is told by luck.
+FORK_ERROR = 0.2
 # Deltas of unrelated trainings have cosines of .013, of training on like data .2 and more.
 LEAN = 0.25
 # Half-widths of a 95 % interval that a distance "within" which the origin lies must reach.
@@ -94,9 +96,22 @@ def _forks(readings: Readings, nearest: int) -> list[tuple[int, Triangle]]:
         if triangle is None:
             continue
         at_fork = triangle.first.least <= AT_FORK and triangle.first.agree >= AGREEMENT
-        if at_fork and triangle.suspect.raw > AT_FORK:
+        told = _fork_error(readings, nearest, other, triangle) <= FORK_ERROR
+        # What the suspect's own storage rounding moved it by is no training.
+        moved = min(triangle.suspect.raw, triangle.suspect.least) > AT_FORK
+        if at_fork and told and moved:
             found.append((other, triangle))
     return found
+
+
+def _fork_error(readings: Readings, nearest: int, other: int, triangle: Triangle) -> float:
+    """By how much chance, and what unrelated trainings share, move the nearest model's branch, as a share
+    of the suspect's: where that is much, a checkpoint before the nearest looks like one after it."""
+    apart, distance = readings.apart(nearest, other), readings.distance(nearest)
+    if not apart or not distance or not readings.matrices:
+        return math.inf
+    chance = sum(1 / t.finite for t in readings.matrices) / len(readings.matrices)
+    return math.sqrt((chance + OWN_COSINE**2) / triangle.matrices) * apart / distance
 
 
 def _supported(readings: Readings, nearest: int, forks: list[tuple[int, Triangle]]) -> Weighing:

@@ -14,8 +14,8 @@ from parentage.records.absence import Absent
 from parentage.records.estimate import Estimate
 from parentage.records.evidence import ChangeReach, Comparison
 from parentage.records.report import ExcludedCause, PostTraining, Stratum
-from parentage.verdicts.blend_tests import Tested, passes_later_change
-from parentage.verdicts.tensors import TensorReading
+from parentage.verdicts.blend_tests import ALONG_PARENTS, Tested, passes_later_change
+from parentage.verdicts.tensors import TensorReading, along_parents
 from parentage.verdicts.weighing import Status, Weighing
 
 __all__ = ["judge_later_change", "pooled_weights", "strata"]
@@ -34,9 +34,6 @@ BEYOND_STEP_RATIO = 0.75
 LEAST_OFF = 30
 # Log-likelihood by which whole steps after the blend must lead whole steps of a parent before it.
 REVISION_LEAD = 10.0
-# What a revision leaves correlates with the parents' difference, which holds the revision itself: by up to
-# .74. Planted later changes correlate by at most .06, real training steps by .2.
-REVISION_CORRELATION = 0.3
 
 RIVALS = (
     "another arithmetic",
@@ -87,11 +84,12 @@ def judge_later_change(merge: Weighing | None, tensors: Sequence[TensorReading])
     low, high = clopper_pearson(off, total, level=LEVEL)
     share = Estimate(off / total, low, high, LEVEL)
     seen = _would_have_seen(total, replayed)
-    if off == 0 and any(t.kind == "changed" and t.replay is None for t in tensors):
-        reason = Absent("the recipe that was replayed has other parents than the blend")
-        return PostTraining("undetermined", reason, reason, (), seen)
     if off == 0:
         return PostTraining("not-detected", _no_change(replayed), share, _all_excluded(), seen)
+    if not all(t.replay_alike for t in replayed):
+        reason = Absent("the recipe that was replayed has other parents than the blend")
+        rivals = (ExcludedCause("a parent that is not part of the recipe", reason),)
+        return PostTraining("undetermined", reason, share, rivals, seen)
     return _changed(replayed, share, seen)
 
 
@@ -148,26 +146,14 @@ def excludes_revision(tensors: Sequence[TensorReading]) -> tuple[bool, str]:
         return False, "no matrix could be asked"
     sums = [sum(row[j] for row in found) for j in range(len(found[0]))]
     behind = max(sum(row[j] <= 0 for row in found) for j in range(len(found[0])))
-    along = correlation_with_parents(tensors)
+    along = along_parents(tensors)
     sentence = (
         f"whole grid steps after the blend are likelier than whole steps of a parent before it by "
         f"{min(sums):,.0f} in log-likelihood over {len(found)} matrices, and the change correlates by "
         f"{along:.2f} with the parents' difference"
     )
-    held = min(sums) >= REVISION_LEAD and behind <= len(found) // 4 and abs(along) <= REVISION_CORRELATION
+    held = min(sums) >= REVISION_LEAD and behind <= len(found) // 4 and abs(along) <= ALONG_PARENTS
     return held, sentence
-
-
-def correlation_with_parents(tensors: Sequence[TensorReading]) -> float:
-    """The change's correlation with a parent's difference to the rest, median over matrices, of the parent
-    for which it is largest."""
-    rows = [_correlations(tested) for _, tested in _comparisons(tensors)]
-    columns = [median(column) for column in zip(*rows, strict=False)]
-    return max(columns, key=abs, default=0.0)
-
-
-def _correlations(tested: Tested) -> tuple[float, ...]:
-    return (tested.residual_correlation,) if isinstance(tested, Comparison) else tested.correlations
 
 
 def pooled_reach(tensors: Sequence[TensorReading]) -> ChangeReach:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from statistics import median
 
 from parentage.records.absence import Absent
 from parentage.records.evidence import Mixture, ReplayTensor, TensorEvidence, WeightSet
 from parentage.verdicts.blend_tests import (
     Tested,
+    correlations,
     explains_all,
     grid_is_visible,
     passes_alone,
@@ -21,7 +24,7 @@ from parentage.verdicts.readings import (
     relative_distance,
 )
 
-__all__ = ["TensorReading", "read_tensor", "read_tensors"]
+__all__ = ["TensorReading", "along_parents", "read_tensor", "read_tensors"]
 
 NOT_TESTED = Absent("no blend of these parents was measured here")
 
@@ -43,6 +46,8 @@ class TensorReading:
     replay: ReplayTensor | None
     weight_set: WeightSet | None = None
     """Three or more parents' weights, where the suspect is read as a blend of so many."""
+    replay_alike: bool = True
+    """Was the recipe that was replayed one of the parents that the likelihoods speak of?"""
 
     @property
     def eligible(self) -> bool:
@@ -62,6 +67,16 @@ class TensorReading:
         return NOT_TESTED if self.mixture is None else self.mixture.comparison
 
 
+def along_parents(tensors: Sequence[TensorReading]) -> float:
+    """The change's correlation with a parent's difference to the rest, median over matrices, of the parent
+    for which it is largest."""
+    tested = [t.tested for t in tensors]
+    rows = [correlations(c) for c in tested if not isinstance(c, Absent)]
+    several = max((len(row) for row in rows), default=0)
+    columns = zip(*(row for row in rows if len(row) == several), strict=True)
+    return max((median(column) for column in columns), key=abs, default=0.0)
+
+
 def read_tensors(readings: Readings) -> tuple[TensorReading, ...]:
     """Every examined tensor's own story."""
     return tuple(read_tensor(readings, t) for t in readings.evidence.tensors)
@@ -71,12 +86,14 @@ def read_tensor(readings: Readings, tensor: TensorEvidence) -> TensorReading:
     """The strongest relation that one tensor supports by itself."""
     pair = readings.pair
     mixture = readings.mixture(tensor, 0, pair) if pair else None
-    replay = _replay_of(readings, tensor)
+    replay = readings.replayed.get(tensor.name)
     weight_set = readings.weight_set(tensor, 0)
     if readings.blended and not _two_suffice(weight_set):
         # Of several parents, two say nothing.
         mixture = None
-    reading = TensorReading(tensor, "silent", "undetermined", None, mixture, replay, weight_set)
+    tested = set(readings.blended or readings.pair or ())
+    alike = readings.replay is not None and set(readings.replay.parents) == tested
+    reading = TensorReading(tensor, "silent", "undetermined", None, mixture, replay, weight_set, alike)
     kind, relation, model = _classify(readings, reading)
     return replace(reading, kind=kind, relation=relation, model=model)
 
@@ -84,15 +101,6 @@ def read_tensor(readings: Readings, tensor: TensorEvidence) -> TensorReading:
 def _two_suffice(found: WeightSet | None) -> bool:
     """Were three or more parents asked for, and two of them found to explain the tensor as well?"""
     return found is not None and not found.feasible and isinstance(found.comparison, Absent)
-
-
-def _replay_of(readings: Readings, tensor: TensorEvidence) -> ReplayTensor | None:
-    """The replay, where it is exact or of the parents that the likelihoods speak of."""
-    replay = readings.replayed.get(tensor.name)
-    if replay is None or readings.replay is None:
-        return None
-    same = set(readings.replay.parents) == set(readings.blended or readings.pair or ())
-    return replay if same or _exact(replay) else None
 
 
 def _classify(readings: Readings, reading: TensorReading) -> tuple[str, str, int | None]:
@@ -110,7 +118,8 @@ def _classify(readings: Readings, reading: TensorReading) -> tuple[str, str, int
     if _explained(reading):
         return "blend", "linear-merge", None
     alone = is_matrix(tensor) and passes_alone(tested)
-    if alone or (replay_passes(replay) and grid_is_visible(tested)):
+    together = reading.replay_alike and replay_passes(replay)
+    if alone or (together and grid_is_visible(tested)):
         return "changed", "linear-merge", None
     return _nearest(readings, tensor)
 
