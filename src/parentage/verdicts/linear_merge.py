@@ -9,6 +9,7 @@ from parentage.records.absence import Absent
 from parentage.records.evidence import Mixture, TensorEvidence, WeightSet
 from parentage.verdicts.blend_tests import ALONG_PARENTS, explains_all, objection_to, passes_later_change
 from parentage.verdicts.readings import ELIGIBLE_INFORMATIVE, Readings
+from parentage.verdicts.sentences import listing
 from parentage.verdicts.tensors import TensorReading, along_parents
 from parentage.verdicts.weighing import Status, Weighing
 
@@ -37,7 +38,7 @@ def weigh_linear_merge(readings: Readings, tensors: Sequence[TensorReading]) -> 
         Status.SUPPORTED,
         models=_models(readings, blends),
         excluded=_excluded(readings, judged, blends),
-        limits=_limits(blends),
+        limits=(*_limits(blends), *_untold(readings, blends)),
     )
 
 
@@ -158,6 +159,18 @@ def _excluded(
         ("same-run-checkpoint", reason),
         ("shared-ancestor", reason),
         ("independent", "its weights follow all parents named"),
+    )
+
+
+def _untold(readings: Readings, blends: Sequence[TensorReading]) -> tuple[str, ...]:
+    """Parents that were given, and whose share a blend of two that was changed does not exclude."""
+    changed = any(t.kind == "changed" for t in blends)
+    rest = [readings.name(i) for i in readings.parents if i not in (readings.pair or ())]
+    if not changed or readings.blended or not rest:
+        return ()
+    return (
+        f"Two of the parents explain it as well as all do: a share of {listing(rest)} in place of one that "
+        f"it is near to is not excluded.",
     )
 
 

@@ -228,6 +228,9 @@ def pooled_weights(
     rows = [row for t in tensors if passes_later_change(t.tested) and (row := _row(t, parents))]
     if not rows:
         return tuple(Absent("no matrix has an interval for its weight") for _ in parents)
+    if len(rows) == 1 and len(parents) > 2:
+        # Recipes such as .5 : .3 : .2 and .5 : .2 : .3 may both stand alone in one matrix.
+        return tuple(Absent("one matrix alone tells so many parents' weights apart") for _ in parents)
     found = []
     for column in zip(*rows, strict=True):
         pooled = hartung_knapp([w for w, _ in column], [v for _, v in column], level=LEVEL)
