@@ -68,6 +68,8 @@ MOST_REORDERED = 4
 # moves one element in a hundred, ties at worst one in three.
 WORTH_REORDERING = 0.6
 PLAINEST = 6
+# Ties between a typed weight and a computed one are fewer than one element in a hundred.
+WORTH_RETYPING = 0.99
 ALIKE = 5.0
 CASTS = (AS_STORED, "BF16", "F16")
 
@@ -140,7 +142,9 @@ def _reordered(winner: _Winner, guesses: Sequence[Guess]) -> _Winner:
     more differ by it, and where many sums are ties, weights next to the true ones match more than the
     true ones in a wrong order."""
     count = len(winner.recipe.parents)
-    if not 3 <= count <= MOST_REORDERED or winner.share < WORTH_REORDERING:
+    if count == 2:
+        return _retyped(winner) if winner.share >= WORTH_RETYPING else winner
+    if count > MOST_REORDERED or winner.share < WORTH_REORDERING:
         return winner
     plain = sorted(
         {g.weights for g in guesses if g.parents == winner.recipe.parents},
@@ -151,6 +155,20 @@ def _reordered(winner: _Winner, guesses: Sequence[Guess]) -> _Winner:
         best = _best_order(best, replace(winner.recipe, weights=weights), winner.probe)
         if best.share == 1.0:
             break
+    return best
+
+
+def _retyped(winner: _Winner) -> _Winner:
+    """Two weights of which one was computed: 1 - .95 is not .05 in float64, and ties tell them apart."""
+    typed = [round(w, 6) for w in winner.recipe.weights]
+    pairs = [(typed[0], 1.0 - typed[0]), (1.0 - typed[1], typed[1]), (typed[0], typed[1])]
+    best = winner
+    for weights in dict.fromkeys(pairs):
+        for arithmetic in variants(weights):
+            tried = replace(winner.recipe, weights=weights, arithmetic=arithmetic)
+            share = _share(winner.probe, tried, best.share)
+            if share > best.share:
+                best = _Winner(share, tried, winner.probe)
     return best
 
 
