@@ -187,7 +187,7 @@ def false_events(outcome: Outcome) -> list[str]:
 
 
 def _true_relation(outcome: Outcome) -> bool:
-    origin = outcome["origin"]
+    origin = outcome.get("origin")
     if origin is not None:
         return bool(origin[0] <= origin[1])
     if outcome["relation"] == "shared-ancestor" and outcome["kind"] in ON_THE_WAY:
