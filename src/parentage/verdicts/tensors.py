@@ -108,12 +108,11 @@ def _classify(readings: Readings, reading: TensorReading) -> tuple[str, str, int
     if tensor.finite == 0:
         return "silent", "undetermined", None
     copied = _copied(readings, tensor)
-    common = readings.replay is not None and replay is not None and _exact(replay)
+    exact = replay is not None and _exact(replay)
     if copied is not None:
-        fits = common and replay.weights == readings.replay.weights  # type: ignore[union-attr]
         # Vectors of one grid step's difference often equal a parent and the blend as well.
-        return ("shared", *copied[1:]) if fits else copied
-    if common:
+        return ("shared", *copied[1:]) if exact and _is_common(readings, replay) else copied
+    if exact:
         return "exact", "linear-merge", None
     if _explained(reading):
         return "blend", "linear-merge", None
@@ -122,6 +121,12 @@ def _classify(readings: Readings, reading: TensorReading) -> tuple[str, str, int
     if alone or (together and grid_is_visible(tested)):
         return "changed", "linear-merge", None
     return _nearest(readings, tensor)
+
+
+def _is_common(readings: Readings, replay: ReplayTensor | None) -> bool:
+    """Was the tensor replayed with the weights of the whole model?"""
+    whole = readings.replay
+    return replay is not None and whole is not None and replay.weights == whole.weights
 
 
 def _copied(readings: Readings, tensor: TensorEvidence) -> tuple[str, str, int | None] | None:
