@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from itertools import permutations
 
 import numpy as np
 
@@ -31,11 +30,12 @@ from parentage.evidence.replay_guesses import (
     probe_names,
     set_guesses,
 )
+from parentage.evidence.replay_orders import retried
+from parentage.evidence.replay_probe import Winner, count_matches, matched_share
 from parentage.evidence.replays import (
     Operands,
     Recipe,
     backward_match,
-    predict_bits,
     prepare,
     replay_tensor,
 )
@@ -62,14 +62,6 @@ LIKELIHOOD_ELEMENTS = 4_096
 # Weights that are tried under every arithmetic, and the lead (in log-likelihood, over the whole probe) by
 # which an arithmetic must win to be told from another: a likelihood ratio of 150.
 FINALISTS = 3
-# Orders grow as the factorial: 24 of four parents take a second.
-MOST_REORDERED = 4
-# Recipes that are tried in every order, where a first one comes near: another order of three operands
-# moves one element in a hundred, ties at worst one in three.
-WORTH_REORDERING = 0.6
-PLAINEST = 6
-# Ties between a typed weight and a computed one are fewer than one element in a hundred.
-WORTH_RETYPING = 0.99
 ALIKE = 5.0
 CASTS = (AS_STORED, "BF16", "F16")
 
@@ -88,13 +80,6 @@ class ReplayContext:
     full: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _Winner:
-    share: float
-    recipe: Recipe
-    probe: Sequence[Operands]
-
-
 def search_replays(
     tensors: Sequence[TensorEvidence], sweeps: Sequence[SharedSweep], context: ReplayContext
 ) -> tuple[Replay, ...]:
@@ -103,7 +88,7 @@ def search_replays(
     guesses = set_guesses(tensors)
     if pair is not None:
         guesses += pair_guesses(tensors, sweeps, pair)
-    winner: _Winner | None = None
+    winner: Winner | None = None
     for parents in dict.fromkeys(g.parents for g in guesses):
         mine = [g for g in guesses if g.parents == parents]
         found = _compete(mine, probe_names(tensors, parents), context)
@@ -112,7 +97,7 @@ def search_replays(
     if winner is None:
         return ()
     if winner.share < 1.0:
-        winner = _reordered(winner, guesses)
+        winner = retried(winner, guesses)
     if winner.share == 1.0:
         winner, alike = _settle(winner)
     else:
@@ -121,9 +106,9 @@ def search_replays(
     return (own, *_replay_controls(winner.recipe, own, tensors, context))
 
 
-def _compete(guesses: Sequence[Guess], names: Sequence[str], context: ReplayContext) -> _Winner | None:
+def _compete(guesses: Sequence[Guess], names: Sequence[str], context: ReplayContext) -> Winner | None:
     """The recipe with the most exact matches among the informative elements of the probe."""
-    best: _Winner | None = None
+    best: Winner | None = None
     for cast in CASTS:
         if best is not None and (best.share == 1.0 or not _wide(names, guesses, context)):
             break
@@ -131,78 +116,25 @@ def _compete(guesses: Sequence[Guess], names: Sequence[str], context: ReplayCont
         for guess in guesses:
             for arithmetic in variants(guess.weights):
                 recipe = Recipe(guess.parents, guess.weights, arithmetic, cast)
-                share = _share(probe, recipe, best.share if best else 0.0)
+                share = matched_share(probe, recipe, best.share if best else 0.0)
                 if probe and (best is None or share > best.share):
-                    best = _Winner(share, recipe, probe)
+                    best = Winner(share, recipe, probe)
     return best
 
 
-def _reordered(winner: _Winner, guesses: Sequence[Guess]) -> _Winner:
-    """The recipe, or a plainer one, with its parents summed in another order: float32 sums of three or
-    more differ by it, and where many sums are ties, weights next to the true ones match more than the
-    true ones in a wrong order."""
-    count = len(winner.recipe.parents)
-    if count == 2:
-        return _retyped(winner) if winner.share >= WORTH_RETYPING else winner
-    if count > MOST_REORDERED or winner.share < WORTH_REORDERING:
-        return winner
-    plain = sorted(
-        {g.weights for g in guesses if g.parents == winner.recipe.parents},
-        key=lambda ws: (sum(candidates.description_length(w) for w in ws), ws),
-    )
-    best = winner
-    for weights in dict.fromkeys((winner.recipe.weights, *plain[:PLAINEST])):
-        best = _best_order(best, replace(winner.recipe, weights=weights), winner.probe)
-        if best.share == 1.0:
-            break
-    return best
-
-
-def _retyped(winner: _Winner) -> _Winner:
-    """Two weights of which one was computed: 1 - .95 is not .05 in float64, and ties tell them apart."""
-    typed = [round(w, 6) for w in winner.recipe.weights]
-    pairs = [(typed[0], 1.0 - typed[0]), (1.0 - typed[1], typed[1]), (typed[0], typed[1])]
-    best = winner
-    for weights in dict.fromkeys(pairs):
-        for arithmetic in variants(weights):
-            tried = replace(winner.recipe, weights=weights, arithmetic=arithmetic)
-            share = _share(winner.probe, tried, best.share)
-            if share > best.share:
-                best = _Winner(share, tried, winner.probe)
-    return best
-
-
-def _best_order(best: _Winner, base: Recipe, probe: Sequence[Operands]) -> _Winner:
-    for order in permutations(range(len(base.parents))):
-        recipe = replace(
-            base,
-            parents=tuple(base.parents[k] for k in order),
-            weights=tuple(base.weights[k] for k in order),
-        )
-        turned = [replace(o, parents=o.parents[list(order)]) for o in probe]
-        for arithmetic in variants(recipe.weights):
-            tried = replace(recipe, arithmetic=arithmetic)
-            share = _share(turned, tried, best.share)
-            if share > best.share:
-                best = _Winner(share, tried, turned)
-        if best.share == 1.0:
-            break
-    return best
-
-
-def _settle(winner: _Winner) -> tuple[_Winner, tuple[str, ...]]:
+def _settle(winner: Winner) -> tuple[Winner, tuple[str, ...]]:
     """The first arithmetic of those that reproduce every bit of the probe, and the others' ids."""
     alike = []
     for arithmetic in variants(winner.recipe.weights):
         rival = replace(winner.recipe, arithmetic=arithmetic)
-        matches, total = _count(winner.probe, rival)
+        matches, total = count_matches(winner.probe, rival)
         if matches == total:
             alike.append(arithmetic)
     recipe = replace(winner.recipe, arithmetic=alike[0])
     return replace(winner, recipe=recipe), tuple(a.id for a in alike[1:])
 
 
-def settle_changed(winner: _Winner, guesses: Sequence[Guess]) -> tuple[_Winner, tuple[str, ...]]:
+def settle_changed(winner: Winner, guesses: Sequence[Guess]) -> tuple[Winner, tuple[str, ...]]:
     """Where nothing replays exactly: the likeliest weights, then the likeliest arithmetic.
 
     Exact matches mislead here: a change that drifts towards a parent makes a blend nearer to that parent
@@ -232,7 +164,7 @@ def settle_changed(winner: _Winner, guesses: Sequence[Guess]) -> tuple[_Winner, 
     likeliest = next(recipe for value, recipe in found if value >= top - ALIKE)
     alike = [r.arithmetic for value, r in found if value >= top - ALIKE and r.weights == likeliest.weights]
     recipe = replace(likeliest, arithmetic=alike[0])
-    share = _share(winner.probe, recipe, 0.0)
+    share = matched_share(winner.probe, recipe, 0.0)
     return replace(winner, recipe=recipe, share=share), tuple(a.id for a in alike[1:])
 
 
@@ -270,26 +202,7 @@ def _thin(operands: Operands, most: int = PROBE_ELEMENTS) -> Operands:
     )
 
 
-def _count(probe: Sequence[Operands], recipe: Recipe) -> tuple[int, int]:
-    matches = total = 0
-    for operands in probe:
-        matches += int(np.count_nonzero(predict_bits(operands, recipe) == operands.bits))
-        total += operands.bits.size
-    return matches, total
-
-
-def _share(probe: Sequence[Operands], recipe: Recipe, to_beat: float) -> float:
-    """Share of exact matches; gives up on a recipe that its first tensors already rule out."""
-    matches = total = 0
-    for operands in probe:
-        matches += int(np.count_nonzero(predict_bits(operands, recipe) == operands.bits))
-        total += operands.bits.size
-        if matches / total < to_beat - 0.2:
-            break
-    return matches / total if total else 0.0
-
-
-def _replay_all(winner: _Winner, tensors: Sequence[TensorEvidence], context: ReplayContext) -> Replay:
+def _replay_all(winner: Winner, tensors: Sequence[TensorEvidence], context: ReplayContext) -> Replay:
     recipe = winner.recipe
 
     def work(tensor: TensorEvidence) -> tuple[ReplayTensor, tuple[int, int], Recipe] | None:
@@ -346,13 +259,13 @@ def _own_recipe(tensor: TensorEvidence, operands: Operands, recipe: Recipe) -> R
     """The common recipe, unless the tensor allows none of it and another weight explains it all."""
     if not operands.informative.any():
         return recipe
-    best, share = recipe, _share([operands], recipe, 0.0)
+    best, share = recipe, matched_share([operands], recipe, 0.0)
     if share == 1.0:
         return best
     for guess in own_guesses(tensor, recipe.parents):
         for arithmetic in dict.fromkeys((recipe.arithmetic, *variants(guess.weights)[:2])):
             own = replace(recipe, weights=guess.weights, arithmetic=arithmetic)
-            found = _share([operands], own, share)
+            found = matched_share([operands], own, share)
             if found > share:
                 best, share = own, found
         if share == 1.0:
@@ -360,12 +273,12 @@ def _own_recipe(tensor: TensorEvidence, operands: Operands, recipe: Recipe) -> R
     return best
 
 
-def _rivals(winner: _Winner) -> tuple[ArithmeticShare, ...]:
+def _rivals(winner: Winner) -> tuple[ArithmeticShare, ...]:
     """The same weights under every other arithmetic: can they be told apart?"""
     recipe = winner.recipe
     found = []
     for arithmetic in variants(recipe.weights):
-        matches, total = _count(winner.probe, replace(recipe, arithmetic=arithmetic))
+        matches, total = count_matches(winner.probe, replace(recipe, arithmetic=arithmetic))
         found.append(ArithmeticShare(arithmetic.id, recipe.cast, matches, total))
     return tuple(sorted(found, key=lambda a: (-a.matches, a.arithmetic)))
 
@@ -377,7 +290,7 @@ def _replay_controls(
     found = []
     for control in context.controls:
         probe = _read_probe(names, control, recipe.parents, recipe.cast, context)
-        matches, total = _count(probe, recipe)
+        matches, total = count_matches(probe, recipe)
         entry = replace(
             own,
             subject=control,
