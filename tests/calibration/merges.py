@@ -8,7 +8,7 @@ from parentage.records.dtypes import DType
 from tests.calibration.drawing import Rng, generator
 from tests.worlds.planted import Model, Truth, Weights, World, each_tensor, stored, values_of
 from tests.worlds.planted_bases import family_pieces, run_pieces, synthetic_base
-from tests.worlds.planted_changes import CHANGES, change_after, fine_tune, off_share
+from tests.worlds.planted_changes import CHANGES, change_and_size, fine_tune, off_share
 from tests.worlds.planted_merges import ARITHMETICS, merged
 
 __all__ = ["ALPHAS", "LARGE_KINDS", "MERGE_KINDS", "merge_world"]
@@ -24,9 +24,10 @@ MERGE_KINDS = (
     *CHANGES,
     "real-steps",
     "three-changed",
+    "wide-parents",
     *LARGE_KINDS,
 )
-# Kinds of later change that three parents' merges are given.
+# Kinds of later change that three parents' merges, and those of float32 parents, are given.
 THREE_CHANGES = tuple(c for c in CHANGES if c != "one-layer")
 
 
@@ -46,15 +47,16 @@ def merge_world(kind: str, seed: int) -> World:
     dtype = DType.BF16 if rng.random() < 0.75 else DType.F16
     if kind.startswith("pure") and rng.random() < 0.1:
         dtype = DType.F32
-    kept = {n: stored(w, dtype) for n, w in models.items()}
+    wide = kind == "wide-parents"
+    kept = {n: stored(w, DType.F32 if wide else dtype) for n, w in models.items()}
     first, second, control = (kept[n] for n in names)
     arithmetic = str(rng.choice(list(ARITHMETICS)))
     merge = merged((alpha, 1 - alpha), (first, second), dtype, arithmetic)
     suspect, sigma, change = merge, None, ""
     if not kind.startswith("pure"):
         sigma = float(np.exp(rng.uniform(np.log(1e-4), np.log(1e-2))))
-        change = kind.removeprefix("large-")
-        suspect = change_after(rng, merge, change, sigma)
+        change = str(rng.choice(THREE_CHANGES)) if wide else kind.removeprefix("large-")
+        suspect, sigma = change_and_size(rng, merge, change, sigma)
     truth = Truth(
         f"merge:{kind}",
         f"{'real' if real else 'drawn'} {dtype} {arithmetic} α {alpha:.4g}",
@@ -62,8 +64,8 @@ def merge_world(kind: str, seed: int) -> World:
         real,
         weights={"first": alpha, "second": 1 - alpha},
         change=change,
-        sigma=None if change.startswith("sparse") else sigma,
-        changed=None if sigma is None else off_share(merge, suspect, first, second),
+        sigma=sigma,
+        changed=off_share(merge, suspect, first, second) if change else None,
         notes={"arithmetic": arithmetic, "dtype": str(dtype)},
     )
     return _audit_of(rng, suspect, first, second, control, truth)
@@ -122,7 +124,7 @@ def _three_changed(rng: Rng, seed: int, real: bool) -> World:
     merge = merged(weights, [kept[n] for n in names], dtype, str(rng.choice(["fp32", "fp64"])))
     sigma = float(np.exp(rng.uniform(np.log(1e-4), np.log(1e-2))))
     change = THREE_CHANGES[int(rng.integers(len(THREE_CHANGES)))]
-    suspect = change_after(rng, merge, change, sigma)
+    suspect, size = change_and_size(rng, merge, change, sigma)
     told = ", ".join(f"{w:.3g} {n}" for n, w in zip(names, weights, strict=True))
     truth = Truth(
         "merge:three-changed",
@@ -131,7 +133,7 @@ def _three_changed(rng: Rng, seed: int, real: bool) -> World:
         real,
         weights=dict(zip(names, weights, strict=True)),
         change=change,
-        sigma=None if change.startswith("sparse") else sigma,
+        sigma=size,
         changed=_three_off_share(merge, suspect, [kept[n] for n in names]),
         notes={"dtype": str(dtype)},
     )

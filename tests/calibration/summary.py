@@ -30,7 +30,6 @@ FALSE = ("false merge", "false training", "false clean merge", "false relation")
 # Where the weight of a trained merge must be within .005.
 DENSE_UP_TO = 3e-3
 # Changes that one standard deviation describes.
-GAUSSIAN = ("dense", "low-rank", "one-layer", "large-dense", "large-low-rank", "large-one-layer")
 
 
 def _of(outcomes: Iterable[Outcome], kind: str) -> list[Outcome]:
@@ -124,7 +123,7 @@ def power_table(outcomes: Sequence[Outcome]) -> str:
                 _share([o for o in own if o["post_training"] == "detected"], own),
                 _share([o for o in strict if _alpha_error(o) <= 0.005], strict),
                 _share([o for o in found if _alpha_held(o)], found),
-                _sigma(kind, found),
+                _sigma(found),
                 _share([o for o in found if _near(o["changed"], o["truth"]["changed"])], found),
             )
         )
@@ -141,14 +140,13 @@ def power_table(outcomes: Sequence[Outcome]) -> str:
     return _table(head, rows)
 
 
-def _sigma(kind: str, found: Sequence[Outcome]) -> str:
-    """How many read the planted σ to a tenth; where one number does not describe the change, its ratio."""
+def _sigma(found: Sequence[Outcome]) -> str:
+    """How many read the size of what was added to a tenth, and the median of read over true."""
     known = [o for o in found if o["sigma"] and o["truth"]["sigma"]]
     if not known:
         return "–"
-    if kind in GAUSSIAN:
-        return _share([o for o in known if _near(o["sigma"], o["truth"]["sigma"])], found)
-    return f"× {median(o['sigma'][0] / o['truth']['sigma'] for o in known):.2f}"
+    ratio = median(o["sigma"][0] / o["truth"]["sigma"] for o in known)
+    return f"{_share([o for o in known if _near(o['sigma'], o['truth']['sigma'])], known)}, × {ratio:.2f}"
 
 
 def _is_merge(outcome: Outcome) -> bool:

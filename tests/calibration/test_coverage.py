@@ -28,7 +28,7 @@ from tests.calibration.run import audit_one
 from tests.worlds.planted_changes import CHANGES
 from tests.worlds.planted_merges import ARITHMETICS
 
-CHANGED = (*CHANGES, "real-steps", "three-changed")
+CHANGED = (*CHANGES, "real-steps", "three-changed", "wide-parents")
 # Where nine elements in ten are exact they allow a range, and it always holds the weight: no interval that
 # ends between two of their break points is narrower.
 MOSTLY_EXACT = ("sparse-1", "sparse-10")

@@ -122,7 +122,7 @@ def _central(outcome: Outcome) -> bool:
 
 
 @pytest.mark.calibration
-@pytest.mark.parametrize("kind", [*CHANGES, "real-steps", "three-changed"])
+@pytest.mark.parametrize("kind", [*CHANGES, "real-steps", "three-changed", "wide-parents"])
 def test_later_changes_are_found(kind: str, ledger: Ledger) -> None:
     outcomes = [o for o in _outcomes(ledger, kind) if _central(o)]
     found = [o for o in outcomes if _found(o)]

@@ -12,6 +12,7 @@ from tests.worlds.planted import Floats, Model, Weights, matrices, values_of
 __all__ = [
     "CHANGES",
     "change_after",
+    "change_and_size",
     "fine_tune",
     "moved_by_steps",
     "off_share",
@@ -92,17 +93,31 @@ def change_after(rng: np.random.Generator, merge: Model, kind: str, sigma: float
     ``sigma``: the change's standard deviation over that of each tensor's weights (t3: its scale);
     of no account for ``sparse-N``, which moves N % of the elements by one to three grid steps.
     """
+    return change_and_size(rng, merge, kind, sigma)[0]
+
+
+def change_and_size(
+    rng: np.random.Generator, merge: Model, kind: str, sigma: float
+) -> tuple[Model, float | None]:
+    """As :func:`change_after`, with the root mean square of what was added, over the spread of the weights:
+    the median over the matrices that were changed, as drawn and before it was rounded; None for steps.
+
+    Not ``sigma`` itself: a t3 or rows of their own scales have a larger root mean square, and few numbers
+    another one than their distribution.
+    """
     if kind.startswith("sparse-"):
-        return moved_by_steps(rng, merge, float(kind.removeprefix("sparse-")) / 100.0)
+        return moved_by_steps(rng, merge, float(kind.removeprefix("sparse-")) / 100.0), None
     only = str(rng.choice(matrices(merge))) if kind == "one-layer" else ""
     dtype = next(iter(merge.values())).dtype
-    after = dict(merge)
+    after, sizes = dict(merge), []
     for name, value in values_of(merge).items():
         if only and name != only:
             continue
         noise = _noise(rng, kind, value.shape) * sigma * float(np.std(value))
         after[name] = StoredTensor(dtype, value.shape, round_to((value + noise).ravel(), dtype))
-    return after
+        if value.ndim == 2:
+            sizes.append(float(np.sqrt(np.mean(noise**2)) / np.std(value)))
+    return after, float(np.median(sizes))
 
 
 def _noise(rng: np.random.Generator, kind: str, shape: tuple[int, ...]) -> Floats:

@@ -13,7 +13,7 @@ from parentage.records.report import Report
 from tests.calibration.merges import merge_world
 from tests.worlds.planted import Model, Truth, World, audited, stored, values_of
 from tests.worlds.planted_bases import family_pieces, synthetic_base
-from tests.worlds.planted_changes import change_after, fine_tune
+from tests.worlds.planted_changes import change_and_size, fine_tune
 from tests.worlds.planted_merges import blend, merged
 
 WEIGHTS = {"A": 0.5, "O": 0.3, "B": 0.2}
@@ -46,7 +46,8 @@ def test_a_change_after_a_merge_of_three_is_detected(
 ) -> None:
     models = {n: m for n, m in _models(real, 3).items() if n in WEIGHTS}
     rng = np.random.default_rng(4)
-    report = _audit(change_after(rng, _merge(models), change, sigma), models)
+    suspect, size = change_and_size(rng, _merge(models), change, sigma)
+    report = _audit(suspect, models)
     assert (report.verdict.relation, report.verdict.status) == ("linear-merge", "supported")
     assert report.post_training.status == "detected", report.post_training
     for parent in report.verdict.parents:
@@ -54,11 +55,23 @@ def test_a_change_after_a_merge_of_three_is_detected(
         assert not isinstance(parent.weight, Absent)
         assert abs(parent.weight.estimate - planted) <= 0.002
         assert parent.weight.low - 1e-6 <= planted <= parent.weight.high + 1e-6
-    if change != "sparse-10":
+    if size is not None:
         sigma_found = report.post_training.sigma_relative
         assert not isinstance(sigma_found, Absent)
-        if change == "dense":
-            assert abs(sigma_found.estimate - sigma) <= 0.1 * sigma
+        assert abs(sigma_found.estimate - size) <= 0.1 * size
+        assert sigma_found.low <= size <= sigma_found.high
+
+
+def test_an_exchange_of_two_weights_that_is_as_likely_widens_their_intervals(family: Path) -> None:
+    """.5 : .3 : .2 and .5 : .2 : .3 of these parents differ by the order that decides exact ties."""
+    world = merge_world("three-changed", 106)
+    report = audited(world).report
+    assert (report.verdict.relation, report.verdict.status) == ("linear-merge", "supported")
+    for parent in report.verdict.parents:
+        planted = world.truth.weights[parent.name.removesuffix(".safetensors")]
+        assert not isinstance(parent.weight, Absent)
+        assert parent.weight.low <= planted <= parent.weight.high
+        assert parent.weight.high - parent.weight.low <= 0.11
 
 
 def test_a_blend_that_was_never_stored_before_its_change_is_no_merge(family: Path) -> None:

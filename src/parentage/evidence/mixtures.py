@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from parentage.evidence.reading import ModelSlice, TensorSample, recast
 from parentage.numerics import interval, merge_test
 from parentage.numerics.cells import Cells, rounding_cells
+from parentage.numerics.change_size import ChangeSize, size_around_blend
 from parentage.numerics.formats import round_to
 from parentage.records.absence import Absent
 from parentage.records.dtypes import DType
-from parentage.records.evidence import Comparison, Mixture
+from parentage.records.evidence import TOO_COARSE, Comparison, Mixture
 
 __all__ = [
     "AS_STORED",
@@ -89,13 +90,44 @@ def measure_mixture(
         (cast, _problem(sample, chosen, first, second, cast))
         for cast in plausible_casts(first, second, chosen)
     ]
-    scored = [(cast, problem, _sweep(problem)) for cast, problem in results]
-    # The first of equals wins: parents as stored, unless a cast explains strictly more.
-    cast, problem, swept = max(scored, key=lambda item: item[2].consistency)
+    cast, problem, swept = _best_cast(
+        request, [(cast, problem, _sweep(problem)) for cast, problem in results]
+    )
     mixture = _assemble(request, cast, problem, swept)
     curve = interval.consistency_curve(problem.a, problem.b, problem.cells.low, problem.cells.high, grid)
     counts = np.rint(curve * mixture.informative).astype(np.int64)
     return mixture, counts
+
+
+_Swept = tuple[str, _Problem, interval.IntervalEstimate]
+
+
+def _best_cast(request: MixtureRequest, swept: list[_Swept]) -> _Swept:
+    """The parents as the merger saw them. The first of equals wins: as stored, unless a cast explains
+    strictly more.
+
+    What more than rounding has moved is consistent with 1/2 wherever the parents are one step apart, and a
+    cast makes such parents: below a consistency of 1 the replay's likelihood decides, on the same elements.
+    """
+    best = max(swept, key=lambda item: item[2].consistency)
+    stored = swept[0][1]
+    compared = request.compare and best[2].consistency < 1.0
+    if len(swept) == 1 or not compared or stored.dtype.itemsize == 1:
+        return best
+    chosen = np.flatnonzero(stored.a != stored.b)
+    if chosen.size < MINIMUM_INFORMATIVE:
+        return best
+    few = chosen[:: max(1, chosen.size // QUICK_ELEMENTS)]
+    # A cast to float16 may overflow.
+    swept = [item for item in swept if item[1].c.size == stored.c.size]
+    return max(swept, key=lambda item: _quick_log_likelihood(item[1], few))
+
+
+def _quick_log_likelihood(problem: _Problem, few: NDArray[np.int64]) -> float:
+    dtypes = _merge_dtypes(problem.dtype)
+    return max(
+        _compared(problem, few, d, interval_=False, lattice=False).replay.log_likelihood for d in dtypes
+    )
 
 
 def _subject(
@@ -239,7 +271,8 @@ def _likelihoods(request: MixtureRequest, problem: _Problem, chosen: NDArray[np.
         best = max(dtypes, key=lambda d: quick[d].replay.log_likelihood)
     # What a control's weight would be is of no interest: whether it passes is.
     both = _compared(problem, chosen, best, interval_=request.subject == 0)
-    return _record(both, chosen.size, best)
+    size = _change_size(problem, both, best) if request.subject == 0 else None
+    return _record(both, chosen.size, best, size)
 
 
 def _merge_dtypes(stored: DType) -> tuple[DType, ...]:
@@ -257,7 +290,18 @@ def _compared(
     )
 
 
-def _record(both: merge_test.Comparison, elements: int, dtype: DType) -> Comparison:
+def _change_size(problem: _Problem, both: merge_test.Comparison, dtype: DType) -> ChangeSize | None:
+    """On all elements of the sample, also where the parents are equal: the change moved those too."""
+    parents = np.stack([problem.a, problem.b])
+    weights = np.array([both.replay.alpha, 1.0 - both.replay.alpha])
+    return size_around_blend(
+        parents, weights, problem.c, problem.cells, dtype=dtype, scale=both.replay.scale, rows=problem.rows
+    )
+
+
+def _record(
+    both: merge_test.Comparison, elements: int, dtype: DType, size: ChangeSize | None
+) -> Comparison:
     found = both.replay.interval
     none = Absent("not measured: the suspect is not on the grid of a stored blend")
     return Comparison(
@@ -281,6 +325,9 @@ def _record(both: merge_test.Comparison, elements: int, dtype: DType) -> Compari
         merge_dtype=dtype.value,
         coarse_step=merge_test.coarse_step(both.prediction, dtype),
         lattice_lead=none if both.lattice_lead is None else _bounded(both.lattice_lead),
+        change_rms=TOO_COARSE if size is None else size.rms,
+        change_rms_error=TOO_COARSE if size is None else size.error,
+        change_rms_elements=0 if size is None else size.elements,
     )
 
 

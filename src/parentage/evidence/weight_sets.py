@@ -17,13 +17,14 @@ from parentage.evidence.mixtures import (
 from parentage.evidence.reading import ModelSlice, TensorSample, recast
 from parentage.numerics import programme
 from parentage.numerics.cells import Cells, rounding_cells
+from parentage.numerics.change_size import ChangeSize, size_around_blend
 from parentage.numerics.formats import round_to
 from parentage.numerics.merge_test import coarse_step
 from parentage.numerics.merge_test_many import ManyComparison, compare_many, gain_over_pairs
 from parentage.records.absence import Absent
 from parentage.records.dtypes import DType
 from parentage.records.evidence import Mixture
-from parentage.records.weight_sets import SetComparison, WeightSet
+from parentage.records.weight_sets import TOO_COARSE, SetComparison, WeightSet
 
 __all__ = ["measure_weight_sets"]
 
@@ -64,7 +65,7 @@ def measure_weight_sets(
     solved = [w for cast in _casts(sample, parents) if (w := _solve(sample, parents, cast)) is not None]
     if not solved:
         return ()
-    best = max(solved, key=lambda w: (w.feasible, w.consistency))
+    best = _best_cast(sample, parents, solved)
     if best.feasible:
         return (replace(best, comparison=Absent("one set of weights explains every element")),)
     if len(parents) == 2:
@@ -73,6 +74,25 @@ def measure_weight_sets(
     if isinstance(best.comparison, Absent) or best.comparison.delta_ll < WORTH_CONTROLLING:
         return (best,)
     return (best, *(_control(sample, best, i) for i in controls if sample.models[i] is not None))
+
+
+def _best_cast(sample: TensorSample, parents: tuple[int, ...], solved: Sequence[WeightSet]) -> WeightSet:
+    """The parents as the merger saw them: by consistency where one set of weights explains everything or
+    nothing will be compared, else by the replay's likelihood (see ``mixtures``)."""
+    best = max(solved, key=lambda w: (w.feasible, w.consistency))
+    stored = _problem(sample, parents, 0, solved[0].cast)
+    if best.feasible or len(solved) == 1 or len(parents) == 2 or not _known(stored.dtype):
+        return best
+    few = _thin(stored, QUICK_ELEMENTS)
+    dtype = _merge_dtype(few)
+
+    def likelihood(found: WeightSet) -> float:
+        cast = np.asarray(cast_operand(few.parents.ravel(), found.cast)).reshape(few.parents.shape)
+        if not np.isfinite(cast).all():
+            return -np.inf
+        return _compared(replace(few, parents=cast), dtype, interval=False).log_likelihood
+
+    return max(solved, key=likelihood)
 
 
 def _on_the_line(mixtures: Sequence[Mixture]) -> bool:
@@ -169,13 +189,15 @@ def _compare(
     if not _known(problem.dtype):
         return Absent(f"the likelihoods do not know the rounding of {problem.dtype.value}")
     chosen = likelihood_elements(np.ones(problem.c.size, dtype=bool), problem.rows)
-    problem = _only(problem, chosen)
+    whole, problem = problem, _only(problem, chosen)
     low, high = problem.cells.low, problem.cells.high
     gain = gain_over_pairs(problem.parents, problem.c, low, high, dtype=problem.dtype)[1]
     if subject == 0 and gain < WORTH_COMPARING:
         return Absent("two of the parents, their weights summing to one, explain it as well")
     dtype = _merge_dtype(problem)
-    return _record(_compared(problem, dtype, interval=True), problem, dtype)
+    both = _compared(problem, dtype, interval=True)
+    size = _change_size(whole, both, dtype) if subject == 0 else None
+    return _record(both, problem, dtype, size)
 
 
 def _merge_dtype(problem: _Problem) -> DType:
@@ -199,7 +221,22 @@ def _compared(problem: _Problem, dtype: DType, *, interval: bool) -> ManyCompari
     )
 
 
-def _record(both: ManyComparison, problem: _Problem, dtype: DType) -> SetComparison:
+def _change_size(problem: _Problem, both: ManyComparison, dtype: DType) -> ChangeSize | None:
+    order = list(both.order)
+    return size_around_blend(
+        problem.parents[order],
+        np.array(both.weights)[order],
+        problem.c,
+        problem.cells,
+        dtype=dtype,
+        scale=both.scale,
+        rows=problem.rows,
+    )
+
+
+def _record(
+    both: ManyComparison, problem: _Problem, dtype: DType, size: ChangeSize | None
+) -> SetComparison:
     ends, elements = both.intervals, problem.c.size
     none = Absent("other grids are tried where the grid leads by 8 with every parent")
     return SetComparison(
@@ -223,6 +260,9 @@ def _record(both: ManyComparison, problem: _Problem, dtype: DType) -> SetCompari
         merge_dtype=dtype.value,
         coarse_step=coarse_step(problem.c, dtype),
         lattice_lead=none if both.lattice_lead is None else _bounded(both.lattice_lead),
+        change_rms=TOO_COARSE if size is None else size.rms,
+        change_rms_error=TOO_COARSE if size is None else size.error,
+        change_rms_elements=0 if size is None else size.elements,
     )
 
 

@@ -87,8 +87,9 @@ class Field:
         cells = self.cells
         drift = np.empty((0, cells.n)) if cells.drift is None else cells.drift
         values, scores = np.empty(len(weights)), np.empty(shifts.shape)
+        parents, weights = cells.summed(weights)
         _values(
-            cells.parents,
+            parents,
             cells.low,
             cells.high,
             1.0 / (self.scale * cells.relative),
@@ -167,10 +168,11 @@ def _scores(
 ) -> tuple[float, Floats]:
     """Log-likelihood at ``weights`` and a ``shift`` [n], and each element's score in its location."""
     prediction, lo, hi = np.empty(cells.n), np.empty(cells.n), np.empty(cells.n)
+    parents, weights = cells.summed(weights)
     if cells.offsets is None:
-        predict(cells.parents, weights, cells.code, cells.single, prediction)
+        predict(parents, weights, cells.code, cells.single, prediction)
     else:
-        predict_off_grid(cells.parents, weights, cells.code, cells.offsets, prediction)
+        predict_off_grid(parents, weights, cells.code, cells.offsets, prediction)
     prediction += shift
     residual_cells(cells.low, cells.high, cells.relative, prediction, lo, hi)
     value, location, _ = cell_scores(lo, hi, scale, family)

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parentage.numerics.blend_field import Field
+from parentage.numerics.recipe_rivals import isolated_recipes
 
 __all__ = ["Posterior", "sample_weights", "weight_intervals"]
 
@@ -56,20 +57,25 @@ class Posterior:
 
 
 def weight_intervals(field: Field, axes: Floats, *, level: float) -> tuple[Floats, Floats, Field]:
-    """Ends [K] of each weight's interval around ``field.weights``, and the field at the best draw.
+    """Ends [K] of each weight's interval around ``field.weights``, and the field at the best weights met.
 
     ``axes`` [J, K]: independent weight changes. Weights that lead every other by far are a recipe's, at
-    which many elements are exact ties: they stand alone.
+    which many elements are exact ties: they stand alone, or with other recipes that are as likely.
     """
     axes = axes / np.abs(axes).max(axis=1, keepdims=True)
     posterior = sample_weights(field, axes)
     rest = (1.0 - level) / 2.0
     low, high = np.quantile(posterior.draws, [rest, 1.0 - rest], axis=0)
+    best = max(field, posterior.best, key=lambda f: f.log_likelihood)
     if field.log_likelihood - posterior.best.log_likelihood >= _ISOLATED_LEAD:
         low = high = field.weights
-    here = field.weights
+    recipes, found = isolated_recipes(best, within=_ISOLATED_LEAD)
+    if found is not None:
+        low, high = np.minimum(low, recipes.min(axis=0)), np.maximum(high, recipes.max(axis=0))
+        best = max(best, found, key=lambda f: f.log_likelihood)
+    here = best.weights
     blur = _BLUR * (1.0 + np.abs(here))
-    return np.minimum(low, here) - blur, np.maximum(high, here) + blur, posterior.best
+    return np.minimum(low, here) - blur, np.maximum(high, here) + blur, best
 
 
 def sample_weights(field: Field, axes: Floats, *, seed: int = 0) -> Posterior:

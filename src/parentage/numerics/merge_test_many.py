@@ -58,7 +58,7 @@ class ManyComparison:
     over the best replay that takes another value of the same grid than the nearest; None where R does not
     lead G enough to ask. ``drift`` [J]: how far the change moved the suspect along the parents'
     differences to the last one, in weight. ``correlations``: corr(C - r, A_j less the blend of the
-    others); None where either does not vary.
+    others); None where either does not vary. ``order``: in which the replay sums its parents.
     """
 
     weights: tuple[float, ...]
@@ -75,6 +75,7 @@ class ManyComparison:
     drift: tuple[float, ...]
     correlations: tuple[float | None, ...]
     off_replay: int
+    order: tuple[int, ...]
     lattice_lead: float | None
 
 
@@ -228,7 +229,8 @@ class _Search:
             return field, ()
         scaled = field if rows is None else _scaled_by_row(field, rows)
         low, high, drawn = weight_intervals(scaled, self.space.axes(), level=_LEVEL)
-        met = Field.around(self.cells, field.family, drawn.weights, guess=field.scale)
+        unscaled = replace(self.cells, order=drawn.cells.order)
+        met = Field.around(unscaled, field.family, drawn.weights, guess=field.scale)
         best = max(field, met, key=lambda f: f.log_likelihood)
         return best, tuple(
             Interval(float(w), float(min(a, w)), float(max(b, w)), _LEVEL)
@@ -239,7 +241,7 @@ class _Search:
 def _scaled_by_row(field: Field, rows: NDArray[np.int32]) -> Field:
     cells = field.cells
     lo, hi, r = (np.empty(cells.n) for _ in range(3))
-    predict(cells.parents, field.weights, cells.code, cells.single, r)
+    predict(*cells.summed(field.weights), cells.code, cells.single, r)
     if cells.drift is not None:
         r += (field.centre - cells.places(field.weights[None, :])[0]) @ cells.drift
     residual_cells(cells.low, cells.high, cells.relative, r, lo, hi)
@@ -265,7 +267,7 @@ def _assemble(
 ) -> ManyComparison:
     cells, weights = field.cells, field.weights
     r = np.empty(cells.n)
-    predict(cells.parents, weights, cells.code, cells.single, r)
+    predict(*cells.summed(weights), cells.code, cells.single, r)
     drift = field.centre - cells.places(weights[None, :])[0]
     return ManyComparison(
         weights=_plain(weights),
@@ -284,6 +286,7 @@ def _assemble(
             _correlation(c - r, _apart(cells.parents, weights, j)) for j in range(weights.size)
         ),
         off_replay=int(np.count_nonzero((r < cells.low) | (r > cells.high))),
+        order=cells.order or tuple(range(weights.size)),
         lattice_lead=lattice_lead,
     )
 

@@ -58,6 +58,8 @@ class Cells:
     """Grid steps ``[n]`` by which every sum is moved before it is rounded: a grid that no merger uses."""
     centre: Floats | None = None
     """Where along ``drift`` the suspect lies, as far as is known: a start for the search ``[J]``."""
+    order: tuple[int, ...] | None = None
+    """The order in which the replay sums its parents, where it is not theirs: it decides exact ties."""
 
     @property
     def n(self) -> int:
@@ -85,6 +87,13 @@ class Cells:
     def free(self) -> Cells:
         """The same elements with an unrounded prediction, in which a drift is weight."""
         return replace(self, code=FREE, single=False, drift=None, centre=None)
+
+    def summed(self, weights: Floats) -> tuple[Floats, Floats]:
+        """Parents and weights, ``[K]`` or ``[G, K]``, in the order in which the replay sums them."""
+        if self.order is None:
+            return self.parents, np.ascontiguousarray(weights)
+        order = list(self.order)
+        return np.ascontiguousarray(self.parents[order]), np.ascontiguousarray(weights[..., order])
 
     def scaled(self, relative: Floats) -> Cells:
         """The same elements with other relative scales."""
@@ -205,12 +214,13 @@ def profile_at(
         values, scales, _, spent = profile_drifting(cells, weights, family, guess=guess)
         return values, scales, spent
     values, scales = np.empty(len(weights)), np.empty(len(weights))
+    parents, weights = cells.summed(weights)
     spent = _profile_grid(
-        cells.parents,
+        parents,
         cells.low,
         cells.high,
         cells.relative,
-        np.ascontiguousarray(weights),
+        weights,
         cells.code,
         cells.single,
         family,
@@ -229,13 +239,14 @@ def profile_drifting(
     assert cells.centre is not None
     places = cells.places(weights)
     values, scales, shifts = np.empty(len(weights)), np.empty(len(weights)), np.empty(places.shape)
+    parents, weights = cells.summed(weights)
     spent = profile_with_drift(
-        cells.parents,
+        parents,
         cells.low,
         cells.high,
         cells.relative,
         cells.drift,
-        np.ascontiguousarray(weights),
+        weights,
         places,
         cells.centre,
         cells.code,

@@ -12,10 +12,11 @@ from enum import StrEnum
 from typing import Any
 
 from parentage.records.absence import Absent
-from parentage.records.weight_sets import SetComparison, WeightSet
+from parentage.records.weight_sets import TOO_COARSE, SetComparison, WeightSet
 
 __all__ = [
     "SCHEMA",
+    "TOO_COARSE",
     "VERSION",
     "ArithmeticShare",
     "ChangeReach",
@@ -110,6 +111,8 @@ class Comparison:
     ``drift``: how far the later change moved the suspect along the parents' difference, in weight.
     ``coarse_step``: the 99th percentile of the blend's grid steps: a change larger than that leaves
     nothing of the grid to be seen. ``lattice_lead``: over replays that take other values of the grid.
+    ``change_rms``: root mean square of the change with its standard error, from the elements of the
+    sample with fine enough steps.
     """
 
     elements: int
@@ -132,6 +135,9 @@ class Comparison:
     merge_dtype: str
     coarse_step: float
     lattice_lead: float | Absent
+    change_rms: float | Absent = TOO_COARSE
+    change_rms_error: float | Absent = TOO_COARSE
+    change_rms_elements: int = 0
 
 
 @dataclass(frozen=True, slots=True)

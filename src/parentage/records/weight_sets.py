@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from parentage.records.absence import Absent
 
-__all__ = ["SetComparison", "WeightSet"]
+__all__ = ["TOO_COARSE", "SetComparison", "WeightSet"]
 
 NOT_MEASURED = Absent("not measured by the version that wrote this file")
+TOO_COARSE = Absent("fewer than 30 elements have grid steps as fine as the change, or none is left of it")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,8 @@ class SetComparison:
     ``coarse_step``: the 99th percentile of the blend's grid steps. ``drift``: how far the change moved the
     suspect along each parent's difference to the last one, in weight, and along the last one itself where
     the sum is free.
-    ``correlations``: of the change with each parent less the blend of the others.
+    ``correlations``: of the change with each parent less the blend of the others. ``change_rms``: root mean
+    square of the change with its standard error, from the elements of the sample with fine enough steps.
     """
 
     elements: int
@@ -44,6 +46,9 @@ class SetComparison:
     merge_dtype: str
     coarse_step: float = 0.0
     lattice_lead: float | Absent = NOT_MEASURED
+    change_rms: float | Absent = TOO_COARSE
+    change_rms_error: float | Absent = TOO_COARSE
+    change_rms_elements: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ from parentage.records.report import (
     Verdict,
     VerdictParent,
 )
+from parentage.verdicts.blend_tests import size_of_change
 from parentage.verdicts.claims import contradicts
 from parentage.verdicts.courses import heterogeneity
 from parentage.verdicts.described import differences, dtypes, merge_tests
@@ -262,7 +263,7 @@ def _tensor(reading: TensorReading, parents: Sequence[int]) -> TensorVerdict:
     sigma: float | Absent = Absent("no later change was measured here")
     tested = reading.tested
     if not isinstance(tested, Absent) and tensor.spread:
-        sigma = tested.scale / tensor.spread
+        sigma = size_of_change(tested)[0] / tensor.spread
     match: float | Absent = Absent("not replayed, or the parents are equal here")
     if replay is not None and replay.informative:
         match = replay.informative_matches / replay.informative

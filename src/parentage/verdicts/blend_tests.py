@@ -23,6 +23,7 @@ __all__ = [
     "passes_alone",
     "passes_later_change",
     "replay_passes",
+    "size_of_change",
 ]
 
 Tested = Comparison | SetComparison
@@ -139,6 +140,20 @@ def grid_is_visible(tested: Tested | Absent) -> bool:
         and not isinstance(tested.lattice_lead, Absent)
         and tested.lattice_lead >= LATER_CHANGE_DELTA_LL
     )
+
+
+def size_of_change(tested: Tested) -> tuple[float, float]:
+    """Root mean square of the change, in weight units, and its standard error.
+
+    The Gaussian's scale is that, and uses all elements; a Student t₂'s is not. Where too few elements are
+    fine enough for a moment the scale has to do, and may be half of the size.
+    """
+    measured, error = tested.change_rms, tested.change_rms_error
+    if isinstance(measured, Absent) or isinstance(error, Absent):
+        return tested.scale, tested.scale / 2.0
+    if tested.family == "gaussian":
+        return tested.scale, error
+    return measured, error
 
 
 def passes_alone(tested: Tested | Absent) -> bool:

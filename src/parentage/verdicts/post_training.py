@@ -14,7 +14,7 @@ from parentage.records.absence import Absent
 from parentage.records.estimate import Estimate
 from parentage.records.evidence import ChangeReach, Comparison
 from parentage.records.report import ExcludedCause, PostTraining, Stratum
-from parentage.verdicts.blend_tests import ALONG_PARENTS, Tested, passes_later_change
+from parentage.verdicts.blend_tests import ALONG_PARENTS, Tested, passes_later_change, size_of_change
 from parentage.verdicts.tensors import TensorReading, along_parents
 from parentage.verdicts.weighing import Status, Weighing
 
@@ -210,36 +210,51 @@ def _comparisons(tensors: Sequence[TensorReading]) -> list[tuple[TensorReading, 
 
 
 def pooled_sigma(tensors: Sequence[TensorReading]) -> Estimate | Absent:
-    """Median over matrices of the change's scale over the weights' spread, with the central 95 %
-    of the median's own distribution (order statistics)."""
-    sizes = sorted(c.scale / t.tensor.spread for t, c in _comparisons(tensors) if t.tensor.spread)
+    """Median over matrices of the change's root mean square over the weights' spread; the interval is that
+    of the median (order statistics), each matrix taken at the far end of its own."""
+    sizes = [
+        (size / t.tensor.spread, Z * error / t.tensor.spread)
+        for t, c in _comparisons(tensors)
+        if t.tensor.spread
+        for size, error in (size_of_change(c),)
+    ]
     if not sizes:
         return Absent("no matrix carries a measurable change")
     n = len(sizes)
     half = Z * (n**0.5) / 2
-    low, high = max(0, int(n / 2 - half)), min(n - 1, int(n / 2 + half))
-    return Estimate(median(sizes), sizes[low], sizes[high], LEVEL)
+    first, last = max(0, int(n / 2 - half)), min(n - 1, int(n / 2 + half))
+    lows, highs = sorted(s - e for s, e in sizes), sorted(s + e for s, e in sizes)
+    return Estimate(median(s for s, _ in sizes), max(lows[first], 0.0), highs[last], LEVEL)
 
 
 def pooled_weights(
     tensors: Sequence[TensorReading], parents: Sequence[int]
 ) -> tuple[Estimate | Absent, ...]:
-    """One weight a parent for all matrices that carry the blend (Hartung-Knapp over their estimates)."""
+    """One weight a parent for all matrices that carry the blend: Hartung-Knapp over their estimates, and
+    no wider than the matrices' own intervals together, which two matrices' Hartung-Knapp may be.
+    """
     rows = [row for t in tensors if passes_later_change(t.tested) and (row := _row(t, parents))]
     if not rows:
         return tuple(Absent("no matrix has an interval for its weight") for _ in parents)
     if len(rows) == 1 and len(parents) > 2:
         # Recipes such as .5 : .3 : .2 and .5 : .2 : .3 may both stand alone in one matrix.
         return tuple(Absent("one matrix alone tells so many parents' weights apart") for _ in parents)
-    found = []
-    for column in zip(*rows, strict=True):
-        pooled = hartung_knapp([w for w, _ in column], [v for _, v in column], level=LEVEL)
-        found.append(Estimate(pooled.estimate, pooled.low, pooled.high, LEVEL))
-    return tuple(found)
+    return tuple(_pooled(column) for column in zip(*rows, strict=True))
 
 
-def _row(reading: TensorReading, parents: Sequence[int]) -> list[tuple[float, float]]:
-    """Each parent's weight and its variance on one tensor; empty where there is no interval."""
+_Read = tuple[float, float, float]
+"""A weight on one tensor and the ends of its interval."""
+
+
+def _pooled(column: Sequence[_Read]) -> Estimate:
+    variances = [((high - low) / (2 * Z)) ** 2 for _, low, high in column]
+    pooled = hartung_knapp([w for w, _, _ in column], variances, level=LEVEL)
+    low, high = min(low for _, low, _ in column), max(high for _, _, high in column)
+    return Estimate(pooled.estimate, max(pooled.low, low), min(pooled.high, high), LEVEL)
+
+
+def _row(reading: TensorReading, parents: Sequence[int]) -> list[_Read]:
+    """Each parent's weight and interval on one tensor; empty where there is no interval."""
     tested = reading.tested
     if isinstance(tested, Absent):
         return []
@@ -248,15 +263,16 @@ def _row(reading: TensorReading, parents: Sequence[int]) -> list[tuple[float, fl
         low, high = tested.alpha_low, tested.alpha_high
         if mixture is None or isinstance(low, Absent) or isinstance(high, Absent):
             return []
-        first = (tested.alpha, _variance(low, high))
-        known = {mixture.first: first, mixture.second: (1.0 - first[0], first[1])}
+        first = _wide_enough(tested.alpha, low, high)
+        known = {mixture.first: first, mixture.second: (1.0 - first[0], 1.0 - first[2], 1.0 - first[1])}
     else:
         places = () if found is None else found.parents
         ends = zip(tested.weights, tested.low, tested.high, strict=True)
-        known = {p: (w, _variance(a, b)) for p, (w, a, b) in zip(places, ends, strict=True)}
+        known = {p: _wide_enough(*end) for p, end in zip(places, ends, strict=True)}
     return [known[p] for p in parents] if set(parents) == set(known) else []
 
 
-def _variance(low: float, high: float) -> float:
+def _wide_enough(weight: float, low: float, high: float) -> _Read:
     # An isolated maximum has an interval of no width; its float32 form is not that exact.
-    return (max(high - low, LEAST_WIDTH) / (2 * Z)) ** 2
+    missing = max(LEAST_WIDTH - (high - low), 0.0) / 2.0
+    return weight, low - missing, high + missing
