@@ -26,7 +26,7 @@ import numpy as np
 
 from parentage import api
 from parentage.architectures.alignment import align
-from parentage.checkpoints.local import open_checkpoint
+from parentage.checkpoints.opening import open_checkpoint
 from parentage.checkpoints.safetensors_writer import StoredTensor, write_safetensors
 from parentage.evidence.full_pass import CHUNK, FullPass, replay_every_element
 from parentage.evidence.mixtures import AS_STORED

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from parentage.checkpoints.local import open_checkpoint
+from parentage.checkpoints.opening import open_checkpoint
 from parentage.checkpoints.safetensors_writer import StoredTensor, write_safetensors
 from parentage.methods.linear import arithmetic
 from parentage.numerics.formats import round_to, to_float32, to_float64

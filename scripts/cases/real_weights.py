@@ -18,7 +18,7 @@ from published import PRINTED
 from study import POWERS, World, curve, grid_around, tail_profiles
 from tables import markdown, percent
 
-from parentage.checkpoints.local import open_checkpoint
+from parentage.checkpoints.opening import open_checkpoint
 from parentage.numerics.formats import quantize, to_float64
 from parentage.numerics.rounding_bias import (
     GAUSSIAN,

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from parentage.checkpoints.local import open_checkpoint
+from parentage.checkpoints.opening import open_checkpoint
 from parentage.errors import EvidenceError
 from parentage.evidence.difference import compare_checkpoints
 from parentage.evidence.input_notes import input_notes

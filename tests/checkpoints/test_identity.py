@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from parentage.checkpoints.local import open_checkpoint
+from parentage.checkpoints.opening import open_checkpoint
 from parentage.checkpoints.places import model_files
 from parentage.checkpoints.safetensors_writer import StoredTensor, write_safetensors
 from parentage.checkpoints.twins import same_weights

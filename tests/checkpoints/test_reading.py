@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
-from parentage.checkpoints.local import Checkpoint, open_checkpoint
+from parentage.checkpoints.checkpoint import Checkpoint
+from parentage.checkpoints.opening import open_checkpoint
 from parentage.records.dtypes import DType
 from tests.hostile.headers import container, entry
 

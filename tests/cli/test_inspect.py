@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import save_file
 from typer.testing import CliRunner, Result
 
-from parentage.checkpoints.local import open_checkpoint
+from parentage.checkpoints.opening import open_checkpoint
 from parentage.cli.main import app
 from parentage.cli.tables import print_inspection
 from parentage.evidence.inspection import inspect_checkpoint

@@ -14,7 +14,7 @@ import pytest
 
 from parentage import api
 from parentage.architectures.alignment import align
-from parentage.checkpoints.local import open_checkpoint
+from parentage.checkpoints.opening import open_checkpoint
 from parentage.checkpoints.safetensors_writer import StoredTensor, write_safetensors
 from parentage.errors import ReadError
 from parentage.evidence import full_pass, replay_search

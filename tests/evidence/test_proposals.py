@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from parentage import api
-from parentage.checkpoints.local import open_checkpoint
+from parentage.checkpoints.opening import open_checkpoint
 from parentage.checkpoints.safetensors_writer import StoredTensor, write_safetensors
 from parentage.errors import AlignmentError, UsageError
 from parentage.evidence.proposals import MOST_CONTROLS

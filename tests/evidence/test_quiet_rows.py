@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
 from parentage.architectures.alignment import align
-from parentage.checkpoints.local import open_checkpoint
+from parentage.checkpoints.opening import open_checkpoint
 from parentage.evidence.quiet_rows import measure_quiet_rows
 from parentage.records.absence import Absent
 from parentage.records.evidence import QuietRows

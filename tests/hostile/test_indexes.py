@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import parentage.checkpoints.places as places_module
-from parentage.checkpoints.local import open_checkpoint
+from parentage.checkpoints.opening import open_checkpoint
 from parentage.errors import IndexFileError, ParentageError
 from tests.hostile.headers import container, entry, named
 

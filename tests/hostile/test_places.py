@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-import parentage.checkpoints.local as local_module
+import parentage.checkpoints.checkpoint as checkpoint_module
+import parentage.checkpoints.local_files as local_module
 import parentage.checkpoints.places as places_module
 from parentage.checkpoints.declared import declared_sources
-from parentage.checkpoints.local import open_checkpoint
+from parentage.checkpoints.opening import open_checkpoint
 from parentage.errors import InputMissingError, ParentageError, ReadError
 from tests.hostile.headers import container, entry, named, simple
 
@@ -107,8 +108,18 @@ def test_a_failing_disk_is_one_clear_error(tmp_path: Path, monkeypatch: pytest.M
         with pytest.raises(ReadError) as caught:
             checkpoint.sha256()
         assert caught.value.code == "read-failed"
-    monkeypatch.setattr(local_module.os, "pread", broken)
+    monkeypatch.setattr(local_module.os, "preadv", broken)
     assert "Input/output" in refusal(path, "input-unreadable").message
+
+
+def test_a_closed_checkpoint_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(simple())
+    file = local_module.LocalFile(path.name, path)
+    file.close()
+    with pytest.raises(ReadError) as caught:
+        file.read_into(0, memoryview(bytearray(1)))
+    assert caught.value.code == "read-closed"
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "model.safetensors.index.json"])
@@ -343,7 +354,7 @@ def test_names_are_read_from_card_config_recipe_and_metadata(tmp_path: Path) -> 
 
 def test_every_code_of_places_and_reading_is_tried_here_or_by_the_indexes() -> None:
     raised: set[str] = set()
-    for module in (places_module, local_module):
+    for module in (places_module, local_module, checkpoint_module):
         source = Path(module.__file__ or "").read_text()
         raised |= set(re.findall(r'code="([a-z-]+)"', source))
         raised |= set(re.findall(r'_bad_index\("([a-z-]+)"', source))

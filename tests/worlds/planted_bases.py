@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import safe_open
 
-from parentage.checkpoints.local import open_checkpoint
+from parentage.checkpoints.opening import open_checkpoint
 from parentage.numerics.formats import to_float64
 from tests.worlds.fixtures import FOLDER
 from tests.worlds.planted import Floats, Weights

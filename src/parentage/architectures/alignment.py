@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from parentage.architectures.roles import TensorRole, role_of
-from parentage.checkpoints.local import Checkpoint
+from parentage.checkpoints.checkpoint import Checkpoint
 from parentage.errors import AlignmentError
 from parentage.records.absence import Absent
 from parentage.records.tensors import TensorRef

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import yaml
 
-from parentage.checkpoints.local import Checkpoint
+from parentage.checkpoints.checkpoint import Checkpoint
 from parentage.errors import ParentageError
 
 __all__ = ["declared_sources"]

@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from parentage.checkpoints.local import Checkpoint
+from parentage.checkpoints.checkpoint import Checkpoint
 from parentage.records.tensors import ShardRef, TensorRef
 
 __all__ = ["ShardDigest", "digest_shard"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from parentage.checkpoints.local import Checkpoint
+from parentage.checkpoints.checkpoint import Checkpoint
 
 __all__ = ["same_weights"]
 
@@ -39,12 +39,12 @@ def _probes_agree(first: Checkpoint, second: Checkpoint) -> bool:
 def _probe(checkpoint: Checkpoint, name: str) -> bytes:
     tensor = checkpoint.tensors[name]
     count = min(tensor.elements, PROBE_BYTES // tensor.dtype.itemsize)
-    return checkpoint.read(name, (tensor.elements - count) // 2, count).tobytes()
+    return checkpoint.read(tensor, (tensor.elements - count) // 2, count).tobytes()
 
 
 def _digest(checkpoint: Checkpoint, name: str) -> bytes:
     tensor, digest = checkpoint.tensors[name], hashlib.sha256()
     step = 2**23 // tensor.dtype.itemsize
     for start in range(0, tensor.elements, step):
-        digest.update(checkpoint.read(name, start, min(step, tensor.elements - start)).tobytes())
+        digest.update(checkpoint.read(tensor, start, min(step, tensor.elements - start)).tobytes())
     return digest.digest()

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parentage.architectures.alignment import AlignedTensor, align
-from parentage.checkpoints.local import Checkpoint, open_checkpoint
+from parentage.checkpoints.checkpoint import Checkpoint
+from parentage.checkpoints.opening import open_checkpoint
 from parentage.errors import ParentageError
 from parentage.evidence.reading import read_sample, recast
 from parentage.evidence.sampling import seeded_rng

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parentage.architectures.alignment import AlignedTensor, align, stem
-from parentage.checkpoints.local import Checkpoint
+from parentage.checkpoints.checkpoint import Checkpoint
 from parentage.engines.threads import map_ordered
 from parentage.errors import AlignmentError
 from parentage.evidence.difference_sums import PairSums, bin_of, lower_end, measure_pair
@@ -146,7 +146,7 @@ def _parts(index: int, group: AlignedTensor, sample: int | None, seed: int) -> I
 def _measure(models: Sequence[Checkpoint], group: AlignedTensor, part: _Part) -> PairSums:
     refs = [r if isinstance(r, TensorRef) else None for r in (group.suspect, *group.others)]
     bits = [
-        None if r is None else m.read_blocks(r.name, part.starts, part.length).reshape(-1)
+        None if r is None else m.read_blocks(r, part.starts, part.length).reshape(-1)
         for m, r in zip(models, refs, strict=True)
     ]
     return measure_pair(bits, [None if r is None else r.dtype for r in refs])

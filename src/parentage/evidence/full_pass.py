@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parentage.architectures.alignment import AlignedTensor
-from parentage.checkpoints.local import Checkpoint
+from parentage.checkpoints.checkpoint import Checkpoint
 from parentage.engines.streaming import stream_unordered
 from parentage.evidence.mixtures import AS_STORED, cast_operand
 from parentage.evidence.reading import ModelSlice, TensorSample
@@ -170,17 +170,17 @@ def _chunks(jobs: Sequence[_Job], chunk: int) -> Iterator[_Chunk]:
 
 def _announce(item: _Chunk) -> None:
     for checkpoint, ref in item.job.models:
-        checkpoint.announce(ref.name, item.start, item.count)
+        checkpoint.announce(ref, item.start, item.count)
 
 
 def _fill(item: _Chunk, buffer: Raw) -> None:
     stream = item.job.stream
     for k, (checkpoint, ref) in enumerate(item.job.models):
         if stream is None or stream.stored[k] is ref.dtype:
-            checkpoint.read_into(ref.name, item.start, _numbers(buffer[k], ref.dtype, item.count))
+            checkpoint.read_into(ref, item.start, _numbers(buffer[k], ref.dtype, item.count))
         else:
             # A parent in another format goes in as the float32 numbers that every arithmetic takes.
-            values = to_float64(checkpoint.read(ref.name, item.start, item.count), ref.dtype)
+            values = to_float64(checkpoint.read(ref, item.start, item.count), ref.dtype)
             with np.errstate(over="ignore", invalid="ignore"):
                 cast = cast_operand(values, item.job.recipe.cast).astype(np.float32)
             _numbers(buffer[k], DType.F32, item.count)[:] = cast.view(np.uint32)

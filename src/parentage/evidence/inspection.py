@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parentage.architectures.roles import role_of
+from parentage.checkpoints.checkpoint import Checkpoint
 from parentage.checkpoints.declared import declared_sources
 from parentage.checkpoints.digests import ShardDigest, digest_shard
-from parentage.checkpoints.local import Checkpoint
 from parentage.engines.threads import map_ordered
 from parentage.evidence.reading import recast
 from parentage.evidence.sampling import plan_sample
@@ -127,11 +127,8 @@ def _weight_file(checkpoint: Checkpoint, shard: ShardRef, digest: ShardDigest | 
 
 
 def _side_file(checkpoint: Checkpoint, name: str) -> SideFile:
-    try:
-        size: int | Absent = (checkpoint.folder / name).stat().st_size
-    except OSError as error:
-        size = Absent(f"cannot be read: {error.strerror}")
-    return SideFile(name, _kind(name), size)
+    size = checkpoint.folder.side_files.get(name)
+    return SideFile(name, _kind(name), Absent("its size is not told") if size is None else size)
 
 
 def _kind(name: str) -> str:
@@ -219,11 +216,11 @@ def _numbers(checkpoint: Checkpoint, ref: TensorRef, full: bool) -> Numbers | Ab
 def _values(checkpoint: Checkpoint, ref: TensorRef, full: bool) -> Iterator[NDArray[np.float64]]:
     plan = plan_sample(ref.name, ref.elements, SAMPLE, 0)
     if not full:
-        bits = checkpoint.read_blocks(ref.name, plan.starts, plan.length).reshape(-1)
+        bits = checkpoint.read_blocks(ref, plan.starts, plan.length).reshape(-1)
         yield to_float64(bits, ref.dtype)
         return
     for start in range(0, ref.elements, PART):
-        bits = checkpoint.read(ref.name, start, min(PART, ref.elements - start))
+        bits = checkpoint.read(ref, start, min(PART, ref.elements - start))
         yield to_float64(bits, ref.dtype)
 
 

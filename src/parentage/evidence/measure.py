@@ -10,7 +10,7 @@ import numpy as np
 
 from parentage import __version__
 from parentage.architectures.alignment import AlignedTensor, Alignment, align
-from parentage.checkpoints.local import Checkpoint
+from parentage.checkpoints.checkpoint import Checkpoint
 from parentage.engines.threads import map_ordered
 from parentage.evidence.pinning import pin_models
 from parentage.evidence.quiet_rows import measure_quiet_rows

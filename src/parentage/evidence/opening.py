@@ -7,7 +7,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from parentage.checkpoints.local import Checkpoint, open_checkpoint
+from parentage.checkpoints.checkpoint import Checkpoint
+from parentage.checkpoints.opening import open_checkpoint
 from parentage.checkpoints.places import model_files
 from parentage.checkpoints.twins import same_weights
 from parentage.errors import InputMissingError, UsageError

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from parentage.checkpoints.checkpoint import Checkpoint
 from parentage.checkpoints.declared import declared_sources
 from parentage.checkpoints.digests import digest_shard
-from parentage.checkpoints.local import Checkpoint
 from parentage.engines.threads import map_ordered
 from parentage.records.absence import Absent
 from parentage.records.evidence import ModelPin, ModelRole, ShardPin

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from parentage.checkpoints.checkpoint import Checkpoint
 from parentage.checkpoints.declared import declared_sources
-from parentage.checkpoints.local import Checkpoint, open_checkpoint
+from parentage.checkpoints.opening import open_checkpoint
 from parentage.checkpoints.places import model_files
 from parentage.checkpoints.twins import same_weights
 from parentage.errors import AlignmentError, ParentageError, UsageError

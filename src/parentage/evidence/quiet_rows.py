@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parentage.architectures.alignment import AlignedTensor, Alignment
-from parentage.checkpoints.local import Checkpoint
+from parentage.checkpoints.checkpoint import Checkpoint
 from parentage.numerics.decay import (
     DecayReplay,
     Update,
@@ -142,7 +142,7 @@ class _Pair:
 
 
 def _values(checkpoint: Checkpoint, tensor: TensorRef, rows: slice, columns: int) -> NDArray[np.float32]:
-    bits = checkpoint.read(tensor.name, rows.start * columns, (rows.stop - rows.start) * columns)
+    bits = checkpoint.read(tensor, rows.start * columns, (rows.stop - rows.start) * columns)
     if tensor.dtype is DType.F32:
         return bits.view(np.float32).reshape(-1, columns)
     return to_float64(bits, tensor.dtype).astype(np.float32).reshape(-1, columns)

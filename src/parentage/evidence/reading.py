@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 from parentage.architectures.alignment import AlignedTensor
 from parentage.architectures.roles import TensorRole
-from parentage.checkpoints.local import Checkpoint
+from parentage.checkpoints.checkpoint import Checkpoint
 from parentage.evidence.sampling import BLOCK, SamplePlan, plan_sample
 from parentage.numerics.formats import round_to, to_float64
 from parentage.records.absence import Absent
 from parentage.records.dtypes import DType
+from parentage.records.tensors import TensorRef
 
 __all__ = ["ModelSlice", "TensorSample", "read_sample", "recast"]
 
@@ -60,7 +61,7 @@ def read_sample(
     plan = plan_sample(aligned.name, elements, sample, seed)
     refs = (aligned.suspect, *aligned.others)
     slices = tuple(
-        None if isinstance(ref, Absent) else _slice(checkpoint, ref.name, ref.dtype, plan)
+        None if isinstance(ref, Absent) else _slice(checkpoint, ref, plan)
         for checkpoint, ref in zip(checkpoints, refs, strict=True)
     )
     return TensorSample(
@@ -74,13 +75,13 @@ def read_sample(
     )
 
 
-def _slice(checkpoint: Checkpoint, name: str, dtype: DType, plan: SamplePlan) -> ModelSlice:
+def _slice(checkpoint: Checkpoint, ref: TensorRef, plan: SamplePlan) -> ModelSlice:
     if plan.whole:
-        bits = checkpoint.read(name, 0, plan.elements)
+        bits = checkpoint.read(ref, 0, plan.elements)
     else:
-        bits = checkpoint.read_blocks(name, plan.starts, plan.length).reshape(-1)
-    values = to_float64(bits, dtype)
-    return ModelSlice(values, dtype, _effective(values, dtype))
+        bits = checkpoint.read_blocks(ref, plan.starts, plan.length).reshape(-1)
+    values = to_float64(bits, ref.dtype)
+    return ModelSlice(values, ref.dtype, _effective(values, ref.dtype))
 
 
 def _effective(values: NDArray[np.float64], dtype: DType) -> DType:

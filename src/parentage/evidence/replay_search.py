@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from parentage.architectures.alignment import AlignedTensor
-from parentage.checkpoints.local import Checkpoint
+from parentage.checkpoints.checkpoint import Checkpoint
 from parentage.engines.threads import map_ordered
 from parentage.evidence.full_pass import FullPass, replay_every_element
 from parentage.evidence.later_change import (

@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parentage.architectures.alignment import AlignedTensor, Alignment
-from parentage.checkpoints.local import Checkpoint
+from parentage.checkpoints.checkpoint import Checkpoint
 from parentage.evidence.sampling import seeded_rng
 from parentage.numerics.formats import to_float64
 from parentage.numerics.spectrum import stable_rank
 from parentage.records.absence import Absent
 from parentage.records.evidence import Spectrum, TensorEvidence
+from parentage.records.tensors import TensorRef
 
 __all__ = ["measure_spectra"]
 
@@ -56,13 +57,12 @@ def _spectra(
     other = group.others[model - 1]
     if isinstance(other, Absent):
         return ()
-    delta = _whole(checkpoints[0], group.suspect.name) - _whole(checkpoints[model], other.name)
+    delta = _whole(checkpoints[0], group.suspect) - _whole(checkpoints[model], other)
     if not np.isfinite(delta).all():
         return ()
     rank = stable_rank(delta.reshape(tensor.shape), seeded_rng(seed, "spectrum", tensor.name))
     return (Spectrum(model, rank, tensor.shape[0], tensor.shape[1]),)
 
 
-def _whole(checkpoint: Checkpoint, name: str) -> NDArray[np.float64]:
-    ref = checkpoint.tensors[name]
-    return to_float64(checkpoint.read(name, 0, ref.elements), ref.dtype)
+def _whole(checkpoint: Checkpoint, ref: TensorRef) -> NDArray[np.float64]:
+    return to_float64(checkpoint.read(ref, 0, ref.elements), ref.dtype)

@@ -7,12 +7,18 @@ from math import prod
 
 from parentage.records.dtypes import DType
 
-__all__ = ["ShardRef", "TensorRef"]
+__all__ = ["Piece", "ShardRef", "TensorRef"]
 
 
 @dataclass(frozen=True, slots=True)
 class TensorRef:
-    """One tensor: where its bytes lie. ``begin``, ``end`` are offsets in the file ``shard``."""
+    """One tensor: where its bytes lie. ``begin``, ``end`` are offsets in the file ``shard``.
+
+    ``encoding``: the name of a block format whose numbers ``dtype`` holds once they are decoded (GGUF's
+    ``Q4_1``); empty where the file holds ``dtype`` itself. ``pieces``: the tensor lies in parts of others,
+    one after the other, and has no bytes of its own (``shard`` empty). ``transposed``: the file holds the
+    matrix [n, m] of which ``shape`` is [m, n].
+    """
 
     name: str
     dtype: DType
@@ -20,6 +26,9 @@ class TensorRef:
     shard: str
     begin: int
     end: int
+    encoding: str = ""
+    pieces: tuple[Piece, ...] = ()
+    transposed: bool = False
 
     @property
     def elements(self) -> int:
@@ -28,8 +37,20 @@ class TensorRef:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of data."""
+        """Bytes of data, those of its pieces included."""
+        if self.pieces:
+            return sum(p.count * p.source.nbytes // max(p.source.elements, 1) for p in self.pieces)
         return self.end - self.begin
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """``count`` elements of ``source`` from ``start`` on; the whole has them from ``at`` on."""
+
+    at: int
+    count: int
+    source: TensorRef
+    start: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,3 +60,5 @@ class ShardRef:
     name: str
     size: int
     header_bytes: int
+    published_sha256: str = ""
+    """The digest that the place publishes; empty where it publishes none."""

@@ -1,0 +1,230 @@
+"""An opened checkpoint: named tensors of one model, read by slice, never whole, never executed."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType, TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from parentage.checkpoints.byte_files import ByteFile, Folder, Span
+from parentage.checkpoints.headers import Header, read_header
+from parentage.checkpoints.layouts import runs_of
+from parentage.checkpoints.safetensors_header import shown
+from parentage.errors import (
+    CheckpointError,
+    IndexFileError,
+    InputMissingError,
+    ParentageError,
+    ReadError,
+)
+from parentage.records.tensors import ShardRef, TensorRef
+
+__all__ = ["Checkpoint"]
+
+MAX_CONFIG = 64 * 2**20
+Bits = NDArray[np.unsignedinteger]
+
+
+class Checkpoint:
+    """An opened checkpoint; use as a context manager. Reading is safe from several threads."""
+
+    def __init__(self, folder: Folder) -> None:
+        self.folder = folder
+        self.locator = folder.locator
+        self._lock = threading.Lock()
+        self._files: dict[str, ByteFile] = {}
+        self.bytes_read = 0
+        self.shards: tuple[ShardRef, ...] = ()
+        self.metadata: dict[str, str] = {}
+        self._oddities = list(folder.oddities)
+        tensors: dict[str, TensorRef] = {}
+        try:
+            for name in folder.files:
+                self._open_shard(name, tensors)
+            self._check_index(tensors)
+            self.config = self._config()
+        except BaseException:
+            self.close()
+            raise
+        self.tensors: Mapping[str, TensorRef] = MappingProxyType(dict(sorted(tensors.items())))
+
+    @property
+    def oddities(self) -> tuple[str, ...]:
+        """What is unusual but no error."""
+        return tuple(self._oddities)
+
+    @property
+    def remote(self) -> bool:
+        """Reading takes requests over a network."""
+        return self.folder.remote
+
+    @property
+    def revision(self) -> str | None:
+        """The commit, where the place has such."""
+        return self.folder.revision
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Config, tokenizer, card, template and recipe files that lie beside the weights."""
+        return tuple(self.folder.side_files)
+
+    def read_text(self, name: str, limit: int = 4 * 2**20) -> str:
+        """The first ``limit`` bytes of a side file, decoded as UTF-8 with replacement."""
+        return self.folder.read_side_file(name, limit).decode("utf-8", errors="replace")
+
+    def _open_shard(self, name: str, tensors: dict[str, TensorRef]) -> None:
+        file = self._files[name] = self.folder.open(name)
+        header = _header_of(file)
+        self.shards = (
+            *self.shards,
+            ShardRef(name, file.size, header.nbytes, file.published_sha256 or ""),
+        )
+        self.metadata.update(header.metadata)
+        self._oddities += header.oddities
+        for tensor in header.tensors:
+            if tensor.name in tensors:
+                message = f"{shown(tensor.name)} is also in {shown(tensors[tensor.name].shard)}"
+                raise CheckpointError(
+                    message,
+                    code="duplicate-tensor",
+                    where=file.where,
+                    hint="keep the files of one model only, or name one file",
+                )
+            tensors[tensor.name] = tensor
+
+    def _check_index(self, tensors: dict[str, TensorRef]) -> None:
+        mapping = self.folder.weight_map
+        if mapping is None:
+            return
+        for name, shard in sorted(mapping.items()):
+            if name not in tensors or tensors[name].shard != shard:
+                raise IndexFileError(
+                    f"the index says that {shown(name)} is in {shown(shard)}, and it is not",
+                    code="index-wrong-shard",
+                    where=self.folder.where,
+                    hint="fetch the index and the shard again",
+                )
+        extra = sorted(set(tensors) - set(mapping))
+        self._oddities += [f"{name}: in a shard, not in the index" for name in extra]
+
+    def _config(self) -> dict[str, Any] | None:
+        if "config.json" not in self.folder.side_files:
+            return None
+        try:
+            raw = self.folder.read_side_file("config.json", MAX_CONFIG + 1)
+            if len(raw) > MAX_CONFIG:
+                self._oddities.append(f"config.json: more than {MAX_CONFIG:,} bytes")
+                return None
+            loaded = json.loads(raw)
+        except ParentageError as error:
+            self._oddities.append(f"config.json: {error.message}")
+            return None
+        except (ValueError, RecursionError):
+            self._oddities.append("config.json: it is not JSON")
+            return None
+        return loaded if isinstance(loaded, dict) else None
+
+    def _ref(self, tensor: TensorRef | str) -> TensorRef:
+        return self.tensors[tensor] if isinstance(tensor, str) else tensor
+
+    def read(self, tensor: TensorRef | str, start: int, count: int) -> Bits:
+        """Storage bits of elements [start, start + count) as a fresh 1-D array; the tensor, or its name."""
+        tensor = self._ref(tensor)
+        out = np.empty(count, dtype=tensor.dtype.storage)
+        self.read_into(tensor, start, out)
+        return out
+
+    def read_into(self, tensor: TensorRef | str, start: int, out: Bits) -> None:
+        """Fill a contiguous 1-D array of the tensor's storage dtype from element ``start``."""
+        tensor = self._ref(tensor)
+        if start < 0 or start + out.size > tensor.elements:
+            message = f"elements {start:,} to {start + out.size:,} of {tensor.elements:,}"
+            raise ReadError(
+                f"a slice outside the tensor: {message}",
+                code="read-range",
+                where=shown(tensor.name),
+                hint="this is our mistake: please report it",
+            )
+        read = 0
+        for run in runs_of(tensor, start, out.size):
+            read += run.read_into(self._files[run.source.shard], out)
+        with self._lock:
+            self.bytes_read += read
+
+    def announce(self, tensor: TensorRef | str, start: int, count: int) -> None:
+        """Elements [start, start + count) will be read soon."""
+        self.announce_blocks(tensor, np.array([start], np.int64), count)
+
+    def announce_blocks(self, tensor: TensorRef | str, starts: NDArray[np.int64], length: int) -> None:
+        """Runs of ``length`` elements at ``starts`` will be read soon: they may be fetched together."""
+        tensor = self._ref(tensor)
+        spans: dict[str, list[Span]] = {}
+        for start in starts:
+            for run in runs_of(tensor, int(start), length):
+                spans.setdefault(run.source.shard, []).append(run.span)
+        for shard, found in spans.items():
+            self._files[shard].announce(found)
+
+    def read_blocks(self, tensor: TensorRef | str, starts: NDArray[np.int64], length: int) -> Bits:
+        """Runs of ``length`` elements at ``starts`` as [len(starts), length]."""
+        tensor = self._ref(tensor)
+        out = np.empty((len(starts), length), dtype=tensor.dtype.storage)
+        if self.remote:
+            self.announce_blocks(tensor, starts, length)
+        for row, start in zip(out, starts, strict=True):
+            self.read_into(tensor, int(start), row)
+        return out
+
+    def blocks(self, shard: ShardRef) -> Iterator[tuple[int, bytes]]:
+        """A weight file from its first byte to its last, as (offset, bytes); raises ``read-changed``
+        when it was modified since it was opened."""
+        return self._files[shard.name].blocks()
+
+    def sha256(self, progress: Callable[[int], None] | None = None) -> dict[str, str]:
+        """SHA-256 of every weight file, streamed; raises ``read-changed`` when one was modified."""
+        import hashlib
+
+        found = {}
+        for shard in self.shards:
+            digest = hashlib.sha256()
+            for _, block in self.blocks(shard):
+                digest.update(block)
+                if progress is not None:
+                    progress(len(block))
+            found[shard.name] = digest.hexdigest()
+        return found
+
+    def close(self) -> None:
+        """Close all files; safe to call twice."""
+        for file in self._files.values():
+            file.close()
+        self._files = {}
+        self.folder.close()
+
+    def __enter__(self) -> Checkpoint:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _header_of(file: ByteFile) -> Header:
+    """A file whose very header cannot be read is no input."""
+    try:
+        return read_header(file)
+    except ReadError as error:
+        if error.code != "read-failed":
+            raise
+        raise InputMissingError(
+            error.message, code="input-unreadable", where=error.where, hint=error.hint
+        ) from None

@@ -1,0 +1,166 @@
+"""Files of a local folder, read with ``pread`` and never mapped: mapped pages would count as ours, and a
+file cut short under a map kills the process.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from parentage.checkpoints.byte_files import Span
+from parentage.checkpoints.places import Place, find_place, open_file, safe_file
+from parentage.errors import ReadError
+
+__all__ = ["LocalFile", "LocalFolder"]
+
+BLOCK = 8 * 2**20
+SIDE_FILES = (
+    "config.json",
+    "generation_config.json",
+    "README.md",
+    "mergekit_config.yml",
+    "LICENSE",
+)
+SIDE_ENDINGS = (".jinja", ".model", ".txt")
+STILL_WRITTEN = "wait until it is no longer written, then begin again"
+
+
+def is_side_file(name: str) -> bool:
+    """Config, tokenizer, card, template or recipe."""
+    named = name in SIDE_FILES or name.startswith("tokenizer")
+    return named or Path(name).suffix in SIDE_ENDINGS
+
+
+def _not_read(error: OSError, where: str) -> ReadError:
+    return ReadError(
+        f"cannot be read: {error.strerror}", code="read-failed", where=where, hint="check the disk"
+    )
+
+
+class LocalFile:
+    """A regular file on a local disk; see :class:`ByteFile`."""
+
+    def __init__(self, name: str, path: Path) -> None:
+        self.name = name
+        self.where = str(path)
+        self.published_sha256: str | None = None
+        self._number: int | None = open_file(path)
+        status = os.fstat(self._number)
+        self.size = status.st_size
+        self._stamp = (status.st_size, status.st_mtime_ns)
+        self._advise(0, 0, "POSIX_FADV_RANDOM")
+
+    def read_into(self, offset: int, view: memoryview) -> None:
+        """Fill ``view``; ``read-short`` where the file ends before."""
+        number = self._descriptor()
+        while len(view):
+            try:
+                got = os.preadv(number, [view], offset)
+            except OSError as error:
+                raise _not_read(error, self.where) from None
+            if got == 0:
+                raise ReadError(
+                    "the file became shorter while it was read",
+                    code="read-short",
+                    where=self.where,
+                    hint=STILL_WRITTEN,
+                )
+            view, offset = view[got:], offset + got
+
+    def announce(self, spans: Sequence[Span]) -> None:
+        """Let the system fetch them from the disk meanwhile."""
+        for offset, count in spans:
+            self._advise(offset, count, "POSIX_FADV_WILLNEED")
+
+    def blocks(self) -> Iterator[tuple[int, bytes]]:
+        """From the first byte to the last."""
+        offset, number = 0, self._descriptor()
+        while block := self._block(number, offset):
+            yield offset, block
+            offset += len(block)
+        status = os.fstat(number)
+        if (status.st_size, status.st_mtime_ns) != self._stamp:
+            raise ReadError(
+                "the file changed while it was examined",
+                code="read-changed",
+                where=self.where,
+                hint=STILL_WRITTEN,
+            )
+
+    def _block(self, number: int, offset: int) -> bytes:
+        try:
+            return os.pread(number, BLOCK, offset)
+        except OSError as error:
+            raise _not_read(error, self.where) from None
+
+    def _descriptor(self) -> int:
+        if self._number is None:
+            raise ReadError(
+                "the file is closed",
+                code="read-closed",
+                where=self.where,
+                hint="this is our mistake: please report it",
+            )
+        return self._number
+
+    def _advise(self, offset: int, count: int, what: str) -> None:
+        if hasattr(os, "posix_fadvise"):
+            os.posix_fadvise(self._descriptor(), offset, count, getattr(os, what))
+
+    def close(self) -> None:
+        """Close the descriptor; safe to call twice."""
+        if self._number is not None:
+            os.close(self._number)
+            self._number = None
+
+
+class LocalFolder:
+    """A folder, or one file that was named; see :class:`Folder`."""
+
+    remote = False
+    bytes_read = 0
+    requests = 0
+
+    def __init__(self, path: Path) -> None:
+        self.locator = str(path)
+        self.where = str(path)
+        self._place: Place = find_place(path)
+        self.files = self._place.files
+        self.weight_map: Mapping[str, str] | None = self._place.weight_map
+        self.oddities = self._place.oddities
+
+    @property
+    def revision(self) -> str | None:
+        """The commit, when the folder is a snapshot in the hub's cache."""
+        folder = self._place.folder.absolute()
+        return folder.name if folder.parent.name == "snapshots" else None
+
+    @property
+    def side_files(self) -> Mapping[str, int | None]:
+        """Those that lie beside the weights."""
+        found: dict[str, int | None] = {}
+        for path in sorted(self._place.folder.iterdir()):
+            if is_side_file(path.name) and os.path.isfile(path):
+                try:
+                    found[path.name] = path.stat().st_size
+                except OSError:
+                    found[path.name] = None
+        return found
+
+    def open(self, name: str) -> LocalFile:
+        """A link inside the folder may not lead out of it."""
+        folder = self._place.folder
+        return LocalFile(name, folder / name if self._place.as_named else safe_file(folder, name))
+
+    def read_side_file(self, name: str, limit: int) -> bytes:
+        """At most ``limit`` bytes."""
+        number = open_file(safe_file(self._place.folder, name))
+        with os.fdopen(number, "rb") as stream:
+            try:
+                return stream.read(limit)
+            except OSError as error:
+                raise _not_read(error, name) from None
+
+    def close(self) -> None:
+        """Nothing is held."""
