@@ -16,7 +16,7 @@ from parentage.checkpoints.checkpoint import Checkpoint
 from parentage.checkpoints.opening import open_checkpoint
 from parentage.errors import ParentageError
 from parentage.evidence.reading import read_sample, recast
-from parentage.evidence.sampling import seeded_rng
+from parentage.evidence.sampling import Sampling, seeded_rng
 from parentage.numerics.cells import rounding_cells
 from parentage.numerics.formats import round_to
 from parentage.records.absence import Absent
@@ -100,7 +100,7 @@ class _Matrix:
 
     @staticmethod
     def read(group: AlignedTensor, own: Checkpoint, other: Checkpoint, seed: int) -> _Matrix | None:
-        sample = read_sample(group, [own, other], sample=SAMPLE, seed=seed)
+        sample = read_sample(group, [own, other], Sampling(SAMPLE, seed))
         second = sample.models[1]
         if second is None:
             return None

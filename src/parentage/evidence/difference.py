@@ -19,7 +19,7 @@ from parentage.checkpoints.checkpoint import Checkpoint
 from parentage.engines.threads import map_ordered
 from parentage.errors import AlignmentError
 from parentage.evidence.difference_sums import PairSums, bin_of, lower_end, measure_pair
-from parentage.evidence.sampling import plan_sample
+from parentage.evidence.sampling import Sampling, plan_sample
 from parentage.records.absence import Absent
 from parentage.records.difference import (
     BaseDeltas,
@@ -133,7 +133,8 @@ def _present(group: AlignedTensor) -> list[TensorRef]:
 
 def _parts(index: int, group: AlignedTensor, sample: int | None, seed: int) -> Iterator[_Part]:
     elements = group.suspect.elements
-    plan = plan_sample(group.name, elements, elements if sample is None else sample, seed)
+    sampling = Sampling(elements if sample is None else sample, seed)
+    plan = plan_sample(group.name, group.role, group.suspect.shape, sampling)
     if not plan.whole:
         runs = max(1, PART // plan.length)
         for begin in range(0, plan.starts.size, runs):

@@ -16,7 +16,7 @@ from parentage.checkpoints.declared import declared_sources
 from parentage.checkpoints.digests import ShardDigest, digest_shard
 from parentage.engines.threads import map_ordered
 from parentage.evidence.reading import recast
-from parentage.evidence.sampling import plan_sample
+from parentage.evidence.sampling import Sampling, plan_sample
 from parentage.numerics.formats import to_float64
 from parentage.records.absence import Absent
 from parentage.records.dtypes import DType
@@ -194,7 +194,7 @@ def _tensors(
 def _numbers(checkpoint: Checkpoint, ref: TensorRef, full: bool) -> Numbers | Absent:
     if ref.elements == 0 or not ref.dtype.is_float:
         return EMPTY if ref.elements == 0 else INTEGERS
-    plan = plan_sample(ref.name, ref.elements, SAMPLE, 0)
+    plan = plan_sample(ref.name, role_of(ref.name), ref.shape, Sampling(SAMPLE, 0))
     whole = full or plan.whole
     held = set(NARROWER.get(ref.dtype, ()))
     examined = nan = infinite = zeros = 0
@@ -214,7 +214,7 @@ def _numbers(checkpoint: Checkpoint, ref: TensorRef, full: bool) -> Numbers | Ab
 
 
 def _values(checkpoint: Checkpoint, ref: TensorRef, full: bool) -> Iterator[NDArray[np.float64]]:
-    plan = plan_sample(ref.name, ref.elements, SAMPLE, 0)
+    plan = plan_sample(ref.name, role_of(ref.name), ref.shape, Sampling(SAMPLE, 0))
     if not full:
         bits = checkpoint.read_blocks(ref, plan.starts, plan.length).reshape(-1)
         yield to_float64(bits, ref.dtype)

@@ -16,6 +16,7 @@ from parentage.evidence.pinning import pin_models
 from parentage.evidence.quiet_rows import measure_quiet_rows
 from parentage.evidence.reading import read_sample
 from parentage.evidence.replay_search import ReplayContext, search_replays
+from parentage.evidence.sampling import BLOCK, Sampling
 from parentage.evidence.structure import measure_spectra
 from parentage.evidence.sweeps import shared_sweeps
 from parentage.evidence.tensors import MeasuredTensor, TensorPlan, measure_tensor
@@ -64,6 +65,12 @@ class Options:
     full: bool
     digests: bool
     workers: int
+    run: int = BLOCK
+
+    @property
+    def sampling(self) -> Sampling:
+        """How much of each tensor is read, and where."""
+        return Sampling(self.sample, self.seed, self.run)
 
 
 def measure(
@@ -84,8 +91,7 @@ def measure(
         groups={g.name: g for g in alignment.groups},
         checkpoints=checkpoints,
         controls=(*plan.controls, *_previous(inputs)),
-        sample=options.sample,
-        seed=options.seed,
+        sampling=options.sampling,
         workers=options.workers,
         progress=progress,
         full=options.full,
@@ -113,6 +119,7 @@ def measure(
 def _used(options: Options) -> dict[str, Any]:
     return {
         "sample": options.sample,
+        "run": options.run,
         "seed": options.seed,
         "full": options.full,
         "digests": options.digests,
@@ -145,7 +152,7 @@ def _first_pass(
     progress: Progress,
 ) -> list[MeasuredTensor]:
     def work(aligned: AlignedTensor) -> MeasuredTensor:
-        sample = read_sample(aligned, checkpoints, sample=options.sample, seed=options.seed)
+        sample = read_sample(aligned, checkpoints, options.sampling)
         return measure_tensor(sample, plan)
 
     groups = [g for g in alignment.groups if g.suspect.dtype.is_float and g.suspect.elements]

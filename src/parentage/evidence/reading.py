@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from parentage.architectures.alignment import AlignedTensor
 from parentage.architectures.roles import TensorRole
 from parentage.checkpoints.checkpoint import Checkpoint
-from parentage.evidence.sampling import BLOCK, SamplePlan, plan_sample
+from parentage.evidence.sampling import BLOCK, SamplePlan, Sampling, plan_sample
 from parentage.numerics.formats import round_to, to_float64
 from parentage.records.absence import Absent
 from parentage.records.dtypes import DType
@@ -54,11 +54,11 @@ class TensorSample:
 
 
 def read_sample(
-    aligned: AlignedTensor, checkpoints: Sequence[Checkpoint], *, sample: int, seed: int
+    aligned: AlignedTensor, checkpoints: Sequence[Checkpoint], sampling: Sampling
 ) -> TensorSample:
     """Read one tensor's planned elements from every model that has it."""
     elements = aligned.suspect.elements
-    plan = plan_sample(aligned.name, elements, sample, seed)
+    plan = plan_sample(aligned.name, aligned.role, aligned.suspect.shape, sampling)
     refs = (aligned.suspect, *aligned.others)
     slices = tuple(
         None if isinstance(ref, Absent) else _slice(checkpoint, ref, plan)

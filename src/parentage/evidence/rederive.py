@@ -12,6 +12,7 @@ from parentage.errors import EvidenceError, ParentageError
 from parentage.evidence.measure import AuditInputs, Options, Progress, measure
 from parentage.evidence.pinned_files import FileComparison, compare_files
 from parentage.evidence.pinning import pin_models
+from parentage.evidence.sampling import BLOCK
 from parentage.records.absence import Absent
 from parentage.records.codec import to_plain
 from parentage.records.evidence import Evidence, ModelPin, ModelRole
@@ -42,19 +43,22 @@ _NOTHING = Absent("no such value")
 
 def stored_options(used: Mapping[str, Any], workers: int) -> Options:
     """How an evidence says that it was measured; ``EvidenceError`` (``evidence-used``) when it lies."""
-    sample, seed = used.get("sample"), used.get("seed")
-    whole = all(isinstance(v, int) and not isinstance(v, bool) for v in (sample, seed))
+    sample, seed, run = used.get("sample"), used.get("seed"), used.get("run", BLOCK)
+    whole = all(isinstance(v, int) and not isinstance(v, bool) for v in (sample, seed, run))
     full, digests = used.get("full"), used.get("digests")
     if not (whole and isinstance(full, bool) and isinstance(digests, bool)):
         raise _lie("the evidence does not say how it was measured", "$.used")
     assert isinstance(sample, int)
     assert isinstance(seed, int)
+    assert isinstance(run, int)
     if not 1 <= sample <= MOST_SAMPLED:
         message = (
             f"a sample of {sample:,} elements a tensor; between 1 and {MOST_SAMPLED:,} can be measured"
         )
         raise _lie(message, "$.used.sample")
-    return Options(sample, seed, full, digests, workers)
+    if not 1 <= run <= MOST_SAMPLED:
+        raise _lie(f"runs of {run:,} elements; between 1 and {MOST_SAMPLED:,} can be read", "$.used.run")
+    return Options(sample, seed, full, digests, workers, run)
 
 
 def _lie(message: str, where: str) -> EvidenceError:

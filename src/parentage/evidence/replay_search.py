@@ -39,6 +39,7 @@ from parentage.evidence.replays import (
     prepare,
     replay_tensor,
 )
+from parentage.evidence.sampling import Sampling
 from parentage.methods.linear import variants
 from parentage.numerics import candidates
 from parentage.numerics.cells import rounding_cells
@@ -73,8 +74,7 @@ class ReplayContext:
     groups: dict[str, AlignedTensor]
     checkpoints: Sequence[Checkpoint]
     controls: tuple[int, ...]
-    sample: int
-    seed: int
+    sampling: Sampling
     workers: int
     progress: Callable[[str, int, int], None]
     full: bool = False
@@ -179,9 +179,7 @@ def _read_probe(
 ) -> list[Operands]:
     found = []
     for name in names:
-        sample = read_sample(
-            context.groups[name], context.checkpoints, sample=context.sample, seed=context.seed
-        )
+        sample = read_sample(context.groups[name], context.checkpoints, context.sampling)
         operands = prepare(sample, subject, parents, cast)
         if operands is not None and operands.informative.any():
             found.append(_thin(operands))
@@ -209,8 +207,7 @@ def _replay_all(winner: Winner, tensors: Sequence[TensorEvidence], context: Repl
         sample = read_sample(
             context.groups[tensor.name],
             context.checkpoints,
-            sample=context.sample,
-            seed=context.seed,
+            context.sampling,
         )
         operands = prepare(sample, 0, recipe.parents, recipe.cast)
         if operands is None:

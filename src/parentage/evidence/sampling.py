@@ -1,8 +1,9 @@
-"""Which elements of a tensor are read: a stratified draw of short runs, from (seed, tensor name).
+"""Which elements of a tensor are read: a stratified draw of short runs, from (seed, role, layer, size).
 
 Runs, not single elements: a run is one range read, and it stands for a stretch of one row, which the
 row-wise scales of the likelihoods need. The draw depends on nothing but its arguments, so neither
-threads nor shards nor order can move it.
+threads nor shards nor order can move it; nor does a tensor's name, where its role is known, so that
+two layouts of one model are read at the same places.
 """
 
 from __future__ import annotations
@@ -13,11 +14,41 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["BLOCK", "SamplePlan", "plan_sample", "seeded_rng"]
+from parentage.architectures.roles import TensorRole
+
+__all__ = [
+    "BLOCK",
+    "REMOTE_RUN",
+    "SamplePlan",
+    "Sampling",
+    "experts_seen",
+    "plan_sample",
+    "seeded_rng",
+]
 
 # Long enough to estimate a scale for each run (256 values: 4.4 % standard error of a standard
 # deviation), short enough that 65,536 elements come from 256 different places of a tensor.
 BLOCK = 256
+# Over a network a request costs what some tens of kilobytes do: few and long runs.
+REMOTE_RUN = 2048
+# Of a tensor that holds a layer's experts, so many pairs of neighbours are visited where runs are few, each
+# by one run across their border. A layer has two such tensors, which share no expert: 64 in all.
+EXPERT_PAIRS = 16
+_FUSED = ("experts.up", "experts.down")
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How much is read: ``elements`` of each tensor, in runs of ``run``, at places drawn from ``seed``."""
+
+    elements: int
+    seed: int
+    run: int = BLOCK
+
+    @property
+    def runs(self) -> int:
+        """Runs in a tensor that is not read whole."""
+        return max(1, self.elements // self.run)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +67,43 @@ def seeded_rng(seed: int, *names: str) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(key=int.from_bytes(digest[:16], "little")))
 
 
-def plan_sample(name: str, elements: int, sample: int, seed: int) -> SamplePlan:
-    """Plan the reading of one tensor: all of it when it has at most ``sample`` elements."""
-    if elements <= max(sample, BLOCK):
+def plan_sample(name: str, role: TensorRole, shape: tuple[int, ...], sampling: Sampling) -> SamplePlan:
+    """Plan the reading of one tensor: all of it when it has at most ``sampling.elements``."""
+    elements = int(np.prod(shape, dtype=np.int64)) if shape else 1
+    run = sampling.run
+    if elements <= max(sampling.elements, run):
         return SamplePlan(np.zeros(1, np.int64), elements, True, elements)
-    count = max(1, sample // BLOCK)
-    edges = np.linspace(0, elements - BLOCK, count + 1)
-    width = np.diff(edges)
-    offsets = seeded_rng(seed, "sample", name).random(count) * np.maximum(width - BLOCK, 0.0)
-    starts = np.floor(edges[:-1] + offsets).astype(np.int64)
-    return SamplePlan(starts, BLOCK, False, count * BLOCK)
+    own = (name,) if role.role == "other" else (role.role, str(role.layer))
+    rng = seeded_rng(sampling.seed, "sample", *own, str(elements))
+    fused = role.role in _FUSED and len(shape) == 3 and shape[0] > 3
+    if fused and sampling.runs < 4 * EXPERT_PAIRS:
+        starts = _expert_borders(role, shape, sampling)
+    else:
+        edges = np.linspace(0, elements - run, sampling.runs + 1)
+        width = np.diff(edges)
+        offsets = rng.random(sampling.runs) * np.maximum(width - run, 0.0)
+        starts = np.floor(edges[:-1] + offsets).astype(np.int64)
+    return SamplePlan(starts, run, False, starts.size * run)
+
+
+def _expert_borders(role: TensorRole, shape: tuple[int, ...], sampling: Sampling) -> NDArray[np.int64]:
+    """Runs across the borders of neighbouring experts; the layer's other fused tensor takes other pairs."""
+    experts, each = shape[0], int(np.prod(shape[1:], dtype=np.int64))
+    rng = seeded_rng(sampling.seed, "experts", str(role.layer), str(experts))
+    pairs = rng.permutation(experts // 2)
+    count = min(EXPERT_PAIRS, max(1, pairs.size // 2))
+    first = 0 if role.role == _FUSED[0] else count
+    chosen = np.sort(pairs[first : first + count])
+    borders = (2 * chosen.astype(np.int64) + 1) * each - sampling.run // 2
+    last = experts * each - sampling.run
+    return np.asarray(np.clip(borders, 0, last), dtype=np.int64)
+
+
+def experts_seen(plan: SamplePlan, shape: tuple[int, ...]) -> int:
+    """How many of the experts that a tensor [experts, ...] holds were read at all."""
+    each = max(1, int(np.prod(shape[1:], dtype=np.int64)))
+    if plan.whole:
+        return shape[0]
+    ends = np.concatenate([plan.starts, plan.starts + plan.length - 1])
+    first, last = ends[: plan.starts.size] // each, ends[plan.starts.size :] // each
+    return len({e for a, b in zip(first, last, strict=True) for e in range(int(a), int(b) + 1)})

@@ -1,0 +1,88 @@
+"""Which elements are read: inside the tensor, spread over it, and the same wherever the tensor lies."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from parentage.architectures.roles import TensorRole, role_of
+from parentage.evidence.sampling import BLOCK, REMOTE_RUN, Sampling, experts_seen, plan_sample
+
+UP = "model.language_model.layers.7.mlp.experts.gate_up_proj"
+DOWN = "model.language_model.layers.7.mlp.experts.down_proj"
+UP_SHAPE, DOWN_SHAPE = (512, 2048, 4096), (512, 4096, 1024)
+
+
+@given(
+    rows=st.integers(1, 5_000),
+    columns=st.integers(1, 5_000),
+    elements=st.integers(1, 200_000),
+    run=st.sampled_from([1, BLOCK, REMOTE_RUN]),
+    seed=st.integers(0, 2**32),
+)
+def test_runs_lie_inside_and_do_not_meet(
+    rows: int, columns: int, elements: int, run: int, seed: int
+) -> None:
+    plan = plan_sample("w", role_of("w"), (rows, columns), Sampling(elements, seed, run))
+    assert plan.elements == plan.starts.size * plan.length
+    assert plan.starts[0] >= 0
+    assert plan.starts[-1] + plan.length <= rows * columns
+    assert (np.diff(plan.starts) >= plan.length).all() or plan.whole
+    assert plan.whole == (rows * columns <= max(elements, run))
+
+
+def test_a_known_role_is_read_at_the_same_places_under_any_name() -> None:
+    sampling, shape = Sampling(4096, 3, REMOTE_RUN), (4096, 4096)
+    names = (
+        "model.layers.4.self_attn.q_proj.weight",
+        "language_model.model.layers.4.self_attn.q_proj.weight",
+    )
+    first, second = (plan_sample(n, role_of(n), shape, sampling) for n in names)
+    assert np.array_equal(first.starts, second.starts)
+    other = plan_sample(
+        names[0].replace(".4.", ".5."), role_of(names[0].replace(".4.", ".5.")), shape, sampling
+    )
+    assert not np.array_equal(first.starts, other.starts)
+
+
+def test_names_tell_unknown_roles_apart() -> None:
+    role = TensorRole("other", "other", None)
+    plans = [plan_sample(n, role, (4096, 4096), Sampling(4096, 0)) for n in ("x", "y")]
+    assert not np.array_equal(plans[0].starts, plans[1].starts)
+
+
+def test_few_runs_still_visit_64_experts_a_layer() -> None:
+    sampling = Sampling(4096, 0, REMOTE_RUN)
+    up = plan_sample(UP, role_of(UP), UP_SHAPE, sampling)
+    down = plan_sample(DOWN, role_of(DOWN), DOWN_SHAPE, sampling)
+    assert up.starts.size == down.starts.size == 16
+    assert experts_seen(up, UP_SHAPE) == experts_seen(down, DOWN_SHAPE) == 32
+    seen = [set(_experts(p.starts, p.length, s)) for p, s in ((up, UP_SHAPE), (down, DOWN_SHAPE))]
+    assert len(seen[0] | seen[1]) == 64
+
+
+def _experts(starts: np.ndarray, length: int, shape: tuple[int, ...]) -> list[int]:
+    each = shape[1] * shape[2]
+    return [int(x) for s in starts for x in (s // each, (s + length - 1) // each)]
+
+
+def test_many_runs_are_spread_over_the_experts() -> None:
+    plan = plan_sample(UP, role_of(UP), UP_SHAPE, Sampling(65_536, 0))
+    assert experts_seen(plan, UP_SHAPE) >= 200
+
+
+@pytest.mark.parametrize("experts", [1, 2, 3, 5, 8, 40])
+def test_few_experts_are_no_trouble(experts: int) -> None:
+    shape = (experts, 512, 512)
+    plan = plan_sample(UP, role_of(UP), shape, Sampling(4096, 0, REMOTE_RUN))
+    assert plan.starts[0] >= 0
+    assert plan.starts[-1] + plan.length <= experts * 512 * 512
+    assert 1 <= experts_seen(plan, shape) <= experts
+
+
+def test_a_tensor_read_whole_shows_all_its_experts() -> None:
+    plan = plan_sample(UP, role_of(UP), (8, 4, 4), Sampling(4096, 0))
+    assert plan.whole
+    assert experts_seen(plan, (8, 4, 4)) == 8
