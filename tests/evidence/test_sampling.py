@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parentage.architectures.roles import TensorRole, role_of
-from parentage.evidence.sampling import BLOCK, REMOTE_RUN, Sampling, experts_seen, plan_sample
+from parentage.evidence.sampling import BLOCK, REMOTE_RUN, SamplePlan, Sampling, experts_of, plan_sample
 
 UP = "model.language_model.layers.7.mlp.experts.gate_up_proj"
 DOWN = "model.language_model.layers.7.mlp.experts.down_proj"
@@ -58,19 +58,20 @@ def test_few_runs_still_visit_64_experts_a_layer() -> None:
     up = plan_sample(UP, role_of(UP), UP_SHAPE, sampling)
     down = plan_sample(DOWN, role_of(DOWN), DOWN_SHAPE, sampling)
     assert up.starts.size == down.starts.size == 16
-    assert experts_seen(up, UP_SHAPE) == experts_seen(down, DOWN_SHAPE) == 32
-    seen = [set(_experts(p.starts, p.length, s)) for p, s in ((up, UP_SHAPE), (down, DOWN_SHAPE))]
-    assert len(seen[0] | seen[1]) == 64
+    assert len(_seen(up, UP, UP_SHAPE)) == len(_seen(down, DOWN, DOWN_SHAPE)) == 32
+    assert len(_seen(up, UP, UP_SHAPE) | _seen(down, DOWN, DOWN_SHAPE)) == 64
 
 
-def _experts(starts: np.ndarray, length: int, shape: tuple[int, ...]) -> list[int]:
-    each = shape[1] * shape[2]
-    return [int(x) for s in starts for x in (s // each, (s + length - 1) // each)]
+def _seen(plan: SamplePlan, name: str, shape: tuple[int, ...]) -> set[int]:
+    found = experts_of(plan, role_of(name), shape)
+    assert found is not None
+    assert found.size == plan.elements
+    return {int(e) for e in found}
 
 
 def test_many_runs_are_spread_over_the_experts() -> None:
     plan = plan_sample(UP, role_of(UP), UP_SHAPE, Sampling(65_536, 0))
-    assert experts_seen(plan, UP_SHAPE) >= 200
+    assert len(_seen(plan, UP, UP_SHAPE)) >= 200
 
 
 @pytest.mark.parametrize("experts", [1, 2, 3, 5, 8, 40])
@@ -79,10 +80,10 @@ def test_few_experts_are_no_trouble(experts: int) -> None:
     plan = plan_sample(UP, role_of(UP), shape, Sampling(4096, 0, REMOTE_RUN))
     assert plan.starts[0] >= 0
     assert plan.starts[-1] + plan.length <= experts * 512 * 512
-    assert 1 <= experts_seen(plan, shape) <= experts
+    assert 1 <= len(_seen(plan, UP, shape)) <= experts
 
 
 def test_a_tensor_read_whole_shows_all_its_experts() -> None:
     plan = plan_sample(UP, role_of(UP), (8, 4, 4), Sampling(4096, 0))
     assert plan.whole
-    assert experts_seen(plan, (8, 4, 4)) == 8
+    assert _seen(plan, UP, (8, 4, 4)) == set(range(8))

@@ -91,6 +91,9 @@ class Folder(Protocol):
     def open(self, name: str) -> ByteFile:
         """Open one weight file; raises ``InputMissingError`` or ``ReadError``."""
 
+    def announce_all(self, spans: Sequence[tuple[ByteFile, Sequence[Span]]]) -> None:
+        """As :meth:`ByteFile.announce` for many of its files at once."""
+
     def read_side_file(self, name: str, limit: int) -> bytes:
         """At most ``limit`` bytes of a side file from its beginning."""
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType, TracebackType
 from typing import Any
 
@@ -24,10 +25,19 @@ from parentage.errors import (
 )
 from parentage.records.tensors import ShardRef, TensorRef
 
-__all__ = ["Checkpoint"]
+__all__ = ["Checkpoint", "Slices"]
 
 MAX_CONFIG = 64 * 2**20
 Bits = NDArray[np.unsignedinteger]
+
+
+@dataclass(frozen=True, slots=True)
+class Slices:
+    """Runs of ``length`` elements of a tensor at ``starts``."""
+
+    tensor: TensorRef
+    starts: NDArray[np.int64]
+    length: int
 
 
 class Checkpoint:
@@ -163,12 +173,16 @@ class Checkpoint:
     def announce_blocks(self, tensor: TensorRef | str, starts: NDArray[np.int64], length: int) -> None:
         """Runs of ``length`` elements at ``starts`` will be read soon: they may be fetched together."""
         tensor = self._ref(tensor)
+        self.announce_all([Slices(tensor, starts, length)])
+
+    def announce_all(self, slices: Sequence[Slices]) -> None:
+        """All of these will be read soon; a remote place fetches them together, over all files."""
         spans: dict[str, list[Span]] = {}
-        for start in starts:
-            for run in runs_of(tensor, int(start), length):
-                spans.setdefault(run.source.shard, []).append(run.span)
-        for shard, found in spans.items():
-            self._files[shard].announce(found)
+        for part in slices:
+            for start in part.starts:
+                for run in runs_of(part.tensor, int(start), part.length):
+                    spans.setdefault(run.source.shard, []).append(run.span)
+        self.folder.announce_all([(self._files[shard], found) for shard, found in spans.items()])
 
     def read_blocks(self, tensor: TensorRef | str, starts: NDArray[np.int64], length: int) -> Bits:
         """Runs of ``length`` elements at ``starts`` as [len(starts), length]."""

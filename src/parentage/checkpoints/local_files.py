@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from parentage.checkpoints.byte_files import Span
+from parentage.checkpoints.byte_files import ByteFile, Span
 from parentage.checkpoints.places import Place, find_place, open_file, safe_file
 from parentage.errors import ReadError
 
@@ -152,6 +152,11 @@ class LocalFolder:
         """A link inside the folder may not lead out of it."""
         folder = self._place.folder
         return LocalFile(name, folder / name if self._place.as_named else safe_file(folder, name))
+
+    def announce_all(self, spans: Sequence[tuple[ByteFile, Sequence[Span]]]) -> None:
+        """Tell the system, file by file."""
+        for file, found in spans:
+            file.announce(found)
 
     def read_side_file(self, name: str, limit: int) -> bytes:
         """At most ``limit`` bytes."""

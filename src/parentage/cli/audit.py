@@ -71,9 +71,14 @@ def command(
         ),
     ] = None,
     sample: Annotated[
-        int,
-        typer.Option("--sample", min=256, max=2**20, help="Elements examined in each tensor."),
-    ] = 65_536,
+        int | None,
+        typer.Option(
+            "--sample",
+            min=256,
+            max=2**20,
+            help="Elements examined in each tensor; 65,536, or 4,096 where a model is read over a network.",
+        ),
+    ] = None,
     full: Annotated[
         bool, typer.Option("--full", help="Replay the recipe on every element as well.")
     ] = False,

@@ -12,6 +12,7 @@ from parentage import __version__
 from parentage.architectures.alignment import AlignedTensor, Alignment, align
 from parentage.checkpoints.checkpoint import Checkpoint
 from parentage.engines.threads import map_ordered
+from parentage.evidence.fetching import fetch
 from parentage.evidence.pinning import pin_models
 from parentage.evidence.quiet_rows import measure_quiet_rows
 from parentage.evidence.reading import read_sample
@@ -26,6 +27,7 @@ from parentage.records.evidence import (
     ModelPin,
     ModelRole,
     NotExamined,
+    QuietRows,
     Replay,
     TensorEvidence,
 )
@@ -36,6 +38,10 @@ Progress = Callable[[str, int, int], None]
 
 # α from -0.25 to 1.25 in steps of 0.0125: fine enough to draw the peak of the consistency curve.
 CURVE_GRID = np.linspace(-0.25, 1.25, 121)
+OVER_A_NETWORK = (
+    "read over a network by range: what needs whole matrices was not measured (stable rank of differences, "
+    "rows that only weight decay moved), and digests are those that the place publishes"
+)
 # Pairs grow with the square of the parents; beyond six parents only those with the last are tried.
 ALL_PAIRS_UP_TO = 4
 
@@ -83,6 +89,7 @@ def measure(
     """All passes: tensors, replays, structure, digests. Deterministic for equal inputs and options."""
     checkpoints = [m.checkpoint for m in inputs.models]
     alignment = align(checkpoints[0], checkpoints[1:])
+    fetch(alignment, checkpoints, options.sampling, progress)
     plan = _plan(inputs, options)
     measured = _first_pass(alignment, checkpoints, plan, options, progress)
     tensors = tuple(m.evidence for m in measured)
@@ -97,9 +104,12 @@ def measure(
         full=options.full,
     )
     replays = search_replays(tensors, sweeps, context)
-    tensors = measure_spectra(tensors, alignment, checkpoints, options.seed)
-    progress("rows that only decay moved", 0, 1)
-    quiet = measure_quiet_rows(alignment, checkpoints)
+    remote = any(c.remote for c in checkpoints)
+    quiet: tuple[QuietRows, ...] = ()
+    if not remote:
+        tensors = measure_spectra(tensors, alignment, checkpoints, options.seed)
+        progress("rows that only decay moved", 0, 1)
+        quiet = measure_quiet_rows(alignment, checkpoints)
     pins = _pins(inputs, plan, options, progress)
     return Evidence(
         tool={"name": "parentage", "version": __version__},
@@ -112,7 +122,7 @@ def measure(
         sweeps=sweeps,
         replays=replays,
         quiet_rows=quiet,
-        notes=tuple(notes),
+        notes=(*notes, *((OVER_A_NETWORK,) if remote else ())),
     )
 
 

@@ -15,6 +15,7 @@ from parentage.records.tensors import ShardRef
 __all__ = ["pin_models"]
 
 NOT_HASHED = Absent("not hashed: --no-digests was given")
+NOT_PUBLISHED = Absent("not hashed: only a part was read, and its place publishes no digest")
 MEBIBYTE = 2**20
 
 
@@ -25,13 +26,17 @@ def pin_models(
     workers: int,
     progress: Callable[[str, int, int], None],
 ) -> list[ModelPin]:
-    """Sizes and, unless declined, the digests of every weight file of every model."""
+    """Sizes and, unless declined, the digests of every weight file of every model: computed where it is
+    local, as published where it is read over a network."""
     shards = [(checkpoint, shard) for _, _, checkpoint in models for shard in checkpoint.shards]
-    total = sum(shard.size for _, shard in shards) // MEBIBYTE
+    total = sum(shard.size for checkpoint, shard in shards if not checkpoint.remote) // MEBIBYTE
     done = 0
 
     def work(item: tuple[Checkpoint, ShardRef]) -> ShardPin:
         checkpoint, shard = item
+        if checkpoint.remote:
+            # The place's own digest pins the file; to compute one would read all of it.
+            return ShardPin(shard.name, shard.size, shard.published_sha256 or NOT_PUBLISHED)
         if not digests:
             return ShardPin(shard.name, shard.size, NOT_HASHED)
         found = digest_shard(checkpoint, shard)
@@ -40,7 +45,7 @@ def pin_models(
     pins = []
     for pin in map_ordered(work, shards, workers=workers):
         pins.append(pin)
-        done += pin.size
+        done += pin.size if pin.checksums else 0
         progress("hashing inputs (MiB)", done // MEBIBYTE, total)
     ordered = iter(pins)
     return [_pin(name, role, c, [next(ordered) for _ in c.shards]) for name, role, c in models]

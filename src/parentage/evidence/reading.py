@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from parentage.architectures.alignment import AlignedTensor
 from parentage.architectures.roles import TensorRole
 from parentage.checkpoints.checkpoint import Checkpoint
-from parentage.evidence.sampling import BLOCK, SamplePlan, Sampling, plan_sample
+from parentage.evidence.sampling import BLOCK, SamplePlan, Sampling, experts_of, plan_sample
 from parentage.numerics.formats import round_to, to_float64
 from parentage.records.absence import Absent
 from parentage.records.dtypes import DType
@@ -34,7 +34,8 @@ class ModelSlice:
 class TensorSample:
     """The same elements of every model; ``models[0]`` is the suspect, ``None`` where absent.
 
-    ``rows`` [n] numbers the row or run that an element belongs to.
+    ``rows`` [n] numbers the row or run that an element belongs to; ``experts`` [n] the expert, in a tensor
+    that holds a layer's, else None.
     """
 
     name: str
@@ -44,6 +45,7 @@ class TensorSample:
     whole: bool
     rows: NDArray[np.int32]
     models: tuple[ModelSlice | None, ...]
+    experts: NDArray[np.int32] | None = None
 
     @property
     def suspect(self) -> ModelSlice:
@@ -72,6 +74,7 @@ def read_sample(
         plan.whole,
         _rows(plan, aligned.suspect.shape),
         slices,
+        experts_of(plan, aligned.role, aligned.suspect.shape),
     )
 
 

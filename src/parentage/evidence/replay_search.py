@@ -190,14 +190,7 @@ def _thin(operands: Operands, most: int = PROBE_ELEMENTS) -> Operands:
     chosen = np.flatnonzero(operands.informative)
     if chosen.size > most:
         chosen = chosen[np.linspace(0, chosen.size - 1, most).astype(np.int64)]
-    return Operands(
-        operands.parents[:, chosen],
-        operands.suspect[chosen],
-        operands.bits[chosen],
-        operands.dtype,
-        operands.informative[chosen],
-        operands.rows[chosen],
-    )
+    return operands.only(chosen)
 
 
 def _replay_all(winner: Winner, tensors: Sequence[TensorEvidence], context: ReplayContext) -> Replay:

@@ -41,6 +41,7 @@ class Operands:
     dtype: DType
     informative: NDArray[np.bool_]
     rows: NDArray[np.int32]
+    experts: NDArray[np.int32] | None = None
 
     def only(self, chosen: NDArray[np.int64]) -> Operands:
         """The same at some of the elements."""
@@ -51,6 +52,7 @@ class Operands:
             self.dtype,
             self.informative[chosen],
             self.rows[chosen],
+            None if self.experts is None else self.experts[chosen],
         )
 
     def moved(self, parent: int, steps: int) -> Operands:
@@ -76,7 +78,8 @@ def prepare(sample: TensorSample, subject: int, parents: tuple[int, ...], cast: 
     values, suspect = values[:, finite], chosen.values[finite]
     informative = (values != values[-1]).any(axis=0)
     bits = round_to(suspect, chosen.effective)
-    return Operands(values, suspect, bits, chosen.effective, informative, sample.rows[finite])
+    experts = None if sample.experts is None else sample.experts[finite]
+    return Operands(values, suspect, bits, chosen.effective, informative, sample.rows[finite], experts)
 
 
 def predict_bits(operands: Operands, recipe: Recipe) -> NDArray[np.unsignedinteger]:
@@ -103,7 +106,13 @@ def replay_tensor(name: str, operands: Operands, recipe: Recipe) -> ReplayTensor
         novel_bits=entropy(np.unique(offset, return_counts=True)[1]),
         own_bits=entropy(np.unique(operands.bits, return_counts=True)[1]),
         offsets=tuple(int(x) for x in histogram),
+        experts=_experts(operands.experts, operands.informative),
+        experts_off=_experts(operands.experts, operands.informative & ~match),
     )
+
+
+def _experts(experts: NDArray[np.int32] | None, where: NDArray[np.bool_]) -> tuple[int, ...]:
+    return () if experts is None else tuple(int(x) for x in np.unique(experts[where]))
 
 
 def _beyond_rounding(operands: Operands, recipe: Recipe, match: NDArray[np.bool_]) -> int:

@@ -21,7 +21,7 @@ __all__ = [
     "REMOTE_RUN",
     "SamplePlan",
     "Sampling",
-    "experts_seen",
+    "experts_of",
     "plan_sample",
     "seeded_rng",
 ]
@@ -99,11 +99,10 @@ def _expert_borders(role: TensorRole, shape: tuple[int, ...], sampling: Sampling
     return np.asarray(np.clip(borders, 0, last), dtype=np.int64)
 
 
-def experts_seen(plan: SamplePlan, shape: tuple[int, ...]) -> int:
-    """How many of the experts that a tensor [experts, ...] holds were read at all."""
+def experts_of(plan: SamplePlan, role: TensorRole, shape: tuple[int, ...]) -> NDArray[np.int32] | None:
+    """The expert of every element read [n]; None where the tensor does not hold a layer's experts."""
+    if role.role not in _FUSED or len(shape) != 3:
+        return None
     each = max(1, int(np.prod(shape[1:], dtype=np.int64)))
-    if plan.whole:
-        return shape[0]
-    ends = np.concatenate([plan.starts, plan.starts + plan.length - 1])
-    first, last = ends[: plan.starts.size] // each, ends[plan.starts.size :] // each
-    return len({e for a, b in zip(first, last, strict=True) for e in range(int(a), int(b) + 1)})
+    where = (plan.starts[:, None] + np.arange(plan.length, dtype=np.int64)[None, :]).reshape(-1)
+    return (where // each).astype(np.int32)

@@ -288,9 +288,10 @@ class ReplayTensor:
     ``offsets``: histogram of the suspect's distance from the replay in grid steps, -8 ... +8, the ends
     open. ``beyond_rounding``: elements farther from the unrounded blend than half of the coarsest
     grid step among suspect and parents, which no single intermediate rounding can explain.
-    ``revision_leads``: for each parent, the log-likelihood ratio of whole steps after the blend over whole
-    steps of that parent before it. ``novel_bits``/``own_bits``: entropy of the offsets, and of the
-    suspect's own values, in bits.
+    ``revision_leads``: for each parent, the log-likelihood ratio of whole steps after the blend over
+    whole steps of that parent before it. ``experts``: of a tensor that holds a layer's experts, those of
+    which informative elements were sampled, ``experts_off`` those with elements off the replay.
+    ``novel_bits``/``own_bits``: entropy of the offsets, and of the suspect's own values, in bits.
     """
 
     name: str
@@ -306,6 +307,8 @@ class ReplayTensor:
     reach: ChangeReach | Absent = NOT_OFF
     fit: ReplayFit | Absent = NOT_OFF
     revision_leads: tuple[float, ...] = ()
+    experts: tuple[int, ...] = ()
+    experts_off: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,7 @@ __all__ = [
     "Coverage",
     "Direction",
     "ExcludedCause",
+    "ExpertsSeen",
     "Heterogeneity",
     "LeastSquares",
     "MergeTest",
@@ -160,6 +161,17 @@ class ExcludedCause:
 
 
 @dataclass(frozen=True, slots=True)
+class ExpertsSeen:
+    """Experts of which elements were replayed, layer by layer: ``examined`` of ``experts`` in ``layers``
+    layers. ``changed``: those with elements off the replay, as (layer, expert)."""
+
+    layers: int
+    experts: int
+    examined: int
+    changed: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class PostTraining:
     """Whether something happened after the explanation; ``sigma_relative`` is σ over the standard
     deviation of the weights, ``changed_share`` the share of elements off the replay."""
@@ -169,6 +181,7 @@ class PostTraining:
     changed_share: Estimate | Absent
     rivals: tuple[ExcludedCause, ...] = ()
     would_have_seen: str | Absent = NOT_MEASURED
+    experts: ExpertsSeen | Absent = NOT_MEASURED
 
     def __post_init__(self) -> None:
         _one_of(self.status, POST_TRAINING_STATUSES, "post_training.status")

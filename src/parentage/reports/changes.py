@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from parentage.records.absence import Absent
-from parentage.records.report import PostTraining
+from parentage.records.report import ExpertsSeen, PostTraining
 from parentage.reports.references import MEASURED, PUBLISHED, Reference
-from parentage.reports.wording import bound_text, share_text, size_text
+from parentage.reports.wording import bound_text, count_text, share_text, size_text
 
-__all__ = ["LOWEST", "Strip", "change_strips", "scale_labels"]
+__all__ = ["LOWEST", "Strip", "change_strips", "experts_text", "scale_labels"]
+
+MOST_EXPERTS: Final = 12
 
 # A whole model of 4e11 numbers bounds the share at 1e-11; smaller ones sit on the left edge.
 LOWEST: Final = 1e-7
@@ -86,3 +88,17 @@ def _mark(share: float) -> str:
 
 def _px(value: float) -> str:
     return f"{value:.1f}".removesuffix(".0")
+
+
+def experts_text(seen: ExpertsSeen) -> str:
+    """How many experts were looked at, and which differ from the replay."""
+    text = (
+        f"numbers of {count_text(seen.examined)} of {count_text(seen.experts)} experts in "
+        f"{count_text(seen.layers)} layers were replayed"
+    )
+    if not seen.changed:
+        return f"{text}; none has a number off the replay"
+    some = ", ".join(f"{expert} of layer {layer}" for layer, expert in seen.changed[:MOST_EXPERTS])
+    rest = len(seen.changed) - MOST_EXPERTS
+    more = f" and {count_text(rest)} more" if rest > 0 else ""
+    return f"{text}; {count_text(len(seen.changed))} have numbers off the replay: {some}{more}"

@@ -23,7 +23,7 @@ from markupsafe import Markup
 from parentage.records.absence import Absent
 from parentage.records.report import Replay, Report
 from parentage.reports import headline
-from parentage.reports.changes import change_strips, scale_labels
+from parentage.reports.changes import change_strips, experts_text, scale_labels
 from parentage.reports.charts import curve_chart, histogram, weight_bar
 from parentage.reports.findings_text import biased, loosest, ranks, unmeasured
 from parentage.reports.glossary import GLOSSARY
@@ -137,6 +137,7 @@ def _environment() -> Environment:
         count=count_text,
         digest_rows=_digest_rows,
         estimate=estimate_text,
+        experts=experts_text,
         interval=interval_text,
         level=level_text,
         matched=match_text,

@@ -18,8 +18,9 @@ from rich.text import Text
 
 from parentage.records.absence import Absent
 from parentage.records.estimate import Estimate
-from parentage.records.report import Report, VerdictParent
+from parentage.records.report import ExpertsSeen, Report, VerdictParent
 from parentage.reports.aligned import Aligned, indented
+from parentage.reports.changes import experts_text
 from parentage.reports.guidance import next_steps
 from parentage.reports.headline import (
     alternatives,
@@ -188,6 +189,8 @@ def _post_training(report: Report) -> RenderableType:
         lines.append(Text(f"size of the change (σ): {sigma_text(after.sigma_relative)}"))
     seen = after.would_have_seen
     lines.append(Text(_prose(seen.reason if isinstance(seen, Absent) else seen), style="dim"))
+    if isinstance(after.experts, ExpertsSeen):
+        lines.append(Text(experts_text(after.experts)))
     alive = [r for r in after.rivals if isinstance(r.why_excluded, Absent)]
     if alive and after.status != "not-detected":
         lines.append(Text("could also be: " + "; ".join(_prose(r.cause) for r in alive)))

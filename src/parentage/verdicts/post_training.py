@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from statistics import median
 
 from parentage.numerics.intervals_binomial import (
@@ -13,7 +14,7 @@ from parentage.numerics.intervals_binomial import (
 from parentage.records.absence import Absent
 from parentage.records.estimate import Estimate
 from parentage.records.evidence import ChangeReach, Comparison
-from parentage.records.report import ExcludedCause, PostTraining, Stratum
+from parentage.records.report import ExcludedCause, ExpertsSeen, PostTraining, Stratum
 from parentage.verdicts.blend_tests import ALONG_PARENTS, Tested, passes_later_change, size_of_change
 from parentage.verdicts.tensors import TensorReading, along_parents
 from parentage.verdicts.weighing import Status, Weighing
@@ -81,6 +82,11 @@ def judge_later_change(merge: Weighing | None, tensors: Sequence[TensorReading])
     if total == 0:
         reason = Absent("no element was replayed")
         return PostTraining("undetermined", reason, reason, (), reason)
+    judged = _judged(replayed, off, total)
+    return replace(judged, experts=_experts_seen(replayed))
+
+
+def _judged(replayed: Sequence[TensorReading], off: int, total: int) -> PostTraining:
     low, high = clopper_pearson(off, total, level=LEVEL)
     share = Estimate(off / total, low, high, LEVEL)
     seen = _would_have_seen(total, replayed)
@@ -96,6 +102,28 @@ def judge_later_change(merge: Weighing | None, tensors: Sequence[TensorReading])
 def _blended(reading: TensorReading) -> bool:
     informative = reading.replay is not None and reading.replay.informative > 0
     return informative and reading.kind not in ("copy", "cast-copy")
+
+
+def _experts_seen(replayed: Sequence[TensorReading]) -> ExpertsSeen | Absent:
+    """A layer's experts lie in two tensors, of which samples may see different ones."""
+    seen: dict[int, set[int]] = {}
+    off: dict[int, set[int]] = {}
+    count: dict[int, int] = {}
+    for reading in replayed:
+        layer = reading.tensor.layer
+        if reading.replay is None or not reading.replay.experts or isinstance(layer, Absent):
+            continue
+        seen.setdefault(layer, set()).update(reading.replay.experts)
+        off.setdefault(layer, set()).update(reading.replay.experts_off)
+        count[layer] = reading.tensor.shape[0]
+    if not seen:
+        return Absent("no tensor holds a layer's experts")
+    return ExpertsSeen(
+        layers=len(seen),
+        experts=sum(count.values()),
+        examined=sum(len(found) for found in seen.values()),
+        changed=tuple((layer, e) for layer in sorted(off) for e in sorted(off[layer])),
+    )
 
 
 def _no_change(replayed: Sequence[TensorReading]) -> Estimate | Absent:
