@@ -10,6 +10,7 @@ import pytest
 from parentage.records.absence import Absent
 from parentage.records.dtypes import DType
 from tests.calibration.merges import merge_world
+from tests.calibration.nulls import null_world
 from tests.worlds.planted import Truth, World, audited, stored, values_of
 from tests.worlds.planted_bases import family_pieces
 from tests.worlds.planted_changes import change_and_size
@@ -46,3 +47,9 @@ def test_a_half_of_wide_parents_is_read_in_planted_worlds(seed: int, family: Pat
     report = audited(world).report
     assert (report.verdict.relation, report.verdict.status) == ("linear-merge", "supported")
     assert report.post_training.status == "detected"
+
+
+def test_an_average_of_checkpoints_in_float32_is_no_merge(family: Path) -> None:
+    """Its numbers lie on 16-bit grids by themselves; asked under every cast, one of them passed for a blend."""
+    report = audited(null_world("run-average", 247)).report
+    assert (report.verdict.relation, report.verdict.status) != ("linear-merge", "supported")

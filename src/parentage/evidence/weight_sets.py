@@ -81,7 +81,7 @@ def _best_cast(sample: TensorSample, parents: tuple[int, ...], solved: Sequence[
     nothing will be compared, else by the replay's likelihood (see ``mixtures``)."""
     best = max(solved, key=lambda w: (w.feasible, w.consistency))
     stored = _problem(sample, parents, 0, solved[0].cast)
-    if best.feasible or len(solved) == 1 or len(parents) == 2 or not _known(stored.dtype):
+    if best.feasible or len(solved) == 1 or len(parents) == 2 or stored.dtype.itemsize != 2:
         return best
     few = _thin(stored, QUICK_ELEMENTS)
     dtype = _merge_dtype(few)
