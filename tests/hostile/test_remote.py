@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -510,3 +511,36 @@ def test_a_header_that_claims_a_hundred_megabytes_costs_no_more_than_the_file(
 def test_an_empty_file_is_no_model(threaded: Threaded, session: Make) -> None:
     other = Site(threaded, {"/model.safetensors": b""})
     refusal(f"{other.address}/model.safetensors", session(), "header-truncated")
+
+
+@pytest.mark.parametrize("chunked", [True, False])
+def test_a_small_file_that_is_large_is_not_read_on(chunked: bool, site: Site, session: Make) -> None:
+    async def long(request: web.Request, number: int) -> web.StreamResponse | None:
+        response = web.StreamResponse()
+        if chunked:
+            response.enable_chunked_encoding()
+        else:
+            response.content_length = 10**9
+        await response.prepare(request)
+        while True:
+            await response.write(bytes(2**16))
+
+    site.fault = long
+    shared = session()
+    with pytest.raises(ReadError) as caught:
+        shared.run(shared.client.body(f"{site.address}/x", {}, shared.meter(), 1000))
+    assert caught.value.code == "read-too-large"
+    assert shared.bytes_read < 10**6
+    assert (
+        len(shared.run(shared.client.body(f"{site.address}/x", {}, shared.meter(), 1000, cut=True))) == 1000
+    )
+
+
+def test_offline_a_model_that_was_not_downloaded_is_not_asked_for(
+    session: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    shared = session()
+    refusal("hf://org/model", shared, "remote-offline")
+    assert shared.requests == 0

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from parentage.checkpoints.budget import Meter
+from parentage.checkpoints.http_client import SLOWEST, TRANSIENT
 from parentage.checkpoints.local_files import is_side_file
 from parentage.checkpoints.remote_choice import MAX_JSON, Choice, choose, is_weight_file, safe_name
 from parentage.checkpoints.remote_errors import (
@@ -33,6 +36,9 @@ if TYPE_CHECKING:
 __all__ = ["open_object_store"]
 
 T = TypeVar("T")
+LISTING = 60.0
+"""Seconds."""
+STATUS = re.compile(r"status code: (\d{3})\b", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +71,14 @@ class ObjectSource:
     async def fetch(self, offset: int, count: int) -> bytes:
         """``count`` bytes from ``offset``."""
         sent = 0
+        allowed = 2 * self._retries.timeout + count / SLOWEST
 
         async def attempt() -> bytes:
             nonlocal sent
             if sent:
                 self._meter.reserve(0, 1, self.where)
             sent += 1
-            return await _asked(lambda: self._once(offset, count), self.where)
+            return await _asked(lambda: self._once(offset, count), self.where, allowed)
 
         return await persist(self._retries, f"{self.where}@{offset}", attempt)
 
@@ -97,12 +104,13 @@ class ObjectSource:
             raise changed(f"version {meta['e_tag']}, not {self._entry.etag}", self.where)
 
 
-async def _asked(work: Callable[[], Awaitable[T]], where: str) -> T:
+async def _asked(work: Callable[[], Awaitable[T]], where: str, seconds: float) -> T:
     """The store's failures as ours."""
     from obstore import exceptions
 
     try:
-        return await work()
+        async with asyncio.timeout(seconds):
+            return await work()
     except (FileNotFoundError, exceptions.NotFoundError):
         raise status_failed(404, where) from None
     except exceptions.PermissionDeniedError:
@@ -121,16 +129,12 @@ async def _asked(work: Callable[[], Awaitable[T]], where: str) -> T:
 
 def _failed(text: str, where: str) -> Exception:
     """obstore says most failures in words only; the words may hold keys and are not shown."""
-    for status in (401, 403, 404, 416):
-        if f"{status} " in text[:2000] and "status" in text.lower():
-            return status_failed(status, where)
-    if "status code: 429" in text or "429 Too Many" in text:
-        return Transient(status_failed(429, where))
-    if "timed out" in text or "timeout" in text.lower():
-        return Transient(connection_failed("timeout", where, timed_out=True))
-    if any(f"{status} " in text for status in (500, 502, 503, 504)):
-        return Transient(status_failed(503, where))
-    return Transient(connection_failed("the store's client", where, timed_out=False))
+    said = STATUS.search(text)
+    if said is None:
+        failure = connection_failed("the store's client", where, timed_out="timed out" in text)
+        return Transient(failure)
+    error = status_failed(int(said[1]), where)
+    return Transient(error) if int(said[1]) in TRANSIENT else error
 
 
 class _Bucket:
@@ -153,7 +157,7 @@ class _Bucket:
         async def attempt() -> dict[str, _Object]:
             self.meter.reserve(0, 1, self.where)
             self.meter.sent()
-            found = await _asked(self.store.list_with_delimiter_async, self.where)
+            found = await _asked(self.store.list_with_delimiter_async, self.where, LISTING)
             return {o["path"]: _Object(o["size"], o["e_tag"]) for o in found["objects"]}
 
         return await persist(self.session.retries, self.where, attempt)
@@ -185,14 +189,10 @@ def _store(where: str, retries: RetryPolicy) -> ObjectStore:
         raise not_installed("object-store", where) from None
     from datetime import timedelta
 
-    timeout = timedelta(seconds=retries.timeout)
     try:
-        return from_url(
-            where,
-            client_options={"timeout": 4 * timeout, "connect_timeout": timeout},
-            # Repeating is ours: a repeat counts in the budget.
-            retry_config={"max_retries": 0, "retry_timeout": timeout},
-        )
+        # Repeating is ours: a repeat counts in the budget. Options of the client are left alone, because
+        # giving one makes obstore forget those of the environment.
+        return from_url(where, retry_config={"max_retries": 0, "retry_timeout": timedelta(0)})
     except (exceptions.BaseError, ValueError) as error:
         raise bad_locator(f"the store cannot be opened ({type(error).__name__})", where) from None
 

@@ -1,4 +1,4 @@
-"""Real servers on loopback: a web server that answers ranges, and a small hub with a storage host of its own.
+"""Real servers on loopback: one that answers ranges, and a small hub with a storage host of its own.
 
 Both count what they are asked, and can be told to fail.
 """

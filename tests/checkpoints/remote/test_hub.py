@@ -139,11 +139,15 @@ def test_endpoint_token_and_offline_mode_are_those_of_huggingface_hub(hub: Hub, 
     env = clean | {
         "PYTHONPATH": source, "HF_ENDPOINT": hub.address, "HF_TOKEN": SECRET, "HF_HOME": str(tmp_path),
     }  # fmt: skip
-    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=60, check=False
+    )
     assert done.stdout.split() == [COMMIT, "8"], done.stderr
     asked = len(hub.asked)
     env["HF_HUB_OFFLINE"] = "1"
-    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=60, check=False
+    )
     assert "remote-offline" in done.stderr
     assert len(hub.asked) == asked
 
