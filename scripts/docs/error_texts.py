@@ -233,8 +233,8 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "Fetch the inputs that the evidence pins, by their digests; else do not rely on it.",
     ),
     "budget-spent": (
-        "The next request, or the plan that was announced, costs more bytes or requests than the budget has "
-        "left. It was not sent. The message says how much was asked for and how much is spent.",
+        "The next request, or the plan that was announced, costs more bytes or requests than the budget "
+        "has left. It was not sent. The message says how much was asked for and how much is spent.",
         "Allow more, or examine less. With a cache folder what was read is kept for the next run.",
     ),
     "cache-folder": (
@@ -255,7 +255,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "Open the address in a browser and see.",
     ),
     "read-range-ignored": (
-        "The server no longer answers range requests and would send the whole file. Nothing was downloaded.",
+        "The server no longer answers range requests and would send the whole file. It was not downloaded.",
         "Download the model and name its folder.",
     ),
     "read-range-refused": (
@@ -263,8 +263,8 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "Begin again: the file may have changed.",
     ),
     "read-range-wrong": (
-        "An answer does not hold the range that was asked for: its Content-Range, its Content-Length or its "
-        "encoding say so. None of it was used.",
+        "An answer does not hold the range that was asked for: its Content-Range, its Content-Length or "
+        "its encoding say so. None of it was used.",
         "The server, or a proxy on the way, is at fault: download the model and name its folder.",
     ),
     "read-redirect": (

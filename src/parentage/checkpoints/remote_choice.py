@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from parentage.checkpoints.places import MAX_JSON, OTHER_FORMATS
+from parentage.checkpoints.places import MAX_JSON
 from parentage.checkpoints.remote_errors import (
     bad_index,
     escapes,
@@ -29,6 +29,10 @@ __all__ = [
 
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
+# Endings that a folder is searched for, in this order, with the usual name of a model's only file.
+SEARCHED = ((".safetensors", SINGLE),)
+# A locator that ends so names a file; whether it is read is seen by its first bytes.
+ENDINGS = (".safetensors", ".gguf", ".bin", ".pt", ".pth", ".onnx", ".ckpt", ".h5", ".msgpack")
 MAX_NAME = 1024
 
 
@@ -50,7 +54,7 @@ def safe_name(name: str) -> bool:
 
 def is_weight_file(name: str) -> bool:
     """By its ending, in a format of weights."""
-    return name.endswith((".safetensors", *OTHER_FORMATS))
+    return name.endswith(ENDINGS)
 
 
 def choose(names: Sequence[str], read_index: Callable[[str], bytes], where: str) -> Choice:
@@ -59,17 +63,18 @@ def choose(names: Sequence[str], read_index: Callable[[str], bytes], where: str)
     Raises ``CheckpointError`` (``no-weights``, ``format-not-read``) and ``IndexFileError``.
     """
     top = sorted(n for n in names if "/" not in n)
-    indexes = [n for n in top if n.endswith(".safetensors.index.json")]
-    if indexes:
-        index = INDEX if INDEX in indexes else indexes[0]
-        mapping = weight_map_of(read_index(index), f"{where}/{index}")
-        return _indexed(index, indexes, mapping, names, where)
-    weights = [n for n in top if n.endswith(".safetensors")]
-    if weights:
-        files = (SINGLE,) if SINGLE in weights else tuple(weights)
-        left = tuple(f"{n}: not read beside {files[0]}" for n in weights if n not in files)
-        return Choice(files, None, left)
-    others = [n for n in top if n.endswith(OTHER_FORMATS)]
+    for ending, usual in SEARCHED:
+        indexes = [n for n in top if n.endswith(f"{ending}.index.json")]
+        if indexes:
+            index = f"{usual}.index.json" if f"{usual}.index.json" in indexes else indexes[0]
+            mapping = weight_map_of(read_index(index), f"{where}/{index}")
+            return _indexed(index, indexes, mapping, names, where)
+        weights = [n for n in top if n.endswith(ending)]
+        if weights:
+            files = (usual,) if usual in weights else tuple(weights)
+            left = tuple(f"{n}: not read beside {files[0]}" for n in weights if n not in files)
+            return Choice(files, None, left)
+    others = [n for n in top if is_weight_file(n)]
     raise other_format(others, where) if others else no_weights(where)
 
 
