@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from parentage.checkpoints.budget import Meter
 from parentage.checkpoints.remote_errors import (
@@ -45,6 +46,7 @@ class HttpClient:
         self._concurrency = concurrency
         self._session: ClientSession | None = None
         self._not_before: dict[str, float] = {}
+        self._proxies: dict[tuple[str, str], str | None] = {}
 
     def _opened(self) -> ClientSession:
         import aiohttp
@@ -55,9 +57,18 @@ class HttpClient:
                 cookie_jar=aiohttp.DummyCookieJar(),
                 headers={"User-Agent": "parentage", "Accept-Encoding": "identity"},
                 auto_decompress=False,
-                trust_env=True,
             )
         return self._session
+
+    def _proxy_of(self, url: str) -> str | None:
+        """The environment's proxy. aiohttp's own look costs a thread's turn a request, for .netrc, whose
+        passwords are not wanted here."""
+        parts = urlsplit(url)
+        found = (parts.scheme, parts.netloc)
+        if found not in self._proxies:
+            direct = proxy_bypass(parts.hostname or "")
+            self._proxies[found] = None if direct else getproxies().get(parts.scheme)
+        return self._proxies[found]
 
     async def close(self) -> None:
         """Close all connections."""
@@ -83,7 +94,12 @@ class HttpClient:
             # A signed address holds for these very characters.
             address = URL(url, encoded=True)
             async with self._opened().request(
-                method, address, headers=headers, allow_redirects=False, timeout=limits
+                method,
+                address,
+                headers=headers,
+                allow_redirects=False,
+                timeout=limits,
+                proxy=self._proxy_of(url),
             ) as response:
                 yield response
         except TimeoutError:

@@ -73,6 +73,10 @@ class Threaded:
     async def _stop(self) -> None:
         for runner in self._runners:
             await runner.cleanup()
+        others = [t for t in asyncio.all_tasks() if t is not asyncio.current_task()]
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
 
 
 def ranged(request: web.Request, data: bytes, etag: str | None, **more: str) -> web.Response:

@@ -189,3 +189,15 @@ def test_shards_open_in_parallel(site: Site, session: Make, latency: float) -> N
     site.latency = latency
     with open_checkpoint(f"{site.address}/m", session=session()):
         assert site.most_in_flight >= (4 if latency else 1)
+
+
+def test_the_environments_proxy_is_used_but_for_hosts_that_it_excepts(
+    site: Site, session: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", site.address)
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    for address in ("http://models.invalid/m", f"{site.address}/m"):
+        with open_checkpoint(address, session=session()) as checkpoint:
+            check_all(checkpoint, arrays())
+    hosts = {a.headers["Host"] for a in site.asked}
+    assert hosts == {"models.invalid", site.address.removeprefix("http://")}
