@@ -214,6 +214,36 @@ def test_retry_after_is_waited_for_by_all(site: Site, session: Make) -> None:
     assert moments[1] - moments[0] >= 1.0
 
 
+def test_the_hubs_rate_limit_is_waited_for(site: Site, session: Make) -> None:
+    async def once(request: web.Request, number: int) -> web.StreamResponse | None:
+        moments.append(asyncio.get_running_loop().time())
+        limited = web.Response(status=429, headers={"RateLimit": '"resolvers";r=0;t=1'})
+        return limited if len(moments) == 1 else None
+
+    moments: list[float] = []
+    with open_checkpoint(f"{site.address}/m", session=session()) as checkpoint:
+        site.fault = once
+        read_far(checkpoint)
+    assert moments[1] - moments[0] >= 1.0
+
+
+def test_what_was_announced_and_failed_fails_where_it_is_read(site: Site, session: Make) -> None:
+    with open_checkpoint(f"{site.address}/m", session=session(retries=IMPATIENT)) as checkpoint:
+        site.fault = status(404)
+        checkpoint.announce("layers.1.w", 15_000, 100)
+        with pytest.raises(ReadError) as caught:
+            read_far(checkpoint)
+        assert caught.value.code == "read-absent"
+        site.fault = None
+        assert len(read_far(checkpoint)) == 400
+
+
+def test_an_index_of_very_many_files_is_refused(site: Site, session: Make) -> None:
+    site.files[f"/m/{INDEX}"] = index_of({f"t{k}": f"{k}.safetensors" for k in range(10_001)})
+    refusal(f"{site.address}/m", session(), "index-malformed")
+    assert len(site.asked) == 1
+
+
 def test_a_wait_beyond_patience_is_not_begun(site: Site, session: Make) -> None:
     shared = session()
     with open_checkpoint(f"{site.address}/m", session=shared) as checkpoint:

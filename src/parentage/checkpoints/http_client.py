@@ -22,7 +22,7 @@ from parentage.checkpoints.remote_errors import (
     truncated,
     web_page,
 )
-from parentage.checkpoints.retries import RetryPolicy, persist, retry_after
+from parentage.checkpoints.retries import RetryPolicy, persist, rate_limit_reset, retry_after
 
 if TYPE_CHECKING:
     from aiohttp import ClientResponse, ClientSession
@@ -216,6 +216,8 @@ def refuse_status(client: HttpClient, response: ClientResponse, url: str, where:
     response.close()
     if response.status in TRANSIENT:
         asked = retry_after(response.headers.get("Retry-After"))
+        if asked is None and response.status == 429:
+            asked = rate_limit_reset(response.headers.get("RateLimit"))
         client.pause(url, asked)
         raise Transient(error, asked)
     raise error
@@ -232,16 +234,17 @@ async def next_address(response: ClientResponse, url: str, where: str, meter: Me
     scheme = urlsplit(found).scheme
     if scheme not in ("http", "https") or (urlsplit(url).scheme == "https" and scheme == "http"):
         raise redirect_refused(f"a redirect to {public_address(found)}", where)
-    await _drain(response, meter)
+    await _drain(response, meter, where)
     return found
 
 
-async def _drain(response: ClientResponse, meter: Meter) -> None:
+async def _drain(response: ClientResponse, meter: Meter, where: str) -> None:
     import aiohttp
 
     length = response.content_length
     if length is None or length > SMALL_BODY:
         response.close()
         return
+    meter.reserve(length, 0, where)
     with contextlib.suppress(aiohttp.ClientPayloadError):
         meter.received(len(await response.read()))

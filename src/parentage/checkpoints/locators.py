@@ -6,12 +6,12 @@ import os
 import re
 from dataclasses import dataclass
 from enum import Enum
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from parentage.checkpoints.remote_choice import is_weight_file, safe_name
 from parentage.checkpoints.remote_errors import bad_locator
 
-__all__ = ["HubModel", "PlaceKind", "hub_model", "place_kind"]
+__all__ = ["HubModel", "PlaceKind", "at_revision", "hub_model", "place_kind"]
 
 SCHEME = re.compile(r"([a-z][a-z0-9+.\-]*)://", re.IGNORECASE | re.ASCII)
 PART = r"[A-Za-z0-9][A-Za-z0-9._\-]{0,95}"
@@ -95,6 +95,15 @@ def hub_model(locator: str) -> HubModel:
     if path and not safe_name(path):
         raise bad_locator("the path in the model leaves it", locator)
     return HubModel(found[1], revision, path)
+
+
+def at_revision(locator: str, revision: str | None) -> str:
+    """The locator of the very commit that was examined, to open it again later; others as they are."""
+    if revision is None or place_kind(locator) is not PlaceKind.HUB:
+        return locator
+    model = hub_model(locator)
+    path = f"/{model.path}" if model.path else ""
+    return f"hf://{model.repository}@{quote(revision, safe='')}{path}"
 
 
 def _split(text: str) -> tuple[str, str]:

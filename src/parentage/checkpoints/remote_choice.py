@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from parentage.checkpoints.places import MAX_JSON
 from parentage.checkpoints.remote_errors import (
+    absent_listing,
     bad_index,
     escapes,
     no_weights,
@@ -34,6 +35,8 @@ SEARCHED = ((".safetensors", SINGLE),)
 # A locator that ends so names a file; whether it is read is seen by its first bytes.
 ENDINGS = (".safetensors", ".gguf", ".bin", ".pt", ".pth", ".onnx", ".ckpt", ".h5", ".msgpack")
 MAX_NAME = 1024
+# The largest models have some 200.
+MAX_FILES = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,8 @@ def choose(names: Sequence[str], read_index: Callable[[str], bytes], where: str)
             mapping = weight_map_of(read_index(index), f"{where}/{index}")
             return _indexed(index, indexes, mapping, names, where)
         weights = [n for n in top if n.endswith(ending)]
+        if len(weights) > MAX_FILES:
+            raise absent_listing(f"more than {MAX_FILES:,} weight files", where)
         if weights:
             files = (usual,) if usual in weights else tuple(weights)
             left = tuple(f"{n}: not read beside {files[0]}" for n in weights if n not in files)
@@ -110,4 +115,6 @@ def weight_map_of(raw: bytes, where: str) -> dict[str, str]:
             raise bad_index("index-malformed", "weight_map is not name to file", where)
         if not safe_name(shard):
             raise escapes(shard, where)
+    if len(set(mapping.values())) > MAX_FILES:
+        raise bad_index("index-malformed", f"it names more than {MAX_FILES:,} files", where)
     return mapping

@@ -59,6 +59,7 @@ class RemoteFolder:
         try:
             self._fetch_headers()
         except ReadError as error:
+            self.close()
             raise at_opening(error) from None
 
     def _fetch_headers(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 import zlib
 from collections.abc import Awaitable, Callable
@@ -13,9 +14,10 @@ from typing import TypeVar
 
 from parentage.checkpoints.remote_errors import Transient
 
-__all__ = ["RetryPolicy", "persist", "retry_after"]
+__all__ = ["RetryPolicy", "persist", "rate_limit_reset", "retry_after"]
 
 T = TypeVar("T")
+RESET = re.compile(r";\s*t=(\d{1,9})\b", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,8 @@ class RetryPolicy:
     attempts: int = 6
     first: float = 0.5
     longest: float = 30.0
-    patience: float = 240.0
+    patience: float = 360.0
+    """The hub's rate limits are windows of 300 s."""
     timeout: float = 30.0
     """Without a byte from the server."""
 
@@ -55,6 +58,12 @@ def retry_after(value: str | None) -> float | None:
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     return max(0.0, moment.timestamp() - time.time())
+
+
+def rate_limit_reset(value: str | None) -> float | None:
+    """Seconds until the window of a ``RateLimit`` header ends (draft-ietf-httpapi-ratelimit-headers-09)."""
+    found = None if value is None else RESET.search(value)
+    return None if found is None else float(found[1])
 
 
 async def persist(policy: RetryPolicy, key: str, attempt: Callable[[], Awaitable[T]]) -> T:

@@ -9,6 +9,7 @@ import asyncio
 import hashlib
 import json
 import re
+import ssl
 import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -49,19 +50,27 @@ class Threaded:
         self._thread.start()
         self._runners: list[web.AppRunner] = []
 
-    def serve(self, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> str:
+    def serve(
+        self,
+        handler: Callable[[web.Request], Awaitable[web.StreamResponse]],
+        tls: ssl.SSLContext | None = None,
+    ) -> str:
         """The address of a new server, ``http://127.0.0.1:port``."""
-        return asyncio.run_coroutine_threadsafe(self._serve(handler), self._loop).result()
+        return asyncio.run_coroutine_threadsafe(self._serve(handler, tls), self._loop).result()
 
-    async def _serve(self, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> str:
+    async def _serve(
+        self,
+        handler: Callable[[web.Request], Awaitable[web.StreamResponse]],
+        tls: ssl.SSLContext | None,
+    ) -> str:
         app = web.Application(client_max_size=1024)
         app.router.add_route("*", "/{path:.*}", handler)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
+        site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls)
         await site.start()
         self._runners.append(runner)
-        return f"http://127.0.0.1:{runner.addresses[0][1]}"
+        return f"http{'s' if tls else ''}://127.0.0.1:{runner.addresses[0][1]}"
 
     def close(self) -> None:
         """Stop all."""

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import parentage
-from parentage.checkpoints.locators import HubModel, PlaceKind, hub_model, place_kind
+from parentage.checkpoints.locators import HubModel, PlaceKind, at_revision, hub_model, place_kind
 from parentage.checkpoints.opening import open_checkpoint
 from parentage.checkpoints.remote_session import RemoteSession
 from parentage.errors import UsageError
@@ -213,3 +213,13 @@ def test_a_short_name_is_the_hubs_only_when_nothing_local_has_it(
     assert place_kind("a/b/c") is PlaceKind.LOCAL
     assert place_kind("./org/model") is PlaceKind.LOCAL
     assert place_kind("../org") is PlaceKind.LOCAL
+
+
+@pytest.mark.parametrize(
+    "locator", ["org/model@main", "hf://org/model/a/b.gguf", "hf://org/model@refs/pr/7/a"]
+)
+def test_the_locator_of_a_commit_names_the_same_path_in_it(locator: str) -> None:
+    pinned, asked = hub_model(at_revision(locator, COMMIT)), hub_model(locator)
+    assert (pinned.repository, pinned.path, pinned.revision) == (asked.repository, asked.path, COMMIT)
+    assert at_revision("https://host/m", None) == "https://host/m"
+    assert at_revision("./models/snapshots/x", COMMIT) == "./models/snapshots/x"

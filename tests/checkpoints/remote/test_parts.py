@@ -14,7 +14,7 @@ from parentage.checkpoints.extents import MAX_REQUEST, Extents, Memory, missing_
 from parentage.checkpoints.http_client import origin_of
 from parentage.checkpoints.remote_choice import safe_name
 from parentage.checkpoints.remote_errors import public_address
-from parentage.checkpoints.retries import RetryPolicy, retry_after
+from parentage.checkpoints.retries import RetryPolicy, rate_limit_reset, retry_after
 from parentage.errors import ReadError
 
 POLICY = RetryPolicy(attempts=5, first=1.0, longest=8.0)
@@ -42,6 +42,13 @@ def test_retry_after_is_seconds_or_a_date(value: str | None, seconds: float | No
     assert 50 < (retry_after(formatdate(time() + 60, usegmt=True)) or 0) <= 60
     assert retry_after(formatdate(0)) == 0.0
     assert retry_after("9" * 4000) == 999_999_999.0
+
+
+def test_a_rate_limit_says_when_its_window_ends() -> None:
+    assert rate_limit_reset('"api";r=0;t=55') == 55.0
+    assert rate_limit_reset('"resolvers"; r=0; t=271') == 271.0
+    assert rate_limit_reset("api") is None
+    assert rate_limit_reset(None) is None
 
 
 SPANS = st.lists(st.tuples(st.integers(0, 5000), st.integers(0, 300)), max_size=20)
