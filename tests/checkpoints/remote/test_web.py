@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from aiohttp import web
 
 from parentage.checkpoints.checkpoint import Checkpoint
 from parentage.checkpoints.opening import open_checkpoint
 from parentage.checkpoints.range_files import PREFIX
 from parentage.checkpoints.remote_session import RemoteSession
 from tests.checkpoints.remote.models import arrays
-from tests.checkpoints.remote.servers import Site
+from tests.checkpoints.remote.servers import Site, index_of
 
 Make = Callable[..., RemoteSession]
 SHARD = "model-00002-of-00004.safetensors"
@@ -152,6 +153,44 @@ def test_a_header_longer_than_the_first_read_takes_one_request_more(site: Site, 
             (PREFIX, checkpoint.shards[0].header_bytes - 1),
         ]
         check_all(checkpoint, many)
+
+
+def test_long_headers_of_many_shards_are_fetched_in_parallel(site: Site, session: Make) -> None:
+    from safetensors.numpy import save
+
+    shards = [
+        {f"part.{part}.with.a.long.name.{k:04}.weight": np.full(2, k, np.float32) for k in range(900)}
+        for part in range(3)
+    ]
+    mapping = {name: f"{k}.safetensors" for k, part in enumerate(shards) for name in part}
+    site.files = {f"/big/{k}.safetensors": save(part) for k, part in enumerate(shards)}
+    site.files["/big/model.safetensors.index.json"] = index_of(mapping)
+    site.latency = 0.1
+    together: list[int] = []
+
+    async def watch(request: web.Request, number: int) -> web.StreamResponse | None:
+        if f"bytes={PREFIX}-" in request.headers.get("Range", ""):
+            together.append(site.in_flight)
+        return None
+
+    site.fault = watch
+    with open_checkpoint(f"{site.address}/big", session=session()) as checkpoint:
+        assert len(checkpoint.tensors) == 2700
+    assert together == [3, 3, 3]
+
+
+def test_what_a_reader_waits_for_goes_before_what_was_announced(site: Site, session: Make) -> None:
+    shared = session(concurrency=1)
+    with open_checkpoint(f"{site.address}/m", session=shared) as checkpoint:
+        site.latency = 0.02
+        before = len(site.asked)
+        first, last = list(checkpoint._files.values())[::3]
+        first.announce([(40_000, 8)])
+        for file in list(checkpoint._files.values())[:3]:
+            file.announce([(at, 8) for at in (35_000, 76_000)])
+        raw = bytearray(8)
+        last.read_into(60_000, memoryview(raw))
+        assert [a.range for a in site.asked[before:]].index((60_000, 60_007)) <= 2
 
 
 def test_names_with_odd_letters_are_addressed_right(site: Site, session: Make) -> None:
