@@ -176,7 +176,7 @@ def test_long_headers_of_many_shards_are_fetched_in_parallel(site: Site, session
     site.fault = watch
     with open_checkpoint(f"{site.address}/big", session=session()) as checkpoint:
         assert len(checkpoint.tensors) == 2700
-    assert together == [3, 3, 3]
+    assert (len(together), max(together)) == (3, 3)
 
 
 def test_what_a_reader_waits_for_goes_before_what_was_announced(site: Site, session: Make) -> None:
