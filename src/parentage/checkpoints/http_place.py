@@ -102,8 +102,13 @@ async def _look(
     """Side files that are there, with sizes, and the first bytes of every weight file; all at once."""
     asked = [asyncio.create_task(_side_file(session, meter, folder(n))) for n in ASKED_FOR]
     begun = [asyncio.create_task(_first(s, meter)) for s in sources]
-    firsts = await asyncio.gather(*begun)
-    found = zip(ASKED_FOR, await asyncio.gather(*asked), strict=True)
+    try:
+        sizes, firsts = await asyncio.gather(asyncio.gather(*asked), asyncio.gather(*begun))
+    except BaseException:
+        for task in (*asked, *begun):
+            task.cancel()
+        raise
+    found = zip(ASKED_FOR, sizes, strict=True)
     return {n: None if s < 0 else s for n, s in found if s is not None}, firsts
 
 
