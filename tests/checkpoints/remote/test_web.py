@@ -242,7 +242,9 @@ def test_the_environments_proxy_is_used_but_for_hosts_that_it_excepts(
     assert hosts == {"models.invalid", site.address.removeprefix("http://")}
 
 
-def test_a_header_that_is_read_on_and_on_in_small_steps_takes_few_requests(site: Site, session: Make) -> None:
+def test_a_header_that_is_read_on_and_on_in_small_steps_takes_few_requests(
+    site: Site, session: Make
+) -> None:
     shared = session()
     with open_checkpoint(f"{site.address}/m/{SHARD}", session=shared) as checkpoint:
         file, before = checkpoint._files[SHARD], shared.requests
