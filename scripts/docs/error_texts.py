@@ -216,6 +216,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "A weight file was modified while it was examined.",
         "Wait until it is no longer written, then begin again.",
     ),
+    "read-closed": ("A file was read after it was closed.", "It is our mistake: please report it."),
     "read-failed": ("The disk gave an error in the middle of a weight file.", "Check the disk."),
     "read-range": ("A slice outside a tensor was asked for.", "It is our mistake: please report it."),
     "read-short": (
@@ -230,5 +231,128 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "The evidence does not follow from the inputs that were found: weight files have other bytes than "
         "were pinned, or numbers differ. Each is named on standard output.",
         "Fetch the inputs that the evidence pins, by their digests; else do not rely on it.",
+    ),
+    "budget-spent": (
+        "The next request, or the plan that was announced, costs more bytes or requests than the budget "
+        "has left. It was not sent. The message says how much was asked for and how much is spent.",
+        "Allow more, or examine less. With a cache folder what was read is kept for the next run.",
+    ),
+    "cache-folder": (
+        "The folder that should keep what is read over the network cannot be made.",
+        "Name a folder that may be written to.",
+    ),
+    "read-absent": (
+        "A remote file was there when the model was opened and is no longer (404, 410).",
+        "Begin again; pin a revision where the place has them.",
+    ),
+    "read-forbidden": (
+        "The place refused a file in the middle of the work (403), also at a location that it had just "
+        "given anew.",
+        "Ask for access to the model, or log in with an account that has it.",
+    ),
+    "read-html": (
+        "A web page came instead of the bytes of a file: a login, a quota, or a page of errors.",
+        "Open the address in a browser and see.",
+    ),
+    "read-range-ignored": (
+        "The server no longer answers range requests and would send the whole file. It was not downloaded.",
+        "Download the model and name its folder.",
+    ),
+    "read-range-refused": (
+        "The server says that a range lies outside the file (416), which was longer when it was opened.",
+        "Begin again: the file may have changed.",
+    ),
+    "read-range-wrong": (
+        "An answer does not hold the range that was asked for: its Content-Range, its Content-Length or "
+        "its encoding say so. None of it was used.",
+        "The server, or a proxy on the way, is at fault: download the model and name its folder.",
+    ),
+    "read-redirect": (
+        "A redirect that is not followed: to no address, to another kind of place, from https to http, or "
+        "in a circle.",
+        "Do not trust this address.",
+    ),
+    "read-server": (
+        "The server failed (5xx) again and again.",
+        "Try again later. With a cache folder what was read is kept.",
+    ),
+    "read-status": ("The server answered with a status that means nothing here.", "Check the address."),
+    "read-throttled": (
+        "The server wants fewer requests (429) and still did after the wait that it asked for.",
+        "Try again later, with fewer requests at one time, or logged in. With a cache folder what was read "
+        "is kept.",
+    ),
+    "read-timeout": (
+        "The server did not answer, or stopped in the middle of an answer, again and again.",
+        "Try again later. With a cache folder what was read is kept.",
+    ),
+    "read-too-large": (
+        "A small file, such as a config, is far larger than any such file is.",
+        "Do not trust this checkpoint.",
+    ),
+    "read-truncated": (
+        "An answer ended before its last byte, again and again.",
+        "Try again later. With a cache folder what was read is kept.",
+    ),
+    "read-unauthorised": (
+        "The place wants a login in the middle of the work (401): a token may have expired.",
+        "Log in again: `hf auth login`, HF_TOKEN, or the store's own credentials.",
+    ),
+    "read-unreachable": (
+        "The connection to a place failed again and again.",
+        "Check the network. With a cache folder what was read is kept.",
+    ),
+    "remote-absent": (
+        "There is no such model, revision, folder or file at the place.",
+        "Check the name and the revision. `org/name` is looked for on the hub when no such path is there.",
+    ),
+    "remote-forbidden": (
+        "The place refuses this model (403): it may be gated.",
+        "Ask for access on the model's page, then log in with the account that has it.",
+    ),
+    "remote-html": (
+        "A web page came instead of a weight file.",
+        "Open the address in a browser: it may want a login, or be the page of a file and not the file.",
+    ),
+    "remote-listing": (
+        "What the hub says of the model is not what a hub says: no commit, or no list of files.",
+        "Check HF_ENDPOINT.",
+    ),
+    "remote-no-ranges": (
+        "The server does not answer range requests as it must: it would send whole files, or sent other "
+        "bytes than were asked for. Weights are read by range only; nothing more was downloaded.",
+        "Download the model and name its folder.",
+    ),
+    "remote-offline": (
+        "HF_HUB_OFFLINE is set, and the hub's cache on this machine does not hold the model.",
+        "Unset HF_HUB_OFFLINE, or download the model first.",
+    ),
+    "remote-redirect": (
+        "A redirect that is not followed: to no address, to another kind of place, from https to http, or "
+        "in a circle.",
+        "Do not trust this address.",
+    ),
+    "remote-refused": ("The server answered with a status that means nothing here.", "Check the address."),
+    "remote-too-large": (
+        "An index or a listing is far larger than any such file is.",
+        "Do not trust this checkpoint.",
+    ),
+    "remote-unauthorised": (
+        "The place wants a login (401). Hubs also answer so for models that are not there.",
+        "Check the name; then log in: `hf auth login`, HF_TOKEN, or the store's own credentials.",
+    ),
+    "remote-unreachable": (
+        "The place did not answer, or failed, again and again.",
+        "Check the address and the network, or try again later.",
+    ),
+    "usage-extra": (
+        "The place needs an optional package that is not installed.",
+        "Install it as the message says.",
+    ),
+    "usage-locator": (
+        "A locator names no place: its scheme is not known, or its host, bucket or model is missing. "
+        "An address with a password in it is refused, because evidence would keep it.",
+        "`hf://org/name@revision`, `https://host/folder`, `s3://bucket/folder`, `gs://bucket/folder`, or a "
+        "path.",
     ),
 }

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from parentage.checkpoints.byte_files import ByteFile, Folder, Span
 from parentage.checkpoints.headers import Header, read_header
 from parentage.checkpoints.layouts import runs_of
+from parentage.checkpoints.remote_errors import at_opening
 from parentage.checkpoints.safetensors_header import shown
 from parentage.errors import (
     CheckpointError,
@@ -238,7 +239,7 @@ def _header_of(file: ByteFile) -> Header:
         return read_header(file)
     except ReadError as error:
         if error.code != "read-failed":
-            raise
+            raise at_opening(error) from None
         raise InputMissingError(
             error.message, code="input-unreadable", where=error.where, hint=error.hint
         ) from None

@@ -1,0 +1,111 @@
+"""What a locator names: a local path, or a model at a place on a network."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from enum import Enum
+from urllib.parse import quote, unquote
+
+from parentage.checkpoints.remote_choice import is_weight_file, safe_name
+from parentage.checkpoints.remote_errors import bad_locator
+
+__all__ = ["HubModel", "PlaceKind", "at_revision", "hub_model", "place_kind"]
+
+SCHEME = re.compile(r"([a-z][a-z0-9+.\-]*)://", re.IGNORECASE | re.ASCII)
+PART = r"[A-Za-z0-9][A-Za-z0-9._\-]{0,95}"
+PLAIN = re.compile(rf"({PART})/{PART}(@[^@\s\\]{{1,200}})?", re.ASCII)
+HUB = re.compile(rf"({PART}/{PART})(?:@([^@\s\\]{{1,200}}))?", re.ASCII)
+# Revisions that hold a slash, as huggingface_hub's own file system reads them.
+SPECIAL_REVISION = re.compile(r"(refs/(?:convert/[\w\-]+|pr/\d+))(?:/(.*))?", re.ASCII)
+
+
+class PlaceKind(Enum):
+    """What opens a locator."""
+
+    LOCAL = "local"
+    HUB = "hub"
+    HTTP = "http"
+    OBJECT_STORE = "object-store"
+
+
+SCHEMES = {
+    "hf": PlaceKind.HUB,
+    "http": PlaceKind.HTTP,
+    "https": PlaceKind.HTTP,
+    "s3": PlaceKind.OBJECT_STORE,
+    "gs": PlaceKind.OBJECT_STORE,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class HubModel:
+    """A repository, the revision that was asked for, and a file or folder in it (empty: its root)."""
+
+    repository: str
+    revision: str | None
+    path: str
+
+
+def place_kind(locator: str) -> PlaceKind:
+    """The kind of place; raises ``UsageError`` (``usage-locator``) for a scheme that is not known.
+
+    ``org/name`` is a model on the hub only when neither it nor ``org`` is there as a file or folder, so
+    that a local path with a mistake in it is not asked for elsewhere.
+    """
+    scheme = SCHEME.match(locator)
+    if scheme is not None and not _is_there(locator):
+        kind = SCHEMES.get(scheme[1].lower())
+        if kind is None:
+            raise bad_locator(f"{scheme[1]}:// is no kind of place", locator)
+        return kind
+    plain = PLAIN.fullmatch(locator)
+    elsewhere = plain is not None and not is_weight_file(locator)
+    if plain is None or not elsewhere or _is_there(locator) or _is_there(plain[1]):
+        return PlaceKind.LOCAL
+    return PlaceKind.HUB
+
+
+def _is_there(path: str) -> bool:
+    try:
+        return os.path.lexists(path)
+    except ValueError:
+        return False
+
+
+def hub_model(locator: str) -> HubModel:
+    """Read ``hf://org/name[/path]``, ``hf://org/name@revision[/path]`` or ``org/name[@revision]``.
+
+    A ``/`` within a revision is written ``%2F``, but in ``refs/pr/7`` and ``refs/convert/parquet``.
+    """
+    text = re.sub(r"(?i:^hf://)", "", locator).rstrip("/")
+    before, at, after = text.partition("@")
+    parts = before.split("/", 2)
+    path = parts[2] if len(parts) > 2 else ""
+    revision: str | None = None
+    if at:
+        if path:
+            raise bad_locator("the revision stands after org/name, before a path in it", locator)
+        special = SPECIAL_REVISION.fullmatch(after)
+        revision, path = special.groups(default="") if special else _split(after)
+    found = HUB.fullmatch("/".join(parts[:2]) + (f"@{revision}" if revision is not None else ""))
+    if found is None or ".." in parts[1] or "--" in "".join(parts[:2]):
+        raise bad_locator("this names no model on the hub", locator)
+    if path and not safe_name(path):
+        raise bad_locator("the path in the model leaves it", locator)
+    return HubModel(found[1], revision, path)
+
+
+def at_revision(locator: str, revision: str | None) -> str:
+    """The locator of the very commit that was examined, to open it again later; others as they are."""
+    if revision is None or place_kind(locator) is not PlaceKind.HUB:
+        return locator
+    model = hub_model(locator)
+    path = f"/{model.path}" if model.path else ""
+    return f"hf://{model.repository}@{quote(revision, safe='')}{path}"
+
+
+def _split(text: str) -> tuple[str, str]:
+    revision, _, path = text.partition("/")
+    return unquote(revision), path
