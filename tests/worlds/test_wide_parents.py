@@ -50,6 +50,6 @@ def test_a_half_of_wide_parents_is_read_in_planted_worlds(seed: int, family: Pat
 
 
 def test_an_average_of_checkpoints_in_float32_is_no_merge(family: Path) -> None:
-    """Its numbers lie on 16-bit grids by themselves; asked under every cast, one of them passed for a blend."""
+    """Its numbers lie on 16-bit grids by themselves; asked under every cast, one passed for a blend."""
     report = audited(null_world("run-average", 247)).report
     assert (report.verdict.relation, report.verdict.status) != ("linear-merge", "supported")

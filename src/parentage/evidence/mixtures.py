@@ -108,7 +108,7 @@ def _best_cast(request: MixtureRequest, swept: list[_Swept]) -> _Swept:
 
     What more than rounding has moved is consistent with 1/2 wherever the parents are one step apart, and a
     cast makes such parents: below a consistency of 1 the replay's likelihood decides, on the same elements.
-    Not for a suspect in 32 bits: averages of 16-bit checkpoints passed for merges so (3 of 250 planted ones).
+    Not for a suspect in 32 bits: averages of 16-bit checkpoints passed for merges so (3 of 250 planted).
     """
     best = max(swept, key=lambda item: item[2].consistency)
     stored = swept[0][1]

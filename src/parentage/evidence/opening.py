@@ -6,14 +6,19 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from parentage.checkpoints.checkpoint import Checkpoint
+from parentage.checkpoints.locators import PlaceKind, at_revision, place_kind
 from parentage.checkpoints.opening import open_checkpoint
 from parentage.checkpoints.places import model_files
 from parentage.checkpoints.twins import same_weights
 from parentage.errors import InputMissingError, UsageError
 from parentage.evidence.measure import AuditInputs, NamedCheckpoint
 from parentage.records.evidence import ModelPin, ModelRole
+
+if TYPE_CHECKING:
+    from parentage.checkpoints.remote_session import RemoteSession
 
 __all__ = ["Wanted", "open_inputs", "open_pinned", "wanted_models"]
 
@@ -80,7 +85,8 @@ def _refuse_repeats(wanted: Sequence[Wanted]) -> None:
 def open_inputs(stack: ExitStack, wanted: Sequence[Wanted]) -> AuditInputs:
     """Open all, to be closed by ``stack``; names are the shortest tails of paths that differ."""
     names = _display_names([w.place for w in wanted])
-    opened = [stack.enter_context(open_checkpoint(w.place)) for w in wanted]
+    session = _shared_session(stack, [w.place for w in wanted])
+    opened = [stack.enter_context(open_checkpoint(w.place, session=session)) for w in wanted]
     _refuse_twins(wanted, opened)
     for checkpoint in opened:
         checkpoint.bytes_read = 0  # the evidence counts what was measured
@@ -90,6 +96,17 @@ def open_inputs(stack: ExitStack, wanted: Sequence[Wanted]) -> AuditInputs:
             for w, name, checkpoint in zip(wanted, names, opened, strict=True)
         )
     )
+
+
+def _shared_session(stack: ExitStack, places: Sequence[str]) -> RemoteSession | None:
+    """Connections and slices that the models over a network share; None where all are local."""
+    if all(place_kind(place) is PlaceKind.LOCAL for place in places):
+        return None
+    from parentage.checkpoints.remote_session import RemoteSession
+
+    session = RemoteSession()
+    stack.callback(session.close)
+    return session
 
 
 def _refuse_twins(wanted: Sequence[Wanted], opened: Sequence[Checkpoint]) -> None:
@@ -132,7 +149,9 @@ def open_pinned(stack: ExitStack, pins: Sequence[ModelPin], places: Mapping[str,
 
 def _open_pinned(pin: ModelPin, places: Mapping[str, str]) -> Checkpoint:
     try:
-        return open_checkpoint(places.get(pin.name, pin.locator))
+        # A branch may have moved on: the commit that was examined is what is meant.
+        revision = pin.revision if isinstance(pin.revision, str) else None
+        return open_checkpoint(places.get(pin.name) or at_revision(pin.locator, revision))
     except InputMissingError as error:
         raise InputMissingError(
             f"the {pin.role.value} {pin.name}: {error.message}",
