@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import cast
 
+import click
 import pytest
 from scripts.docs import make_commands, make_errors
 from scripts.docs.error_texts import EXIT_CODES
@@ -71,7 +73,7 @@ def test_the_page_on_commands_is_not_stale() -> None:
 
 def test_every_command_is_on_the_page_and_gives_examples(run: Run) -> None:
     page = make_commands.PAGE.read_text()
-    commands = get_command(app).commands  # type: ignore[attr-defined]
+    commands = cast(click.Group, get_command(app)).commands
     assert set(commands) == set(make_commands.COMMANDS)
     for name in commands:
         assert f"\n## {name}\n" in page

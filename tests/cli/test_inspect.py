@@ -80,7 +80,7 @@ def test_tensors_are_told_by_component_role_and_layer(tmp_path: Path) -> None:
         f"model.layers.{k}.self_attn.q_proj.weight": normal(8, 8).astype(np.float16) for k in range(3)
     }
     tensors["model.embed_tokens.weight"] = normal(10, 8).astype(np.float16)
-    tensors["model.norm.weight"] = normal(8)  # type: ignore[assignment]
+    tensors["model.norm.weight"] = normal(8)
     found = look(write(tmp_path, tensors))
     assert (found.total.tensors, found.total.layers) == (5, 3)
     assert (found.total.elements, found.total.size) == (3 * 64 + 80 + 8, 2 * (3 * 64 + 80) + 4 * 8)

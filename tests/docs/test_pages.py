@@ -8,7 +8,9 @@ import shlex
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
+import click
 import pytest
 from typer.main import get_command
 
@@ -74,7 +76,7 @@ def refusal(arguments: list[str]) -> str:
     """Why the command line does not take these arguments; empty when it does."""
     if "--help" in arguments:
         return ""
-    command = get_command(app).commands.get(arguments[0])  # type: ignore[attr-defined]
+    command = cast(click.Group, get_command(app)).commands.get(arguments[0])
     if command is None:
         return f"no command {arguments[0]}"
     try:

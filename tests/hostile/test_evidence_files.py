@@ -21,6 +21,7 @@ from parentage.verdicts.judge import judge
 from tests.cli.running import MERGEKIT, Run
 
 Plain = dict[str, Any]
+CHANGED_LATER = Path(__file__).resolve().parents[1] / "golden/saved/merge-trained.evidence.json"
 
 
 @pytest.fixture(scope="module")
@@ -285,6 +286,12 @@ def test_hostile_text_in_evidence_is_shown_by_its_escapes(run: Run, plain: Plain
     assert "<script>[bold]" not in html.read_text()
 
 
+@pytest.fixture
+def changed_later() -> Plain:
+    """The saved evidence of a merge that was trained afterwards."""
+    return dict(json.loads(CHANGED_LATER.read_text()))
+
+
 def leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     """The places of all scalars, in long lists of the first, the middle and the last entry alone."""
     if isinstance(value, dict):
@@ -327,3 +334,35 @@ def test_evidence_changed_anywhere_is_judged_or_refused_by_code(plain: Plain, da
         return
     assert (refused.exit_code, bool(refused.where)) == (2, True)
     assert refused.code in ("record-shape", "evidence-inconsistent")
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (("gram",), -1.0),
+        (("mixtures", 0, "comparison", "scale"), -1.0),
+        (("mixtures", 0, "comparison", "change_rms"), -1.0),
+        (("mixtures", 0, "comparison", "change_rms_error"), -1.0),
+    ],
+)
+def test_sizes_below_zero_are_refused(place: tuple[Any, ...], value: float, changed_later: Plain) -> None:
+    tensor = next(t for t in changed_later["tensors"] if "delta_ll" in t["mixtures"][0]["comparison"])
+    if place == ("gram",):
+        tensor["gram"][0][0] = value
+    else:
+        holder = tensor
+        for key in place[:-1]:
+            holder = holder[key]
+        assert place[-1] in holder
+        holder[place[-1]] = value
+    with pytest.raises(ParentageError) as caught:
+        read_evidence(changed_later)
+    assert (caught.value.code, caught.value.exit_code) == ("evidence-inconsistent", 2)
+
+
+def test_experts_off_the_replay_must_have_been_replayed(changed_later: Plain) -> None:
+    changed_later["replays"][0]["tensors"][0]["experts_off"] = [3]
+    with pytest.raises(ParentageError) as caught:
+        read_evidence(changed_later)
+    assert caught.value.code == "evidence-inconsistent"
+    assert "experts_off" in caught.value.where

@@ -13,6 +13,7 @@ import parentage.checkpoints.checkpoint as checkpoint_module
 import parentage.checkpoints.local_files as local_module
 import parentage.checkpoints.places as places_module
 from parentage.checkpoints.declared import declared_sources
+from parentage.checkpoints.digests import digest_shard
 from parentage.checkpoints.opening import open_checkpoint
 from parentage.errors import InputMissingError, ParentageError, ReadError
 from tests.hostile.headers import container, entry, named, simple
@@ -106,7 +107,7 @@ def test_a_failing_disk_is_one_clear_error(tmp_path: Path, monkeypatch: pytest.M
             checkpoint.read("a", 0, 1)
         assert caught.value.code == "read-failed"
         with pytest.raises(ReadError) as caught:
-            checkpoint.sha256()
+            digest_shard(checkpoint, checkpoint.shards[0])
         assert caught.value.code == "read-failed"
     monkeypatch.setattr(local_module.os, "preadv", broken)
     assert "Input/output" in refusal(path, "input-unreadable").message
@@ -267,7 +268,7 @@ def test_a_file_cut_while_it_is_read_is_an_error_and_not_zeros(tmp_path: Path) -
             checkpoint.read("b", 0, 2)
         assert caught.value.code == "read-short"
         with pytest.raises(ReadError) as caught:
-            checkpoint.sha256()
+            digest_shard(checkpoint, checkpoint.shards[0])
         assert caught.value.code == "read-changed"
         assert caught.value.hint
 

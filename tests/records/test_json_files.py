@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -95,10 +96,10 @@ def test_it_is_refused_as_writing_would_be(name: str, code: str, tmp_path: Path)
 def test_a_file_that_just_fits_is_read_and_one_byte_more_is_refused(tmp_path: Path) -> None:
     raw = json.dumps(SCHEMA).encode()
     (tmp_path / "x").write_bytes(raw)
-    limits = {"schema": "parentage.test", "version": 1}
-    assert load_json(tmp_path / "x", **limits, max_bytes=len(raw)) == SCHEMA  # type: ignore[arg-type]
+    limits: dict[str, Any] = {"schema": "parentage.test", "version": 1}
+    assert load_json(tmp_path / "x", **limits, max_bytes=len(raw)) == SCHEMA
     with pytest.raises(EvidenceError) as caught:
-        load_json(tmp_path / "x", **limits, max_bytes=len(raw) - 1)  # type: ignore[arg-type]
+        load_json(tmp_path / "x", **limits, max_bytes=len(raw) - 1)
     assert caught.value.code == "file-too-large"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType, TracebackType
 from typing import Any
@@ -199,20 +199,6 @@ class Checkpoint:
         """A weight file from its first byte to its last, as (offset, bytes); raises ``read-changed``
         when it was modified since it was opened."""
         return self._files[shard.name].blocks()
-
-    def sha256(self, progress: Callable[[int], None] | None = None) -> dict[str, str]:
-        """SHA-256 of every weight file, streamed; raises ``read-changed`` when one was modified."""
-        import hashlib
-
-        found = {}
-        for shard in self.shards:
-            digest = hashlib.sha256()
-            for _, block in self.blocks(shard):
-                digest.update(block)
-                if progress is not None:
-                    progress(len(block))
-            found[shard.name] = digest.hexdigest()
-        return found
 
     def close(self) -> None:
         """Close all files; safe to call twice."""

@@ -93,7 +93,9 @@ def _load(raw: bytes, where: str) -> dict[str, Any]:
     if not raw.startswith(b"{"):
         raise _lie("header-not-json", "the header does not begin with {", where)
     try:
-        table = json.loads(raw.decode("utf-8"), object_pairs_hook=unique_names, parse_int=_whole)
+        table: dict[str, Any] = json.loads(
+            raw.decode("utf-8"), object_pairs_hook=unique_names, parse_int=_whole
+        )
         # Escapes can spell half a surrogate pair, which is no text.
         "".join(table).encode("utf-8")
     except DuplicateNameError as error:
@@ -102,7 +104,7 @@ def _load(raw: bytes, where: str) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         message = f"the header is not JSON: {type(error).__name__}"
         raise _lie("header-not-json", message, where) from None
-    return table  # type: ignore[no-any-return]
+    return table
 
 
 def _metadata(value: Any, where: str) -> dict[str, str]:

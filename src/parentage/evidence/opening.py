@@ -138,20 +138,22 @@ def open_pinned(stack: ExitStack, pins: Sequence[ModelPin], places: Mapping[str,
             code="usage-model",
             hint="it names " + ", ".join(p.name for p in pins if p.role is not ModelRole.SHUFFLED),
         )
+    session = _shared_session(stack, [places.get(p.name, p.locator) for p in pins])
     return AuditInputs(
         tuple(
-            NamedCheckpoint(pin.name, pin.role, stack.enter_context(_open_pinned(pin, places)))
+            NamedCheckpoint(pin.name, pin.role, stack.enter_context(_open_pinned(pin, places, session)))
             for pin in pins
             if pin.role is not ModelRole.SHUFFLED
         )
     )
 
 
-def _open_pinned(pin: ModelPin, places: Mapping[str, str]) -> Checkpoint:
+def _open_pinned(pin: ModelPin, places: Mapping[str, str], session: RemoteSession | None) -> Checkpoint:
     try:
         # A branch may have moved on: the commit that was examined is what is meant.
         revision = pin.revision if isinstance(pin.revision, str) else None
-        return open_checkpoint(places.get(pin.name) or at_revision(pin.locator, revision))
+        place = places.get(pin.name) or at_revision(pin.locator, revision)
+        return open_checkpoint(place, session=session)
     except InputMissingError as error:
         raise InputMissingError(
             f"the {pin.role.value} {pin.name}: {error.message}",

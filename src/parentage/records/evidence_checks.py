@@ -13,11 +13,13 @@ from parentage.errors import EvidenceError
 from parentage.records.absence import Absent
 from parentage.records.codec import from_plain
 from parentage.records.evidence import (
+    Comparison,
     Evidence,
     Mixture,
     ModelPin,
     ModelRole,
     Replay,
+    SetComparison,
     SharedSweep,
     TensorEvidence,
     WeightSet,
@@ -113,6 +115,8 @@ def _check_tensor(tensor: TensorEvidence, real: int, models: int) -> None:
         _ordered((count, tensor.finite), where)
     if tensor.spread < 0:
         raise _wrong("a spread below zero", f"{where}.spread")
+    if any(row[k] < 0 for k, row in enumerate(tensor.gram)):
+        raise _wrong("a squared distance below zero", f"{where}.gram")
     for k, mixture in enumerate(tensor.mixtures):
         _check_mixture(mixture, models, f"{where}.mixtures[{k}]")
     for k, weights in enumerate(tensor.weights):
@@ -126,6 +130,14 @@ def _check_mixture(mixture: Mixture, models: int, where: str) -> None:
         _index(model, models, where)
     _ordered((mixture.count, mixture.informative), where)
     _ordered((mixture.equal_agree, mixture.equal), where)
+    if not isinstance(mixture.comparison, Absent):
+        _check_size(mixture.comparison, f"{where}.comparison")
+
+
+def _check_size(both: Comparison | SetComparison, where: str) -> None:
+    sizes = (both.scale, both.change_rms, both.change_rms_error)
+    if any(not isinstance(size, Absent) and size < 0 for size in sizes):
+        raise _wrong("a change of a size below zero", where)
 
 
 def _check_weights(weights: WeightSet, models: int, where: str) -> None:
@@ -143,6 +155,7 @@ def _check_weights(weights: WeightSet, models: int, where: str) -> None:
         _length(both.drops, count, f"{where}.comparison.drops")
     _length(both.drift, count - 1 if both.sum_to_one else count, f"{where}.comparison.drift")
     _ordered((both.off_replay, both.off_replay_elements), f"{where}.comparison")
+    _check_size(both, f"{where}.comparison")
 
 
 def _check_sweep(sweep: SharedSweep, models: int, points: int, where: str) -> None:
@@ -170,6 +183,8 @@ def _check_replay(replay: Replay, models: int, where: str) -> None:
         _ordered((tensor.matches, tensor.examined), at)
         _ordered((tensor.informative_matches, tensor.informative, tensor.examined), at)
         _ordered(sorted(tensor.offsets), f"{at}.offsets")
+        if min(tensor.experts, default=0) < 0 or not set(tensor.experts_off) <= set(tensor.experts):
+            raise _wrong("experts off the replay that were not replayed", f"{at}.experts_off")
     for share in replay.alternatives:
         _ordered((share.matches, share.elements), f"{where}.alternatives")
 

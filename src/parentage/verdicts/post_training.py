@@ -301,6 +301,8 @@ def _row(reading: TensorReading, parents: Sequence[int]) -> list[_Read]:
 
 
 def _wide_enough(weight: float, low: float, high: float) -> _Read:
+    # Scales by row may put the interval beside the weight that was best under one scale for all.
+    low, high = min(low, weight), max(high, weight)
     # An isolated maximum has an interval of no width; its float32 form is not that exact.
     missing = max(LEAST_WIDTH - (high - low), 0.0) / 2.0
     return weight, low - missing, high + missing
