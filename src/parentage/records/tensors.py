@@ -7,7 +7,22 @@ from math import prod
 
 from parentage.records.dtypes import DType
 
-__all__ = ["Piece", "ShardRef", "TensorRef"]
+__all__ = ["Piece", "Scaled", "ShardRef", "TensorRef"]
+
+
+@dataclass(frozen=True, slots=True)
+class Scaled:
+    """A tensor holds codes: a weight is (code - zero point) · scale.
+
+    ``scale``, ``zero_point``: names of tensors of the same checkpoint; ``zero_point`` empty where it is 0.
+    ``blocks``: how many neighbours along each dimension of the codes' shape share one scale: (1, n) for a
+    scale a row of an [m, n] matrix, (m, n) for one scale in all. Both hold one number a block, in the
+    blocks' order, whatever shape they have.
+    """
+
+    scale: str
+    zero_point: str
+    blocks: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +32,7 @@ class TensorRef:
     ``encoding``: the name of a block format whose numbers ``dtype`` holds once they are decoded (GGUF's
     ``Q4_1``); empty where the file holds ``dtype`` itself. ``pieces``: the tensor lies in parts of others,
     one after the other, and has no bytes of its own (``shard`` empty). ``transposed``: the file holds the
-    matrix [n, m] of which ``shape`` is [m, n].
+    matrix [n, m] of which ``shape`` is [m, n]. ``scaled``: where the scales of quantised weights are.
     """
 
     name: str
@@ -29,6 +44,7 @@ class TensorRef:
     encoding: str = ""
     pieces: tuple[Piece, ...] = ()
     transposed: bool = False
+    scaled: Scaled | None = None
 
     @property
     def elements(self) -> int:
