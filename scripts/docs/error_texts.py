@@ -355,4 +355,38 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "`hf://org/name@revision`, `https://host/folder`, `s3://bucket/folder`, `gs://bucket/folder`, or a "
         "path.",
     ),
+    "profile-unknown": (
+        "A recipe asks for an arithmetic that does not exist.",
+        "Take one of those listed.",
+    ),
+    "dtype-not-merged": (
+        "A merge was asked for in a format other than float32, bfloat16 and binary16.",
+        "Give the recipe one of these as `dtype`.",
+    ),
+    "method-unknown": ("A recipe names a merge method that does not exist.", "Take one of those listed."),
+    "method-no-profile": (
+        "A merge method was asked for in the arithmetic of a tool that has no such method.",
+        "Take one of the arithmetics listed.",
+    ),
+    "method-operands": (
+        "A merge method takes more, or fewer, models than the recipe names.",
+        "See the method's page for how many it takes.",
+    ),
+    "method-base": (
+        "A merge method needs a base model and the recipe names none, or the other way round.",
+        "Give or remove `base_model`.",
+    ),
+    "parameter-unknown": (
+        "A recipe gives a parameter that its method does not have, or gives one model what belongs to all.",
+        "Look for a slip of the pen; the method's page lists its parameters.",
+    ),
+    "parameter-missing": ("A parameter without a default has no value.", "Give it in the recipe."),
+    "parameter-bad": (
+        "A parameter's value is NaN, infinite, out of bounds or of another kind.",
+        "Give one within the bounds that the message tells.",
+    ),
+    "weights-sum-zero": (
+        "The weights of a normalised merge sum to zero, and it divides by their sum.",
+        "Switch `normalize` off, or choose other weights.",
+    ),
 }

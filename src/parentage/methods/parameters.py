@@ -1,0 +1,64 @@
+"""A method's parameters: as declared, and as a recipe gives them for one tensor."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from parentage.errors import UsageError
+
+__all__ = ["Declared", "Parameters", "Value"]
+
+Value = float | int | bool | str
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """A recipe's numbers for one tensor: filters and gradients are evaluated already.
+
+    ``per_model`` [models] by operand, ``shared`` for all of them; what is left out has its declared
+    default. ``seed`` is the recipe's; ``drawn``: random words that tensors before this one took from the
+    tool's stream (``Method.draws`` tells how many each takes; the tools go in lexicographic order).
+    """
+
+    per_model: tuple[Mapping[str, Value], ...] = ()
+    shared: Mapping[str, Value] = field(default_factory=dict)
+    seed: int = 0
+    drawn: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """A parameter of a method. ``default`` None: it must be given. ``low``, ``high``: closed bounds."""
+
+    name: str
+    about: str
+    kind: Literal["number", "count", "switch"] = "number"
+    per_model: bool = False
+    default: Value | None = None
+    low: float = float("-inf")
+    high: float = float("inf")
+
+    def check(self, value: Value | None) -> Value:
+        """The value, if it may be one; raises ``UsageError`` (``parameter-missing``, ``parameter-bad``)."""
+        if value is None:
+            raise UsageError(f"the parameter {self.name} has no value", code="parameter-missing")
+        fits = isinstance(value, bool) if self.kind == "switch" else self._is_number(value)
+        if not fits:
+            raise UsageError(
+                f"{self.name} = {value!r} is not {self._wanted()}", code="parameter-bad", hint=self.about
+            )
+        return value
+
+    def _is_number(self, value: Value) -> bool:
+        if isinstance(value, (bool, str)) or (self.kind == "count" and not isinstance(value, int)):
+            return False
+        return math.isfinite(value) and self.low <= value <= self.high
+
+    def _wanted(self) -> str:
+        if self.kind == "switch":
+            return "true or false"
+        kind = "a whole number" if self.kind == "count" else "a number"
+        return f"{kind} from {self.low:g} to {self.high:g}"

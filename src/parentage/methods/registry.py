@@ -1,0 +1,31 @@
+"""Merge methods by name, loaded when used. A new one is a file and a line here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Final, cast
+
+from parentage.errors import UsageError
+from parentage.methods.method import Method
+
+__all__ = ["METHODS", "method", "names"]
+
+METHODS: Final[Mapping[str, str]] = {
+    "linear": "parentage.methods.soup:LINEAR",
+}
+
+
+def names() -> tuple[str, ...]:
+    """Every method's name, in a stable order."""
+    return tuple(METHODS)
+
+
+def method(name: str) -> Method:
+    """The method that recipes call so; raises ``UsageError`` (``method-unknown``)."""
+    if name not in METHODS:
+        raise UsageError(
+            f"no merge method is called {name!r}", code="method-unknown", hint=", ".join(METHODS)
+        )
+    module, found = METHODS[name].split(":")
+    return cast(Method, getattr(import_module(module), found))

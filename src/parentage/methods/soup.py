@@ -1,0 +1,85 @@
+"""Linear merges and model soups as a method: the arithmetics of ``linear`` in a tool's dress.
+
+Wortsman et al., "Model soups", arXiv 2203.05482. C = sum w_j A_j, over sum w_j where ``normalize`` is on.
+mergekit casts the operands to the recipe's dtype D, computes, rounds to D, and then to the file's dtype.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from parentage.errors import UsageError
+from parentage.methods.grids import on_grid, stored
+from parentage.methods.linear import FP64, Arithmetic, Wide, arithmetic, blend, narrow_format
+from parentage.methods.method import Bits, Declared, Method, Parameters, Profile, Reader, Rule, Values
+from parentage.records.dtypes import DType
+
+__all__ = ["LINEAR", "LinearRule", "weights_of"]
+
+# Which arithmetic a profile's linear merge is, in 16 bits and in float32.
+_NARROW: Final[Mapping[str, str]] = {
+    "parentage-1": "fp32-divided",
+    "mergekit-0.1.5": "fp32-fma",
+    "mergekit-0.1.4": "mergekit-0.1.4",
+    "bf16-scalar": "scalar-16",
+}
+_WIDE: Final[Mapping[str, str]] = {**_NARROW, "mergekit-0.1.4": "fp32-divided", "bf16-scalar": "fp32-sum"}
+
+
+@dataclass(frozen=True, slots=True)
+class LinearRule:
+    """A linear arithmetic with its rounded weights [K] and divisor."""
+
+    arithmetic: Arithmetic
+    params: Wide
+    profile: Profile
+    granularity: int = 1
+
+    def apply(self, start: int, values: Values) -> Bits:
+        """Storage bits [n]; elements do not depend on each other."""
+        cast = values if self.profile.ours else on_grid(values, self.profile.dtype)
+        n, rule = values.shape[1], self.arithmetic.rule
+        total, wide = np.empty(n, np.float32), np.empty(n if rule == FP64 else 0)
+        binary16 = narrow_format(self.profile.dtype) is DType.F16
+        blend(rule, self.params, np.ascontiguousarray(cast), n, binary16, total, wide)
+        if not self.profile.ours and self.profile.dtype is not self.profile.out:
+            total = on_grid(total, self.profile.dtype)
+        return stored(total, self.profile.out)
+
+
+def weights_of(parameters: Parameters) -> list[float]:
+    """The weights [K] of a linear merge."""
+    return [float(p["weight"]) for p in parameters.per_model]
+
+
+def _prepare(reader: Reader, parameters: Parameters, profile: Profile, name: str) -> Rule:
+    kind = (_WIDE if profile.dtype is DType.F32 else _NARROW)[profile.id]
+    params = arithmetic(kind).params(weights_of(parameters), profile.dtype)
+    if not parameters.shared["normalize"]:
+        params[-1] = 1.0
+    if params[-1] == 0:
+        raise UsageError(
+            "the weights sum to zero, and a normalised merge divides by their sum",
+            code="weights-sum-zero",
+            where=name,
+            hint="normalize: false, or other weights",
+        )
+    return LinearRule(arithmetic(kind), params, profile)
+
+
+LINEAR: Final = Method(
+    id="linear",
+    relation="linear-merge",
+    about="a weighted sum of the models (a model soup)",
+    paper="https://arxiv.org/abs/2203.05482",
+    rule=_prepare,
+    parameters=(
+        Declared("weight", "the model's share", per_model=True),
+        Declared("normalize", "divide by the sum of the weights", kind="switch", default=True),
+    ),
+    profiles=tuple(_NARROW),
+)
