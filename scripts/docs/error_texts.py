@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from scripts.docs.error_texts_merging import MERGING
+
 __all__ = ["EXIT_CODES", "TEXTS"]
 
 EXIT_CODES: Mapping[int, str] = {
@@ -389,4 +391,5 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "The weights of a normalised merge sum to zero, and it divides by their sum.",
         "Switch `normalize` off, or choose other weights.",
     ),
+    **MERGING,
 }

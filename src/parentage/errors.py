@@ -18,7 +18,9 @@ __all__ = [
     "InputMissingError",
     "OutputError",
     "ParentageError",
+    "PlanError",
     "ReadError",
+    "RecipeError",
     "UsageError",
 ]
 
@@ -88,6 +90,19 @@ class AlignmentError(CheckpointError):
     """No tensor of one checkpoint meets a tensor of the other."""
 
     default_code = "nothing-aligned"
+
+
+class RecipeError(ParentageError):
+    """A merge recipe is malformed, asks for what is not supported, or makes no sense."""
+
+    exit_code = 2
+    default_code = "recipe"
+
+
+class PlanError(CheckpointError):
+    """The models of a recipe cannot be merged as it says."""
+
+    default_code = "plan"
 
 
 class EvidenceError(ParentageError):
