@@ -19,6 +19,7 @@ EXIT_CODES: Mapping[int, str] = {
 }
 
 _AGAIN = "Fetch the file again; if it stays so, it is not a valid safetensors file."
+_AGAIN_ONNX = "Fetch the file again; if it stays so, it is not a valid ONNX file."
 _CHANGED = "The file was changed after parentage wrote it: fetch it again."
 _PYTHON = "Raised to Python callers only; no command asks for it."
 
@@ -150,8 +151,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "Keep the files of one model only, or name one file.",
     ),
     "format-not-read": (
-        "The weights are in a format that is not read here, such as a pickle, GGUF or ONNX. Pickles can "
-        "run code; they are never loaded.",
+        "The weights are in a format that is not read here.",
         "Convert them to safetensors with a tool that you trust.",
     ),
     "header-bad-offsets": ("A tensor's `data_offsets` are no range of bytes.", _AGAIN),
@@ -169,6 +169,25 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "A tensor's dtype is none that the format has.",
         "Fetch the file again; a newer dtype needs a newer parentage.",
     ),
+    "onnx-duplicate-name": ("Two tensors of an ONNX file have one name, or one has none.", _AGAIN_ONNX),
+    "onnx-external": ("A tensor's place in another file is no number.", _AGAIN_ONNX),
+    "onnx-external-escapes": (
+        "An ONNX file's data are said to lie outside its folder.",
+        "Do not trust this checkpoint.",
+    ),
+    "onnx-external-remote": (
+        "An ONNX file keeps data in a second file, and lies at a place on a network: only weight files are "
+        "read there.",
+        "Download both files and name their folder.",
+    ),
+    "onnx-shape": ("A tensor's shape overflows, is negative, or has more than 64 extents.", _AGAIN_ONNX),
+    "onnx-size": ("A tensor's dtype and shape need another number of bytes.", _AGAIN_ONNX),
+    "onnx-too-large": (
+        "An ONNX file has more nodes, tensors, names or nested graphs than any model has.",
+        "Do not trust this checkpoint.",
+    ),
+    "onnx-truncated": ("An ONNX file, or the file with its data, ends too early.", _AGAIN_ONNX),
+    "onnx-wire": ("An ONNX file is no well-formed protocol buffer with one graph.", _AGAIN_ONNX),
     "index-absent-shard": ("The index names a weight file that is not there.", "Finish the download."),
     "index-escapes": (
         "The index names a file outside the checkpoint's folder.",

@@ -64,9 +64,8 @@ def test_a_folder_of_other_formats_is_refused_and_never_unpickled(name: str, tmp
     (tmp_path / name).write_bytes(b"cos\nsystem\n(S'touch owned'\ntR.")
     for path in (tmp_path, tmp_path / name):
         error = refusal(path, "format-not-read")
-        assert "safetensors" in error.message
         assert "unpickled" in error.hint
-    assert name in refusal(tmp_path, "format-not-read").message
+        assert name in f"{error.message} {error.where}"
     assert sorted(p.name for p in tmp_path.iterdir()) == [name]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
-__all__ = ["ByteFile", "Folder", "Span"]
+__all__ = ["ByteFile", "Folder", "HeldFile", "Span"]
 
 Span = tuple[int, int]
 """Offset and number of bytes."""
@@ -91,6 +91,10 @@ class Folder(Protocol):
     def open(self, name: str) -> ByteFile:
         """Open one weight file; raises ``InputMissingError`` or ``ReadError``."""
 
+    def open_beside(self, name: str) -> ByteFile:
+        """Open a file with data that a weight file names, of this folder itself; raises as ``open``, and
+        ``CheckpointError`` where the place cannot."""
+
     def announce_all(self, spans: Sequence[tuple[ByteFile, Sequence[Span]]]) -> None:
         """As :meth:`ByteFile.announce` for many of its files at once."""
 
@@ -99,3 +103,27 @@ class Folder(Protocol):
 
     def close(self) -> None:
         """Let go of connections; safe to call twice."""
+
+
+class HeldFile:
+    """A few bytes in memory as a file: numbers that a header holds; see :class:`ByteFile`."""
+
+    published_sha256: str | None = None
+
+    def __init__(self, name: str, where: str, data: bytes) -> None:
+        self.name, self.where, self._data = name, where, data
+        self.size = len(data)
+
+    def read_into(self, offset: int, view: memoryview) -> None:
+        """Fill ``view``; what is asked for lies within the data."""
+        view[:] = self._data[offset : offset + len(view)]
+
+    def announce(self, spans: Sequence[Span]) -> None:
+        """All of it is at hand."""
+
+    def blocks(self) -> Iterator[tuple[int, bytes]]:
+        """All at once."""
+        yield 0, self._data
+
+    def close(self) -> None:
+        """Nothing is open."""

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from parentage.checkpoints.byte_files import ByteFile, Folder, Span
-from parentage.checkpoints.headers import Header, read_header
+from parentage.checkpoints.byte_files import ByteFile, Folder, HeldFile, Span
+from parentage.checkpoints.headers import Header, OpenBeside, read_header
 from parentage.checkpoints.layouts import runs_of
+from parentage.checkpoints.onnx_header import DECODED
 from parentage.checkpoints.remote_errors import at_opening
 from parentage.checkpoints.safetensors_header import shown
 from parentage.errors import (
@@ -53,6 +54,7 @@ class Checkpoint:
         self.shards: tuple[ShardRef, ...] = ()
         self.metadata: dict[str, str] = {}
         self._oddities = list(folder.oddities)
+        self.unread: dict[str, str] = {}
         tensors: dict[str, TensorRef] = {}
         try:
             for name in folder.files:
@@ -90,13 +92,15 @@ class Checkpoint:
 
     def _open_shard(self, name: str, tensors: dict[str, TensorRef]) -> None:
         file = self._files[name] = self.folder.open(name)
-        header = _header_of(file)
-        self.shards = (
-            *self.shards,
-            ShardRef(name, file.size, header.nbytes, file.published_sha256 or ""),
-        )
+        header = _header_of(file, self._open_beside)
+        self._add_shard(file, header.nbytes)
+        if header.decoded:
+            held = HeldFile(f"{name}{DECODED}", file.where, header.decoded)
+            self._files[held.name] = held
         self.metadata.update(header.metadata)
         self._oddities += header.oddities
+        self._oddities += [f"{n}: not read: {reason}" for n, reason in sorted(header.unread.items())]
+        self.unread.update(header.unread)
         for tensor in header.tensors:
             if tensor.name in tensors:
                 message = f"{shown(tensor.name)} is also in {shown(tensors[tensor.name].shard)}"
@@ -107,6 +111,17 @@ class Checkpoint:
                     hint="keep the files of one model only, or name one file",
                 )
             tensors[tensor.name] = tensor
+
+    def _open_beside(self, name: str) -> ByteFile:
+        """A file that holds data of a weight file, opened once."""
+        if name not in self._files:
+            self._files[name] = self.folder.open_beside(name)
+            self._add_shard(self._files[name], 0)
+        return self._files[name]
+
+    def _add_shard(self, file: ByteFile, header_bytes: int) -> None:
+        found = ShardRef(file.name, file.size, header_bytes, file.published_sha256 or "")
+        self.shards = (*self.shards, found)
 
     def _check_index(self, tensors: dict[str, TensorRef]) -> None:
         mapping = self.folder.weight_map
@@ -183,7 +198,8 @@ class Checkpoint:
             for start in part.starts:
                 for run in runs_of(part.tensor, int(start), part.length):
                     spans.setdefault(run.source.shard, []).append(run.span)
-        self.folder.announce_all([(self._files[shard], found) for shard, found in spans.items()])
+        there = [(self._files[shard], found) for shard, found in spans.items()]
+        self.folder.announce_all([(f, found) for f, found in there if not isinstance(f, HeldFile)])
 
     def read_blocks(self, tensor: TensorRef | str, starts: NDArray[np.int64], length: int) -> Bits:
         """Runs of ``length`` elements at ``starts`` as [len(starts), length]."""
@@ -219,10 +235,10 @@ class Checkpoint:
         self.close()
 
 
-def _header_of(file: ByteFile) -> Header:
+def _header_of(file: ByteFile, open_beside: OpenBeside) -> Header:
     """A file whose very header cannot be read is no input."""
     try:
-        return read_header(file)
+        return read_header(file, open_beside)
     except ReadError as error:
         if error.code != "read-failed":
             raise at_opening(error) from None

@@ -153,6 +153,10 @@ class LocalFolder:
         folder = self._place.folder
         return LocalFile(name, folder / name if self._place.as_named else safe_file(folder, name))
 
+    def open_beside(self, name: str) -> LocalFile:
+        """A file of the folder; a link may not lead out of it, even where the weight file was named."""
+        return LocalFile(name, safe_file(self._place.folder, name))
+
     def announce_all(self, spans: Sequence[tuple[ByteFile, Sequence[Span]]]) -> None:
         """Tell the system, file by file."""
         for file, found in spans:

@@ -9,10 +9,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from parentage.checkpoints.formats import format_among, is_weight_name
 from parentage.checkpoints.safetensors_header import DuplicateNameError, shown, unique_names
 from parentage.errors import CheckpointError, IndexFileError, InputMissingError
 
 __all__ = [
+    "CONVERT",
     "ModelFiles",
     "Place",
     "find_place",
@@ -24,8 +26,7 @@ __all__ = [
 
 MAX_JSON = 64 * 2**20
 MAX_PATH = 4096
-OTHER_FORMATS = (".bin", ".pt", ".pth", ".gguf", ".onnx", ".ckpt", ".h5", ".msgpack")
-READ_LATER = "convert it to safetensors with a tool that you trust; it is never unpickled here"
+CONVERT = "convert it to safetensors with a tool that you trust; it is never unpickled here"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +55,6 @@ def find_place(path: Path) -> Place:
         raise InputMissingError(
             "no file has such a name", where=shown(str(path), MAX_PATH), hint="check the path"
         ) from None
-    if path.name.endswith(OTHER_FORMATS):
-        raise CheckpointError(
-            "not a safetensors file", code="format-not-read", where=str(path), hint=READ_LATER
-        )
     return Place(path.parent, (path.name,), None, (), as_named=True)
 
 
@@ -136,22 +133,25 @@ def open_file(path: Path) -> int:
 
 
 def _folder(folder: Path, names: list[str]) -> Place:
-    indexes = [n for n in names if n.endswith(".safetensors.index.json")]
-    weights = [n for n in names if n.endswith(".safetensors")]
-    preferred = [n for n in indexes if n == "model.safetensors.index.json"] or indexes
-    if preferred:
-        place = _indexed(folder, preferred[0], weights)
-        rest = tuple(f"{n}: not read beside {preferred[0]}" for n in indexes if n != preferred[0])
+    kind = format_among(names)
+    if kind is None:
+        raise _no_weights(folder, names)
+    weights, indexes = kind.weights(names), kind.indexes(names)
+    if indexes:
+        place = _indexed(folder, indexes[0], weights)
+        rest = tuple(f"{n}: not read beside {indexes[0]}" for n in indexes[1:])
         return replace(place, oddities=(*place.oddities, *rest))
-    if weights:
-        single = ("model.safetensors",) if "model.safetensors" in weights else tuple(weights)
-        left = tuple(f"{n}: not read beside {single[0]}" for n in weights if n not in single)
-        return Place(folder, single, None, left)
-    others = [n for n in names if n.endswith(OTHER_FORMATS)]
+    single = kind.single(weights)
+    left = tuple(f"{n}: not read beside {single[0]}" for n in weights if n not in single)
+    return Place(folder, single, None, left)
+
+
+def _no_weights(folder: Path, names: list[str]) -> CheckpointError:
+    others = [n for n in names if is_weight_name(n)]
     if others:
-        message = f"no safetensors files; found {', '.join(others[:3])}"
-        raise CheckpointError(message, code="format-not-read", where=str(folder), hint=READ_LATER)
-    raise CheckpointError(
+        message = f"no weights in a format that is read; found {', '.join(shown(n) for n in others[:3])}"
+        return CheckpointError(message, code="format-not-read", where=str(folder), hint=CONVERT)
+    return CheckpointError(
         "the folder holds no weights",
         code="no-weights",
         where=str(folder),

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from parentage.checkpoints.formats import format_among, is_weight_name
 from parentage.checkpoints.places import MAX_JSON
 from parentage.checkpoints.remote_errors import (
     absent_listing,
@@ -30,10 +31,6 @@ __all__ = [
 
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
-# Endings that a folder is searched for, in this order, with the usual name of a model's only file.
-SEARCHED = ((".safetensors", SINGLE),)
-# A locator that ends so names a file; whether it is read is seen by its first bytes.
-ENDINGS = (".safetensors", ".gguf", ".bin", ".pt", ".pth", ".onnx", ".ckpt", ".h5", ".msgpack")
 MAX_NAME = 1024
 # The largest models have some 200.
 MAX_FILES = 10_000
@@ -57,7 +54,7 @@ def safe_name(name: str) -> bool:
 
 def is_weight_file(name: str) -> bool:
     """By its ending, in a format of weights."""
-    return name.endswith(ENDINGS)
+    return is_weight_name(name)
 
 
 def choose(names: Sequence[str], read_index: Callable[[str], bytes], where: str) -> Choice:
@@ -66,35 +63,37 @@ def choose(names: Sequence[str], read_index: Callable[[str], bytes], where: str)
     Raises ``CheckpointError`` (``no-weights``, ``format-not-read``) and ``IndexFileError``.
     """
     top = sorted(n for n in names if "/" not in n)
-    for ending, usual in SEARCHED:
-        indexes = [n for n in top if n.endswith(f"{ending}.index.json")]
-        if indexes:
-            index = f"{usual}.index.json" if f"{usual}.index.json" in indexes else indexes[0]
-            mapping = weight_map_of(read_index(index), f"{where}/{index}")
-            return _indexed(index, indexes, mapping, names, where)
-        weights = [n for n in top if n.endswith(ending)]
-        if len(weights) > MAX_FILES:
-            raise absent_listing(f"more than {MAX_FILES:,} weight files", where)
-        if weights:
-            files = (usual,) if usual in weights else tuple(weights)
-            left = tuple(f"{n}: not read beside {files[0]}" for n in weights if n not in files)
-            return Choice(files, None, left)
-    others = [n for n in top if is_weight_file(n)]
-    raise other_format(others, where) if others else no_weights(where)
+    kind = format_among(top)
+    if kind is None:
+        others = [n for n in top if is_weight_file(n)]
+        raise other_format(others, where) if others else no_weights(where)
+    weights, indexes = kind.weights(top), kind.indexes(top)
+    if indexes:
+        mapping = weight_map_of(read_index(indexes[0]), f"{where}/{indexes[0]}")
+        return _indexed(indexes, mapping, weights, names, where)
+    if len(weights) > MAX_FILES:
+        raise absent_listing(f"more than {MAX_FILES:,} weight files", where)
+    files = kind.single(weights)
+    left = tuple(f"{n}: not read beside {files[0]}" for n in weights if n not in files)
+    return Choice(files, None, left)
 
 
 def _indexed(
-    index: str, indexes: Sequence[str], mapping: dict[str, str], names: Sequence[str], where: str
+    indexes: Sequence[str],
+    mapping: dict[str, str],
+    weights: Sequence[str],
+    names: Sequence[str],
+    where: str,
 ) -> Choice:
+    index = indexes[0]
     named, there = set(mapping.values()), set(names)
     shards = sorted(named)
     for shard in shards:
         if shard not in there:
             raise shard_absent(shard, f"{where}/{index}")
-    weights = sorted(n for n in names if n.endswith(".safetensors") and "/" not in n)
     extra = [n for n in weights if n not in named]
     oddities = [f"{n}: a weight file that the index does not name" for n in extra]
-    oddities += [f"{n}: not read beside {index}" for n in indexes if n != index]
+    oddities += [f"{n}: not read beside {index}" for n in indexes[1:]]
     return Choice(tuple(shards), mapping, tuple(oddities))
 
 

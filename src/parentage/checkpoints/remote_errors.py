@@ -22,6 +22,7 @@ __all__ = [
     "changed",
     "closed",
     "connection_failed",
+    "data_elsewhere",
     "escapes",
     "no_weights",
     "not_installed",
@@ -230,10 +231,20 @@ def no_weights(where: str) -> CheckpointError:
 def other_format(names: list[str], where: str) -> CheckpointError:
     """Weights in formats that a folder is not searched for."""
     return CheckpointError(
-        f"no safetensors files; found {', '.join(shown(n) for n in names[:3])}",
+        f"no weights in a format that is read; found {', '.join(shown(n) for n in names[:3])}",
         code="format-not-read",
         where=where,
         hint="name one of these files itself",
+    )
+
+
+def data_elsewhere(name: str, where: str) -> CheckpointError:
+    """A weight file whose data lie in another file."""
+    return CheckpointError(
+        f"its data lie in {shown(name)}, which is not read over a network",
+        code="onnx-external-remote",
+        where=where,
+        hint="download both files and name the folder",
     )
 
 

@@ -12,7 +12,7 @@ from parentage.checkpoints.byte_files import ByteFile, Span
 from parentage.checkpoints.local_files import LocalFile
 from parentage.checkpoints.range_files import PREFIX, RangeFile
 from parentage.checkpoints.remote_choice import Choice
-from parentage.checkpoints.remote_errors import at_opening
+from parentage.checkpoints.remote_errors import at_opening, data_elsewhere
 from parentage.checkpoints.remote_session import RemoteSession
 from parentage.checkpoints.safetensors_header import MAX_HEADER
 from parentage.errors import ReadError
@@ -96,6 +96,10 @@ class RemoteFolder:
         file = LocalFile(name, path)
         file.published_sha256 = self._listing.published.get(name)
         return file
+
+    def open_beside(self, name: str) -> ByteFile:
+        """Only weight files were asked for when the place was opened."""
+        raise data_elsewhere(name, self.where)
 
     def announce_all(self, spans: Sequence[tuple[ByteFile, Sequence[Span]]]) -> None:
         """Over all files at once, in the background; raises ``budget-spent`` and then fetches nothing."""

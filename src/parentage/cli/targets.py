@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from parentage.checkpoints.formats import is_weight_name
 from parentage.errors import UsageError
 from parentage.records.json_files import check_writable
 
@@ -26,7 +27,7 @@ def check_targets(targets: Iterable[Path], inputs: Sequence[str]) -> None:
                 code="usage-outputs",
                 hint="give this output a file name",
             )
-        if real in taken or real.endswith(".safetensors"):
+        if real in taken or is_weight_name(real):
             raise UsageError(
                 "the output would replace an input or another output",
                 code="usage-outputs",

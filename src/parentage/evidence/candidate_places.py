@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from parentage.checkpoints.formats import format_among, is_weight_name
 from parentage.checkpoints.places import open_file
 from parentage.errors import ParentageError, UsageError
 
@@ -21,7 +22,7 @@ MOST_BYTES = 2**20
 # models--org--name/snapshots/commit/part, the deepest place that the hub's cache puts a model.
 DEEPEST = 4
 MOST_FOLDERS = 20_000
-SHARD = re.compile(r".*-\d{4,}-of-\d{4,}\.safetensors", re.IGNORECASE)
+SHARD = re.compile(r".*-\d{4,}-of-\d{4,}\.(safetensors|bin)", re.IGNORECASE)
 HINT = "name a folder of models, or a text file with one path a line"
 
 
@@ -35,7 +36,7 @@ def listed_places(given: str) -> tuple[str, ...]:
         if path.is_dir():
             found = list(_in_folder(path))
         else:
-            found = [given] if given.endswith(".safetensors") else _in_list(path)
+            found = [given] if is_weight_name(given) else _in_list(path)
     except (OSError, ValueError):
         raise _refused("the candidates cannot be read", given) from None
     except ParentageError as error:
@@ -78,11 +79,15 @@ def _in_folder(top: Path) -> Iterator[str]:
 
 def _models(folder: Path, entries: Sequence[Path]) -> Iterator[str]:
     """The folder itself where its files make up one model; else each weight file in it."""
-    weights = [p for p in entries if p.name.endswith(".safetensors") and p.is_file()]
-    names = {p.name for p in entries}
+    names = [p.name for p in entries]
+    kind = format_among(names)
+    if kind is None:
+        return
+    found = kind.weights(names)
+    weights = [p for p in entries if p.name in found and p.is_file()]
     whole = (
-        "model.safetensors" in names
-        or any(n.endswith(".safetensors.index.json") for n in names)
+        any(n in found for n in kind.usual)
+        or kind.indexes(names)
         or (weights and "config.json" in names)
         or any(SHARD.fullmatch(p.name) for p in weights)
     )
@@ -124,9 +129,9 @@ def _beside(folder: Path, name: str) -> str | None:
 
 
 def _is_model(path: Path) -> bool:
-    if path.name.endswith(".safetensors"):
+    if is_weight_name(path.name):
         return path.is_file()
     try:
-        return path.is_dir() and any(p.name.endswith(".safetensors") for p in path.iterdir())
+        return path.is_dir() and format_among([p.name for p in path.iterdir()]) is not None
     except OSError:
         return False

@@ -20,7 +20,7 @@ __all__ = ["UNRELATED_BY_DESCENT", "undisclosed_parents"]
 UNRELATED_BY_DESCENT = frozenset({"same-run-checkpoint", "shared-ancestor", "independent", "undetermined"})
 # File names that say nothing of the model: the folder names it.
 _ANY_FILE = re.compile(r"(pytorch_|diffusion_pytorch_)?model([-_.].*)?|weights|checkpoint", re.IGNORECASE)
-_ENDINGS = re.compile(r"\.(safetensors|index|json)$", re.IGNORECASE)
+_ENDINGS = re.compile(r"\.(safetensors|gguf|bin|pth?|ckpt|onnx|index|json)$", re.IGNORECASE)
 
 
 def undisclosed_parents(evidence: Evidence, verdict: Verdict) -> tuple[str, ...]:

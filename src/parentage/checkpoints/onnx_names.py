@@ -1,0 +1,162 @@
+"""What an exported graph made of a module's weights: names lost, matrices turned, numbers quantised.
+
+An exporter folds a linear layer's transposed weight into a constant with a name of its own
+(``onnx::MatMul_123``, ``val_49``). The module is told by the bias that is added to the product, by the path
+in the node's name (``/encoder/layer.0/attention/self/query/MatMul``) or by the node's scopes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from parentage.checkpoints.onnx_graph import Model, Node, Stored
+from parentage.checkpoints.onnx_scales import Codes, Graph, codes_of
+
+__all__ = ["Shown", "presented"]
+
+# Input that is the weight of a product.
+PRODUCTS: Mapping[str, int] = {
+    "MatMul": 1,
+    "Gemm": 1,
+    "MatMulInteger": 1,
+    "QLinearMatMul": 3,
+    "QGemm": 3,
+    "MatMulIntegerToFloat": 1,
+    "DynamicQuantizeMatMul": 1,
+}
+_SUFFIX = re.compile(r"_(quantized|quant|q|int8|uint8|qint8|quint8)$")
+_NUMBERED = re.compile(r"(_\d+|_quant|_token_\d+)+$")
+# From a weight to its product, and from the product to the bias, lie few operations.
+FARTHEST = 6
+MOST_USES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """How a stored tensor is presented: under which name, turned or not, and its scales by stored names."""
+
+    name: str
+    transposed: bool = False
+    codes: Codes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Use:
+    node: Node
+    turned: bool
+
+
+def presented(model: Model) -> dict[str, Shown]:
+    """For each stored tensor's name, in order; two tensors never get one name."""
+    graph = Graph(model)
+    codes = {t.name: codes_of(t, graph) for t in model.tensors}
+    parts = {part for c in codes.values() if c is not None for part in (c.scale, c.zero_point)}
+    found = {
+        t.name: Shown(t.name) if t.name in parts else _present(t, codes[t.name], graph)
+        for t in model.tensors
+    }
+    for name, shown in list(found.items()):
+        if shown.codes is not None and shown.name != name:
+            for part, ending in ((shown.codes.scale, "scale"), (shown.codes.zero_point, "zero_point")):
+                if part and not _own(part):
+                    found[part] = Shown(f"{shown.name}_{ending}")
+    counts = Counter(shown.name for shown in found.values())
+    unique = {
+        name: shown if counts[shown.name] == 1 else Shown(name, codes=_straight(shown))
+        for name, shown in found.items()
+    }
+    if len({shown.name for shown in unique.values()}) == len(unique):
+        return unique
+    return {name: Shown(name, codes=_straight(shown)) for name, shown in found.items()}
+
+
+def _straight(shown: Shown) -> Codes | None:
+    codes = shown.codes
+    if codes is None or not shown.transposed:
+        return codes
+    return replace(codes, blocks=codes.blocks[::-1])
+
+
+def _present(tensor: Stored, codes: Codes | None, graph: Graph) -> Shown:
+    own = _own(tensor.name)
+    if not own and codes is not None:
+        own = next(filter(None, map(_own, graph.dequantised(tensor.name))), "")
+    if own:
+        return Shown(own, codes=codes)
+    if len(tensor.shape) != 2:
+        return Shown(tensor.name, codes=codes)
+    for use in _uses(tensor.name, graph):
+        module = _module_of(use.node, graph)
+        if module:
+            transposed = use.turned
+            turned = None if codes is None else replace(codes, blocks=codes.blocks[::-1])
+            return Shown(f"{module}.weight", transposed, turned if transposed else codes)
+    return Shown(tensor.name, codes=codes)
+
+
+def _own(name: str) -> str:
+    """A name that a module gave: with a dot, and neither a path nor an exporter's number."""
+    base = _SUFFIX.sub("", name)
+    return "" if "." not in base or "::" in base or base.startswith("/") else base
+
+
+def _uses(name: str, graph: Graph) -> Iterator[_Use]:
+    """The products that a matrix enters, through casts and turns; ``turned``: it is stored as [in, out]."""
+    waiting = [(name, False, 0)]
+    seen = 0
+    while waiting and seen < MOST_USES * FARTHEST:
+        value, turned, depth = waiting.pop(0)
+        for node, index in graph.consumers(value)[:MOST_USES]:
+            seen += 1
+            if PRODUCTS.get(node.op) == index:
+                straight = node.op in ("Gemm", "QGemm") and node.integers.get("transB", (0,)) == (1,)
+                yield _Use(node, turned if straight else not turned)
+            elif depth < FARTHEST and index == 0 and node.outputs and _passes(node):
+                waiting.append((node.outputs[0], turned ^ (node.op == "Transpose"), depth + 1))
+            elif depth < FARTHEST and node.op == "Mul" and node.outputs:
+                waiting.append((node.outputs[0], turned, depth + 1))
+
+
+def _passes(node: Node) -> bool:
+    if node.op == "Transpose":
+        return node.integers.get("perm") in (None, (1, 0))
+    return node.op in ("Cast", "Identity", "DequantizeLinear", "QuantizeLinear", "Sub")
+
+
+def _module_of(node: Node, graph: Graph) -> str:
+    return _by_bias(node, graph) or _by_path(node) or node.scope
+
+
+def _by_bias(node: Node, graph: Graph) -> str:
+    """``a.b`` where ``a.b.bias`` is added to the product."""
+    third = {"Gemm": 2, "DynamicQuantizeMatMul": 4, "MatMulIntegerToFloat": 6, "QGemm": 6}.get(node.op)
+    if third is not None and len(node.inputs) > third:
+        return _stem(node.inputs[third])
+    value = node.outputs[0] if node.outputs else ""
+    for _ in range(FARTHEST):
+        after = graph.consumers(value)
+        if len(after) != 1 or not after[0][0].outputs:
+            return ""
+        step = after[0][0]
+        if step.op == "Add":
+            return next(filter(None, map(_stem, step.inputs)), "")
+        if step.op not in ("Cast", "Mul", "DequantizeLinear"):
+            return ""
+        value = step.outputs[0]
+    return ""
+
+
+def _stem(name: str) -> str:
+    base = _SUFFIX.sub("", name)
+    return base.removesuffix(".bias") if base.endswith(".bias") and _own(base) else ""
+
+
+def _by_path(node: Node) -> str:
+    parts: Sequence[str] = node.name.split("/")
+    last = _NUMBERED.sub("", parts[-1])
+    if len(parts) < 3 or parts[0] or last not in PRODUCTS or "" in parts[1:]:
+        return ""
+    return ".".join(parts[1:-1])
