@@ -109,6 +109,10 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "out of range.",
         "`parentage COMMAND --help` lists what there is, with examples.",
     ),
+    "usage-amount": (
+        "An amount of bytes that cannot be read.",
+        "Write a number, with a unit or none: 100MB, 1.5GiB, 5000000.",
+    ),
     "usage-candidates": (
         "The candidates cannot be read, are none, or are too many to try at once.",
         "Name a folder of models, or a text file with one path a line.",
@@ -255,7 +259,9 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     ),
     "budget-spent": (
         "The next request, or the plan that was announced, costs more bytes or requests than the budget "
-        "has left. It was not sent. The message says how much was asked for and how much is spent.",
+        "has left. It was not sent. The message says how much was asked for and how much is spent. An "
+        "audit reads what the budget pays for, judges that, writes its report with each tensor that was "
+        "left out, and then ends with this error.",
         "Allow more, or examine less. With a cache folder what was read is kept for the next run.",
     ),
     "cache-folder": (

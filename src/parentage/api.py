@@ -10,18 +10,21 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from parentage.checkpoints.opening import open_checkpoint
+from parentage.checkpoints.remote_limits import RemoteLimits, SharedSession
 from parentage.errors import EvidenceError
 from parentage.evidence.difference import compare_checkpoints
+from parentage.evidence.fetching import FetchProgress
 from parentage.evidence.input_notes import input_notes
 from parentage.evidence.inspection import inspect_checkpoint
 from parentage.evidence.measure import AuditInputs, Options, measure
 from parentage.evidence.opening import open_inputs, open_pinned, wanted_models
 from parentage.evidence.proposals import Proposal, propose
+from parentage.evidence.reading_plan import ReadingBudget
 from parentage.evidence.rederive import rederive, stored_options
 from parentage.evidence.sampling import BLOCK, REMOTE_RUN
 from parentage.records import evidence as evidence_records
@@ -39,6 +42,7 @@ from parentage.verdicts.judge import judge
 __all__ = [
     "DEFAULT_SAMPLE",
     "AuditResult",
+    "RemoteLimits",
     "audit",
     "diff",
     "inspect",
@@ -71,6 +75,11 @@ class AuditResult:
     evidence: Evidence
     report: Report
 
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """Tensors that the budget ended before; the coverage says so too."""
+        return tuple(self.evidence.used.get("left_out", ()))
+
 
 def audit(
     suspect: str,
@@ -86,14 +95,19 @@ def audit(
     workers: int = 0,
     claim: str | None = None,
     digests: bool = True,
+    limits: RemoteLimits | None = None,
     progress: Progress = _silent,
 ) -> AuditResult:
     """Audit a suspect; a model is a path to a file or folder, or an address (docs/places.md).
 
     ``sample``: elements examined in each tensor (65,536, or 4,096 where a model is read over a network);
     ``full``: replay the recipe on every element too.
-    ``candidates``: a folder of models, or a file that names one a line. Raises ``ParentageError``.
+    ``candidates``: a folder of models, or a file that names one a line. ``limits``: what reading over a
+    network may cost, and where slices are kept; a budget that ends leaves tensors out, which
+    ``AuditResult.left_out`` names. ``progress`` is also called on another thread while bytes come.
+    Raises ``ParentageError``.
     """
+    limits = limits or RemoteLimits()
     asked: dict[str, Any] = {
         "suspect": suspect,
         "parents": list(parents),
@@ -106,6 +120,8 @@ def audit(
         "seed": seed,
         "full": full,
     }
+    if limits.bounded:
+        asked["budget"] = {"bytes": limits.budget_bytes, "requests": limits.budget_requests}
     proposal = Proposal()
     others = (*controls, *(p for p in (base, previous) if p is not None))
     if candidates is not None or not (parents or others):
@@ -120,11 +136,12 @@ def audit(
         previous,
     )
     with ExitStack() as stack:
-        inputs = open_inputs(stack, wanted)
-        options = _options(inputs, sample, seed, full, digests, workers)
+        fetched = FetchProgress(progress)
+        inputs = open_inputs(stack, wanted, SharedSession(stack, limits, fetched.heard))
+        options = replace(_options(inputs, sample, seed, full, digests, workers), budget=_budget(limits))
         asked["sample"] = options.sample
         notes = (*proposal.notes, *input_notes(inputs))
-        found = measure(inputs, options, asked, notes, progress)
+        found = measure(inputs, options, asked, notes, progress, fetched)
     return AuditResult(found, judge(found, claim=claim))
 
 
@@ -137,6 +154,12 @@ def _options(
     return Options(sample or default, seed, full, digests, workers or _cores(), run)
 
 
+def _budget(limits: RemoteLimits) -> ReadingBudget | None:
+    if not limits.bounded:
+        return None
+    return ReadingBudget(limits.budget_bytes, limits.budget_requests)
+
+
 def _cores() -> int:
     return max(1, len(os.sched_getaffinity(0)))
 
@@ -146,6 +169,7 @@ def verify(
     *,
     places: Mapping[str, str] | None = None,
     workers: int = 0,
+    limits: RemoteLimits | None = None,
     progress: Progress = _silent,
 ) -> Verification:
     """Measure again from the pinned inputs, ignoring every stored number, and name what differs.
@@ -157,15 +181,23 @@ def verify(
     stored = read_evidence(plain)
     options = stored_options(stored.used, workers or _cores())
     with ExitStack() as stack:
-        inputs = open_pinned(stack, stored.models, places or {})
+        shared = SharedSession(stack, limits, FetchProgress(progress).heard)
+        inputs = open_pinned(stack, stored.models, places or {}, shared)
         return rederive(stored, plain, inputs, options, progress)
 
 
 def inspect(
-    model: str, *, digests: bool = False, workers: int = 0, progress: Progress = _silent
+    model: str,
+    *,
+    digests: bool = False,
+    workers: int = 0,
+    limits: RemoteLimits | None = None,
+    progress: Progress = _silent,
 ) -> Inspection:
     """Describe one checkpoint; ``digests`` reads all of it. Raises ``ParentageError``."""
-    with open_checkpoint(model) as checkpoint:
+    with ExitStack() as stack:
+        session = SharedSession(stack, limits).of(model)
+        checkpoint = stack.enter_context(open_checkpoint(model, session=session))
         return inspect_checkpoint(
             checkpoint, digests=digests, workers=workers or _cores(), progress=progress
         )
@@ -179,12 +211,18 @@ def diff(
     sample: int | None = DEFAULT_SAMPLE,
     seed: int = 0,
     workers: int = 0,
+    limits: RemoteLimits | None = None,
     progress: Progress = _silent,
 ) -> Difference:
     """Compare two checkpoints tensor by tensor; ``sample`` None examines every element."""
     with ExitStack() as stack:
-        opened = [stack.enter_context(open_checkpoint(p)) for p in (first, second)]
-        third = None if base is None else stack.enter_context(open_checkpoint(base))
+        shared = SharedSession(stack, limits)
+        opened = [
+            stack.enter_context(open_checkpoint(place, session=shared.of(place)))
+            for place in (first, second, base)
+            if place is not None
+        ]
+        third = opened[2] if base is not None else None
         return compare_checkpoints(
             opened[0],
             opened[1],

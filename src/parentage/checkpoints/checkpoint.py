@@ -27,7 +27,7 @@ from parentage.errors import (
 )
 from parentage.records.tensors import ShardRef, TensorRef
 
-__all__ = ["Checkpoint", "Slices"]
+__all__ = ["Checkpoint", "Slices", "spans_of"]
 
 MAX_CONFIG = 64 * 2**20
 Bits = NDArray[np.unsignedinteger]
@@ -40,6 +40,16 @@ class Slices:
     tensor: TensorRef
     starts: NDArray[np.int64]
     length: int
+
+
+def spans_of(slices: Sequence[Slices]) -> dict[str, list[Span]]:
+    """The bytes that hold them, by weight file."""
+    spans: dict[str, list[Span]] = {}
+    for part in slices:
+        for start in part.starts:
+            for run in runs_of(part.tensor, int(start), part.length):
+                spans.setdefault(run.source.shard, []).append(run.span)
+    return spans
 
 
 class Checkpoint:
@@ -193,13 +203,8 @@ class Checkpoint:
 
     def announce_all(self, slices: Sequence[Slices]) -> None:
         """All of these will be read soon; a remote place fetches them together, over all files."""
-        spans: dict[str, list[Span]] = {}
-        for part in slices:
-            for start in part.starts:
-                for run in runs_of(part.tensor, int(start), part.length):
-                    spans.setdefault(run.source.shard, []).append(run.span)
-        there = [(self._files[shard], found) for shard, found in spans.items()]
-        self.folder.announce_all([(f, found) for f, found in there if not isinstance(f, HeldFile)])
+        there = [(self._files[shard], spans) for shard, spans in spans_of(slices).items()]
+        self.folder.announce_all([(f, spans) for f, spans in there if not isinstance(f, HeldFile)])
 
     def read_blocks(self, tensor: TensorRef | str, starts: NDArray[np.int64], length: int) -> Bits:
         """Runs of ``length`` elements at ``starts`` as [len(starts), length]."""

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from parentage.errors import CheckpointError
+from parentage.cli.network import Budget, Cache, Requests, limits_of
+from parentage.errors import CheckpointError, ReadError
 
 if TYPE_CHECKING:
     from parentage.api import AuditResult
@@ -36,6 +37,8 @@ Examples:
     parentage audit ./new --previous ./old -p ./a -p ./b
   In a pipeline: exit 5 on signs of training, or of a parent that the model does not name:
     parentage audit ./model -p ./a -p ./b --fail-on training --fail-on undisclosed
+  Models on a hub, reading 50 MB at most, and going on after an interruption:
+    parentage audit org/rio -p org/nex -p org/qwen --budget 50MB --cache ./slices
   Keep what others need to check it:
     parentage audit ./model -p ./a -p ./b --evidence evidence.json
 """
@@ -110,6 +113,9 @@ def command(
             "that the suspect's own card, config, recipe or metadata does not name); repeatable.",
         ),
     ] = None,
+    budget: Budget = None,
+    budget_requests: Requests = None,
+    cache: Cache = None,
 ) -> None:
     """Run the audit, print the verdict, write what was asked for."""
     from parentage import api
@@ -119,6 +125,7 @@ def command(
 
     check_claim(claim)
     check_conditions(fail_on or [])
+    limits = limits_of(budget, budget_requests, cache)
     given = [suspect, *(parent or []), *(control or [])]
     given += [place for place in (base, previous, candidates) if place is not None]
     check_targets(_targets(json_file, html, evidence), given)
@@ -136,10 +143,12 @@ def command(
             workers=workers,
             claim=claim,
             digests=not no_digests,
+            limits=limits,
             progress=report_progress,
         )
     _write(result, json_file, html, evidence)
     _print(result.report, json_file, html)
+    _completed(result)
     _examined(result)
     refuse(result, fail_on or [])
 
@@ -174,6 +183,19 @@ def _print(report: Report, json_file: str | None, html: Path | None) -> None:
         print_report(report)
         if html is not None:
             plain_text(f"HTML report: {html}")
+
+
+def _completed(result: AuditResult) -> None:
+    """Whatever the budget ended before makes the report one on a part of the model."""
+    if result.left_out:
+        total = len(result.left_out) + result.evidence.coverage.tensors_examined
+        raise ReadError(
+            f"the budget ended before {len(result.left_out):,} of {total:,} tensors were read; the report "
+            f"is on the others",
+            code="budget-spent",
+            where=result.report.suspect.locator,
+            hint="allow more with --budget, or examine less with --sample; the report lists the tensors",
+        )
 
 
 def _examined(result: AuditResult) -> None:

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from parentage.cli.network import Budget, Cache, Requests, limits_of
+
 __all__ = ["EXAMPLES", "HELP", "command"]
 
 HELP = (
@@ -35,6 +37,9 @@ def command(
     full: Annotated[bool, typer.Option("--full", help="Examine every element.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON to standard output.")] = False,
     limit: Annotated[int, typer.Option("--limit", min=0, help="Tensors listed; 0: all.")] = 40,
+    budget: Budget = None,
+    budget_requests: Requests = None,
+    cache: Cache = None,
 ) -> None:
     """Compare two checkpoints."""
     from parentage import api
@@ -44,7 +49,12 @@ def command(
 
     with progress() as report_progress:
         found = api.diff(
-            first, second, base=base, sample=None if full else sample, progress=report_progress
+            first,
+            second,
+            base=base,
+            sample=None if full else sample,
+            limits=limits_of(budget, budget_requests, cache),
+            progress=report_progress,
         )
     if as_json:
         print_json(records.SCHEMA, records.VERSION, found)

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from parentage.cli.network import Budget, Cache, Requests, limits_of
+
 __all__ = ["EXAMPLES", "HELP", "command"]
 
 HELP = (
@@ -32,6 +34,9 @@ def command(
         typer.Option("--digests", help="Read everything: SHA-256 by file, NaN and infinity counted."),
     ] = False,
     limit: Annotated[int, typer.Option("--limit", min=0, help="Tensors and oddities listed; 0: all.")] = 40,
+    budget: Budget = None,
+    budget_requests: Requests = None,
+    cache: Cache = None,
 ) -> None:
     """Inspect one checkpoint."""
     from parentage import api
@@ -40,7 +45,8 @@ def command(
     from parentage.records import inspection as records
 
     with progress() as report_progress:
-        found = api.inspect(model, digests=digests, progress=report_progress)
+        limits = limits_of(budget, budget_requests, cache)
+        found = api.inspect(model, digests=digests, limits=limits, progress=report_progress)
     if as_json:
         print_json(records.SCHEMA, records.VERSION, found)
     else:

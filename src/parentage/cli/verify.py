@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from parentage.cli.network import Budget, Cache, Requests, limits_of
 from parentage.errors import ParentageError, UsageError
 
 if TYPE_CHECKING:
@@ -52,6 +53,9 @@ def command(
     ] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON to standard output.")] = False,
     limit: Annotated[int, typer.Option("--limit", min=0, help="Differing values listed; 0: all.")] = 20,
+    budget: Budget = None,
+    budget_requests: Requests = None,
+    cache: Cache = None,
 ) -> None:
     """Verify and say so."""
     from parentage import api
@@ -61,7 +65,13 @@ def command(
     from parentage.records import verification as records
 
     with progress() as report_progress:
-        found = api.verify(evidence, places=_places(model or []), workers=workers, progress=report_progress)
+        found = api.verify(
+            evidence,
+            places=_places(model or []),
+            workers=workers,
+            limits=limits_of(budget, budget_requests, cache),
+            progress=report_progress,
+        )
     with printing():
         if as_json:
             print_json(records.SCHEMA, records.VERSION, found)

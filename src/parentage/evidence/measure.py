@@ -12,10 +12,12 @@ from parentage import __version__
 from parentage.architectures.alignment import AlignedTensor, Alignment, align
 from parentage.checkpoints.checkpoint import Checkpoint
 from parentage.engines.threads import map_ordered
-from parentage.evidence.fetching import fetch
+from parentage.errors import ReadError
+from parentage.evidence.fetching import FetchProgress, budget_ended, fetch
 from parentage.evidence.pinning import pin_models
 from parentage.evidence.quiet_rows import measure_quiet_rows
 from parentage.evidence.reading import read_sample
+from parentage.evidence.reading_plan import ReadingBudget, affordable, cost_of_reading
 from parentage.evidence.replay_search import ReplayContext, search_replays
 from parentage.evidence.sampling import BLOCK, Sampling
 from parentage.evidence.structure import measure_spectra
@@ -64,7 +66,10 @@ class AuditInputs:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What decides the evidence (``workers`` does not)."""
+    """What decides the evidence (``workers`` does not).
+
+    ``left_out``: tensors that are not to be read, as an evidence says; None: ``budget`` decides.
+    """
 
     sample: int
     seed: int
@@ -72,6 +77,8 @@ class Options:
     digests: bool
     workers: int
     run: int = BLOCK
+    budget: ReadingBudget | None = None
+    left_out: tuple[str, ...] | None = None
 
     @property
     def sampling(self) -> Sampling:
@@ -85,17 +92,21 @@ def measure(
     asked: Mapping[str, Any],
     notes: Sequence[str],
     progress: Progress,
+    fetched: FetchProgress | None = None,
 ) -> Evidence:
     """All passes: tensors, replays, structure, digests. Deterministic for equal inputs and options."""
     checkpoints = [m.checkpoint for m in inputs.models]
     alignment = align(checkpoints[0], checkpoints[1:])
-    fetch(alignment, checkpoints, options.sampling, progress)
     plan = _plan(inputs, options)
-    measured = _first_pass(alignment, checkpoints, plan, options, progress)
+    groups = _readable(alignment, checkpoints, options)
+    if fetched is not None:
+        fetched.plan(cost_of_reading(groups, checkpoints, options.sampling).nbytes)
+    fetch(groups, checkpoints, options.sampling)
+    measured = _first_pass(groups, checkpoints, plan, options, progress)
     tensors = tuple(m.evidence for m in measured)
     sweeps = shared_sweeps(measured)
     context = ReplayContext(
-        groups={g.name: g for g in alignment.groups},
+        groups={g.name: g for g in groups},
         checkpoints=checkpoints,
         controls=(*plan.controls, *_previous(inputs)),
         sampling=options.sampling,
@@ -111,12 +122,14 @@ def measure(
         progress("rows that only decay moved", 0, 1)
         quiet = measure_quiet_rows(alignment, checkpoints)
     pins = _pins(inputs, plan, options, progress)
+    read = {t.name for t in tensors}
+    left_out = tuple(g.name for g in _measurable(alignment) if g.name not in read)
     return Evidence(
         tool={"name": "parentage", "version": __version__},
         asked=dict(asked),
-        used=_used(options),
+        used=_used(options, left_out),
         models=pins,
-        coverage=_coverage(alignment, checkpoints, tensors, replays, inputs),
+        coverage=_coverage(alignment, checkpoints, tensors, replays, inputs, _unpaid(options, left_out)),
         curve_grid=tuple(float(x) for x in CURVE_GRID),
         tensors=tensors,
         sweeps=sweeps,
@@ -126,14 +139,39 @@ def measure(
     )
 
 
-def _used(options: Options) -> dict[str, Any]:
-    return {
+def _used(options: Options, left_out: tuple[str, ...]) -> dict[str, Any]:
+    used: dict[str, Any] = {
         "sample": options.sample,
         "run": options.run,
         "seed": options.seed,
         "full": options.full,
         "digests": options.digests,
     }
+    if options.budget is not None:
+        used["budget"] = {"bytes": options.budget.nbytes, "requests": options.budget.requests}
+        used["left_out"] = list(left_out)
+    return used
+
+
+def _unpaid(options: Options, left_out: tuple[str, ...]) -> list[NotExamined]:
+    allowed = "" if options.budget is None else options.budget.words()
+    return [NotExamined(name, f"the budget of {allowed} ended before it was read") for name in left_out]
+
+
+def _measurable(alignment: Alignment) -> list[AlignedTensor]:
+    return [g for g in alignment.groups if g.suspect.dtype.is_float and g.suspect.elements]
+
+
+def _readable(
+    alignment: Alignment, checkpoints: Sequence[Checkpoint], options: Options
+) -> list[AlignedTensor]:
+    groups = _measurable(alignment)
+    if options.left_out is not None:
+        left_out = frozenset(options.left_out)
+        return [g for g in groups if g.name not in left_out]
+    if options.budget is None:
+        return groups
+    return affordable(groups, checkpoints, options.sampling, options.budget)
 
 
 def _plan(inputs: AuditInputs, options: Options) -> TensorPlan:
@@ -155,21 +193,28 @@ def _previous(inputs: AuditInputs) -> tuple[int, ...]:
 
 
 def _first_pass(
-    alignment: Alignment,
+    groups: Sequence[AlignedTensor],
     checkpoints: Sequence[Checkpoint],
     plan: TensorPlan,
     options: Options,
     progress: Progress,
 ) -> list[MeasuredTensor]:
-    def work(aligned: AlignedTensor) -> MeasuredTensor:
-        sample = read_sample(aligned, checkpoints, options.sampling)
+    """Those of ``groups`` that could be read: a budget may end before, where requests were repeated."""
+
+    def work(aligned: AlignedTensor) -> MeasuredTensor | None:
+        try:
+            sample = read_sample(aligned, checkpoints, options.sampling)
+        except ReadError as error:
+            if not budget_ended(error):
+                raise
+            return None
         return measure_tensor(sample, plan)
 
-    groups = [g for g in alignment.groups if g.suspect.dtype.is_float and g.suspect.elements]
     measured = []
-    for item in map_ordered(work, groups, workers=options.workers):
-        measured.append(item)
-        progress("measuring tensors", len(measured), len(groups))
+    for done, item in enumerate(map_ordered(work, groups, workers=options.workers), 1):
+        progress("measuring tensors", done, len(groups))
+        if item is not None:
+            measured.append(item)
     return measured
 
 
@@ -201,10 +246,14 @@ def _coverage(
     tensors: Sequence[TensorEvidence],
     replays: Sequence[Replay],
     inputs: AuditInputs,
+    unpaid: Sequence[NotExamined],
 ) -> Coverage:
     not_examined = [
-        NotExamined(u.tensor, f"{inputs.models[u.checkpoint_index].name}: {u.reason}")
-        for u in alignment.unmatched
+        *unpaid,
+        *(
+            NotExamined(u.tensor, f"{inputs.models[u.checkpoint_index].name}: {u.reason}")
+            for u in alignment.unmatched
+        ),
     ]
     for group in alignment.groups:
         if not group.suspect.dtype.is_float:

@@ -6,19 +6,16 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from parentage.checkpoints.checkpoint import Checkpoint
-from parentage.checkpoints.locators import PlaceKind, at_revision, place_kind
+from parentage.checkpoints.locators import at_revision
 from parentage.checkpoints.opening import open_checkpoint
 from parentage.checkpoints.places import model_files
+from parentage.checkpoints.remote_limits import SharedSession
 from parentage.checkpoints.twins import same_weights
 from parentage.errors import InputMissingError, UsageError
 from parentage.evidence.measure import AuditInputs, NamedCheckpoint
 from parentage.records.evidence import ModelPin, ModelRole
-
-if TYPE_CHECKING:
-    from parentage.checkpoints.remote_session import RemoteSession
 
 __all__ = ["Wanted", "open_inputs", "open_pinned", "wanted_models"]
 
@@ -82,11 +79,16 @@ def _refuse_repeats(wanted: Sequence[Wanted]) -> None:
                 )
 
 
-def open_inputs(stack: ExitStack, wanted: Sequence[Wanted]) -> AuditInputs:
-    """Open all, to be closed by ``stack``; names are the shortest tails of paths that differ."""
+def open_inputs(
+    stack: ExitStack, wanted: Sequence[Wanted], shared: SharedSession | None = None
+) -> AuditInputs:
+    """Open all, to be closed by ``stack``; names are the shortest tails of paths that differ.
+
+    ``shared``: connections, limits and slices of the models over a network.
+    """
     names = _display_names([w.place for w in wanted])
-    session = _shared_session(stack, [w.place for w in wanted])
-    opened = [stack.enter_context(open_checkpoint(w.place, session=session)) for w in wanted]
+    shared = SharedSession(stack) if shared is None else shared
+    opened = [stack.enter_context(open_checkpoint(w.place, session=shared.of(w.place))) for w in wanted]
     _refuse_twins(wanted, opened)
     for checkpoint in opened:
         checkpoint.bytes_read = 0  # the evidence counts what was measured
@@ -96,17 +98,6 @@ def open_inputs(stack: ExitStack, wanted: Sequence[Wanted]) -> AuditInputs:
             for w, name, checkpoint in zip(wanted, names, opened, strict=True)
         )
     )
-
-
-def _shared_session(stack: ExitStack, places: Sequence[str]) -> RemoteSession | None:
-    """Connections and slices that the models over a network share; None where all are local."""
-    if all(place_kind(place) is PlaceKind.LOCAL for place in places):
-        return None
-    from parentage.checkpoints.remote_session import RemoteSession
-
-    session = RemoteSession()
-    stack.callback(session.close)
-    return session
 
 
 def _refuse_twins(wanted: Sequence[Wanted], opened: Sequence[Checkpoint]) -> None:
@@ -129,7 +120,12 @@ def _refuse_twins(wanted: Sequence[Wanted], opened: Sequence[Checkpoint]) -> Non
                 )
 
 
-def open_pinned(stack: ExitStack, pins: Sequence[ModelPin], places: Mapping[str, str]) -> AuditInputs:
+def open_pinned(
+    stack: ExitStack,
+    pins: Sequence[ModelPin],
+    places: Mapping[str, str],
+    shared: SharedSession | None = None,
+) -> AuditInputs:
     """Open what an evidence pinned, from where it lay or from ``places`` by the models' names."""
     unknown = sorted(set(places) - {p.name for p in pins})
     if unknown:
@@ -138,22 +134,22 @@ def open_pinned(stack: ExitStack, pins: Sequence[ModelPin], places: Mapping[str,
             code="usage-model",
             hint="it names " + ", ".join(p.name for p in pins if p.role is not ModelRole.SHUFFLED),
         )
-    session = _shared_session(stack, [places.get(p.name, p.locator) for p in pins])
+    shared = SharedSession(stack) if shared is None else shared
     return AuditInputs(
         tuple(
-            NamedCheckpoint(pin.name, pin.role, stack.enter_context(_open_pinned(pin, places, session)))
+            NamedCheckpoint(pin.name, pin.role, stack.enter_context(_open_pinned(pin, places, shared)))
             for pin in pins
             if pin.role is not ModelRole.SHUFFLED
         )
     )
 
 
-def _open_pinned(pin: ModelPin, places: Mapping[str, str], session: RemoteSession | None) -> Checkpoint:
+def _open_pinned(pin: ModelPin, places: Mapping[str, str], shared: SharedSession) -> Checkpoint:
     try:
         # A branch may have moved on: the commit that was examined is what is meant.
         revision = pin.revision if isinstance(pin.revision, str) else None
         place = places.get(pin.name) or at_revision(pin.locator, revision)
-        return open_checkpoint(place, session=session)
+        return open_checkpoint(place, session=shared.of(place))
     except InputMissingError as error:
         raise InputMissingError(
             f"the {pin.role.value} {pin.name}: {error.message}",

@@ -12,6 +12,7 @@ from parentage.errors import EvidenceError, ParentageError
 from parentage.evidence.measure import AuditInputs, Options, Progress, measure
 from parentage.evidence.pinned_files import FileComparison, compare_files
 from parentage.evidence.pinning import pin_models
+from parentage.evidence.reading_plan import ReadingBudget
 from parentage.evidence.sampling import BLOCK
 from parentage.records.absence import Absent
 from parentage.records.codec import to_plain
@@ -58,7 +59,21 @@ def stored_options(used: Mapping[str, Any], workers: int) -> Options:
         raise _lie(message, "$.used.sample")
     if not 1 <= run <= MOST_SAMPLED:
         raise _lie(f"runs of {run:,} elements; between 1 and {MOST_SAMPLED:,} can be read", "$.used.run")
-    return Options(sample, seed, full, digests, workers, run)
+    return Options(sample, seed, full, digests, workers, run, *_stored_plan(used))
+
+
+def _stored_plan(used: Mapping[str, Any]) -> tuple[ReadingBudget | None, tuple[str, ...] | None]:
+    """The budget that was given, and which tensors it left out."""
+    if "budget" not in used:
+        return None, None
+    budget, left_out = used["budget"], used.get("left_out")
+    limits = [budget.get(k) for k in ("bytes", "requests")] if isinstance(budget, Mapping) else [-1]
+    known = all(n is None or (isinstance(n, int) and not isinstance(n, bool) and n >= 0) for n in limits)
+    named = isinstance(left_out, Sequence) and all(isinstance(name, str) for name in left_out)
+    if not known or not named or isinstance(left_out, str):
+        raise _lie("the evidence does not say what its budget left out", "$.used.budget")
+    assert isinstance(left_out, Sequence)
+    return ReadingBudget(*limits), tuple(left_out)
 
 
 def _lie(message: str, where: str) -> EvidenceError:

@@ -1,0 +1,192 @@
+"""Audits of models on a server: what a budget ends before, and what a killed run leaves to the next."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from parentage.cli.quantities import parse_bytes
+from parentage.errors import EvidenceError
+from parentage.evidence.rederive import stored_options
+from tests.checkpoints.remote.servers import Site, Threaded
+from tests.cli.running import SPAWN, Outcome, Run
+from tests.worlds.on_a_server import merge_world, packed
+
+NO_PROXY = {"NO_PROXY": "*", "no_proxy": "*"}
+MODELS = ("suspect", "a", "b", "other")
+TENSORS = 8
+HEADERS = len(MODELS) * 32 * 2**10
+# Pays for the headers and some of the tensors, which take 33 kB each.
+SHORT = 500_000
+
+
+@pytest.fixture(scope="module")
+def files() -> dict[str, bytes]:
+    return {f"/{n}/model.safetensors": packed(tensors) for n, tensors in merge_world().items()}
+
+
+@pytest.fixture
+def site(files: dict[str, bytes], monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    for name, value in NO_PROXY.items():
+        monkeypatch.setenv(name, value)
+    threaded = Threaded()
+    yield Site(threaded, dict(files))
+    threaded.close()
+
+
+def command(site: Site, *more: str | Path) -> list[str | Path]:
+    suspect, a, b, other = (f"{site.address}/{n}" for n in MODELS)
+    return ["audit", suspect, "-p", a, "-p", b, "-c", other, *more]
+
+
+class Audit:
+    """Audits the site's suspect in this process."""
+
+    def __init__(self, run: Run, site: Site) -> None:
+        self.run, self.site = run, site
+
+    def __call__(self, *more: str | Path) -> Outcome:
+        return self.run(*command(self.site, *more))
+
+
+@pytest.fixture
+def audit(run: Run, site: Site) -> Audit:
+    return Audit(run, site)
+
+
+def plain(path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(path.read_text())
+    return found
+
+
+def received(site: Site) -> int:
+    """Bytes of bodies that were asked for by range."""
+    size = len(next(iter(site.files.values())))
+    ranges = [a.range for a in site.gets if a.range is not None]
+    return sum(min(last + 1, size) - first for first, last in ranges)
+
+
+def test_a_budget_that_suffices_changes_nothing_of_what_is_measured(audit: Audit, tmp_path: Path) -> None:
+    assert audit("--evidence", tmp_path / "free.json").code == 0
+    assert audit("--evidence", tmp_path / "paid.json", "--budget", "50MB").code == 0
+    free, paid = plain(tmp_path / "free.json"), plain(tmp_path / "paid.json")
+    assert paid["used"].pop("left_out") == []
+    assert paid["used"].pop("budget") == {"bytes": 50_000_000, "requests": None}
+    assert paid.pop("asked") != free.pop("asked")
+    assert paid == free
+
+
+def test_a_budget_that_ends_is_an_honest_stop_and_verifies(audit: Audit, tmp_path: Path) -> None:
+    saved = tmp_path / "e.json"
+    done = audit("--budget", str(SHORT), "--evidence", saved, "--json", tmp_path / "r.json")
+    assert (done.error, done.code) == ("budget-spent", 4)
+    assert HEADERS < received(audit.site) <= SHORT
+    evidence, report = plain(saved), plain(tmp_path / "r.json")
+    left_out, coverage = evidence["used"]["left_out"], report["coverage"]
+    assert 0 < coverage["tensors_examined"] < TENSORS
+    assert len(left_out) == TENSORS - coverage["tensors_examined"]
+    reasons = {n["tensor"]: n["reason"] for n in coverage["not_examined"]}
+    assert set(reasons) == set(left_out)
+    assert set(reasons.values()) == {f"the budget of {SHORT:,} bytes ended before it was read"}
+    assert {t["name"] for t in evidence["tensors"]}.isdisjoint(left_out)
+    assert report["verdict"]["relation"] == "linear-merge"
+    done = audit.run("verify", saved)
+    assert done.code == 0, done.out
+    evidence["used"]["left_out"].pop()
+    saved.write_text(json.dumps(evidence))
+    assert audit.run("verify", saved).code == 5
+
+
+def test_a_budget_of_requests_ends_too(audit: Audit, tmp_path: Path) -> None:
+    done = audit("--budget-requests", "90", "--json", tmp_path / "r.json")
+    assert (done.error, done.code) == ("budget-spent", 4)
+    assert len(audit.site.asked) <= 90
+    assert 0 < plain(tmp_path / "r.json")["coverage"]["tensors_examined"] < TENSORS
+
+
+def test_a_budget_that_opens_no_model_ends_before_any_report(audit: Audit, tmp_path: Path) -> None:
+    done = audit("--budget", "20kB", "--json", tmp_path / "r.json")
+    assert (done.error, done.code) == ("budget-spent", 4)
+    assert not (tmp_path / "r.json").exists()
+
+
+def test_a_budget_that_reads_no_tensor_says_so(audit: Audit, tmp_path: Path) -> None:
+    done = audit("--budget", "410kB", "--json", tmp_path / "r.json")
+    assert (done.error, done.code) == ("budget-spent", 4)
+    report = plain(tmp_path / "r.json")
+    assert report["coverage"]["elements_examined"] == 0
+    assert report["verdict"]["status"] == "undetermined"
+
+
+@pytest.mark.parametrize(
+    ("budget", "left_out"),
+    [
+        ({"bytes": -1}, []),
+        ("much", []),
+        ({"bytes": True}, []),
+        (None, []),
+        ({}, "w"),
+        ({}, [1]),
+        ({}, None),
+    ],
+)
+def test_a_budget_that_is_none_is_refused(budget: object, left_out: object) -> None:
+    used = {"sample": 4096, "seed": 0, "run": 2048, "full": False, "digests": True}
+    with pytest.raises(EvidenceError) as caught:
+        stored_options({**used, "budget": budget, "left_out": left_out}, 1)
+    assert caught.value.code == "evidence-used"
+
+
+def test_a_killed_audit_goes_on_and_measures_the_same(audit: Audit, tmp_path: Path) -> None:
+    site, cache = audit.site, ("--cache", tmp_path / "slices", "--budget", "2MB")
+    assert audit("--budget", "2MB", "--evidence", tmp_path / "whole.json").code == 0
+    once = received(site)
+    site.asked.clear()
+    site.latency = 0.03
+    child = subprocess.Popen(
+        [*SPAWN, *map(str, command(site, *cache))], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    while sum(a.range is not None for a in site.gets) < 48:
+        assert child.poll() is None
+    os.kill(child.pid, signal.SIGKILL)
+    child.wait()
+    kept = sum(p.stat().st_size - 32 for p in (tmp_path / "slices").rglob("[0-9]*-*") if p.is_file())
+    assert HEADERS <= kept < once
+    site.asked.clear()
+    site.latency = 0.0
+    assert audit(*cache, "--evidence", tmp_path / "resumed.json").code == 0
+    # Headers, whose answers name the version of a file, and what was not there yet.
+    assert received(site) == once - (kept - HEADERS)
+    assert (tmp_path / "resumed.json").read_bytes() == (tmp_path / "whole.json").read_bytes()
+    site.asked.clear()
+    assert audit(*cache, "--evidence", tmp_path / "third.json").code == 0
+    assert received(site) == HEADERS
+    assert (tmp_path / "third.json").read_bytes() == (tmp_path / "whole.json").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ("100", 100),
+        ("100MB", 10**8),
+        ("1.5 GiB", 3 * 2**29),
+        ("2kb", 2000),
+        ("7 KiB", 7168),
+        ("1TB", 10**12),
+    ],
+)
+def test_amounts_are_read_as_people_write_them(said: str, meant: int) -> None:
+    assert parse_bytes(said, "--budget") == meant
+
+
+@pytest.mark.parametrize("said", ["", "MB", "-1MB", "1e9", "١٠MB", "10 bananas", "1..5MB", "1XB", "nan"])
+def test_what_is_no_amount_is_refused(said: str, run: Run, tmp_path: Path) -> None:
+    done = run("audit", tmp_path / "absent", "-p", "x", f"--budget={said}")
+    assert (done.error, done.code) == ("usage-amount", 2)
