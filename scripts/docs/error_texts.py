@@ -20,6 +20,7 @@ EXIT_CODES: Mapping[int, str] = {
 
 _AGAIN = "Fetch the file again; if it stays so, it is not a valid safetensors file."
 _AGAIN_ONNX = "Fetch the file again; if it stays so, it is not a valid ONNX file."
+_AGAIN_GGUF = "Fetch the file again; if it stays so, it is not a valid GGUF file."
 _CHANGED = "The file was changed after parentage wrote it: fetch it again."
 _PYTHON = "Raised to Python callers only; no command asks for it."
 
@@ -157,6 +158,41 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "format-not-read": (
         "The weights are in a format that is not read here.",
         "Convert them to safetensors with a tool that you trust.",
+    ),
+    "gguf-alignment": (
+        "A GGUF file's alignment is no multiple of eight, or a tensor does not begin at one.",
+        _AGAIN_GGUF,
+    ),
+    "gguf-bad-shape": (
+        "A tensor of a GGUF file has more than four extents, overflows, or its rows are no whole blocks.",
+        _AGAIN_GGUF,
+    ),
+    "gguf-bad-value": (
+        "A value in a GGUF file's head is of no known type, nested too deep, or its name is not text.",
+        _AGAIN_GGUF,
+    ),
+    "gguf-duplicate-name": ("A GGUF file names a value or a tensor twice.", _AGAIN_GGUF),
+    "gguf-overlap": ("Two tensors of a GGUF file claim the same bytes.", _AGAIN_GGUF),
+    "gguf-part-absent": (
+        "A model is split over several GGUF files, and the folder does not hold each of them once.",
+        "Finish the download; keep the parts of one model only in the folder.",
+    ),
+    "gguf-several": (
+        "The folder holds several models in GGUF, usually the same weights in several block formats.",
+        "Name the file of one of them, or the first of its parts.",
+    ),
+    "gguf-too-large": (
+        "A GGUF file's head claims more entries than its bytes can hold, or takes more than 128 MiB.",
+        _AGAIN_GGUF,
+    ),
+    "gguf-truncated": ("A GGUF file is shorter than its head or its tensors claim.", _AGAIN_GGUF),
+    "gguf-unknown-type": (
+        "A tensor of a GGUF file is in a block format that is not read here.",
+        "A newer block format needs a newer parentage.",
+    ),
+    "gguf-version": (
+        "A GGUF file is of a version, or in a byte order, that is not read: 2 and 3, little-endian, are.",
+        "Convert the file with a current tool of the format's authors.",
     ),
     "header-bad-offsets": ("A tensor's `data_offsets` are no range of bytes.", _AGAIN),
     "header-bad-shape": ("A tensor's shape is no list of whole numbers, or overflows.", _AGAIN),

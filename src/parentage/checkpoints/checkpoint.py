@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parentage.checkpoints.byte_files import ByteFile, Folder, HeldFile, Span
+from parentage.checkpoints.gguf_places import split_oddities
 from parentage.checkpoints.headers import Header, OpenBeside, read_header
 from parentage.checkpoints.layouts import runs_of
 from parentage.checkpoints.onnx_header import DECODED
@@ -65,10 +66,13 @@ class Checkpoint:
         self.metadata: dict[str, str] = {}
         self._oddities = list(folder.oddities)
         self.unread: dict[str, str] = {}
+        self._told: dict[str, Any] = {}
+        self._inside: dict[str, bytes] = {}
         tensors: dict[str, TensorRef] = {}
         try:
             for name in folder.files:
                 self._open_shard(name, tensors)
+            self._oddities += split_oddities(self.metadata, len(self.shards))
             self._check_index(tensors)
             self.config = self._config()
         except BaseException:
@@ -94,10 +98,17 @@ class Checkpoint:
     @property
     def files(self) -> tuple[str, ...]:
         """Config, tokenizer, card, template and recipe files that lie beside the weights."""
-        return tuple(self.folder.side_files)
+        return tuple(self.side_files)
+
+    @property
+    def side_files(self) -> Mapping[str, int | None]:
+        """The same with their sizes, where known; those inside a weight file yield to those beside it."""
+        return {**{name: len(raw) for name, raw in self._inside.items()}, **self.folder.side_files}
 
     def read_text(self, name: str, limit: int = 4 * 2**20) -> str:
         """The first ``limit`` bytes of a side file, decoded as UTF-8 with replacement."""
+        if name in self._inside and name not in self.folder.side_files:
+            return self._inside[name][:limit].decode("utf-8", errors="replace")
         return self.folder.read_side_file(name, limit).decode("utf-8", errors="replace")
 
     def _open_shard(self, name: str, tensors: dict[str, TensorRef]) -> None:
@@ -111,6 +122,8 @@ class Checkpoint:
         self._oddities += header.oddities
         self._oddities += [f"{n}: not read: {reason}" for n, reason in sorted(header.unread.items())]
         self.unread.update(header.unread)
+        self._told = {**header.config, **self._told}
+        self._inside = {**header.side_files, **self._inside}
         for tensor in header.tensors:
             if tensor.name in tensors:
                 message = f"{shown(tensor.name)} is also in {shown(tensors[tensor.name].shard)}"
@@ -150,7 +163,7 @@ class Checkpoint:
 
     def _config(self) -> dict[str, Any] | None:
         if "config.json" not in self.folder.side_files:
-            return None
+            return self._told or None
         try:
             raw = self.folder.read_side_file("config.json", MAX_CONFIG + 1)
             if len(raw) > MAX_CONFIG:

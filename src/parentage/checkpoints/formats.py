@@ -9,8 +9,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["ENDINGS", "FORMATS", "WeightFormat", "format_among", "is_weight_name"]
+__all__ = ["ENDINGS", "FORMATS", "GGUF", "WeightFormat", "format_among", "is_weight_name"]
 
+GGUF = "GGUF"
 # What a trainer leaves beside the weights, in the same format.
 _NO_WEIGHTS = re.compile(r"(training_args|optimizer|scheduler|rng_state|random_states|scaler)[._-].*")
 
@@ -43,6 +44,7 @@ class WeightFormat:
 
 FORMATS = (
     WeightFormat("safetensors", (".safetensors",), ("model.safetensors",)),
+    WeightFormat(GGUF, (".gguf",), ()),
     WeightFormat(
         "PyTorch", (".bin", ".pt", ".pth", ".ckpt"), ("pytorch_model.bin", "model.pt", "model.pth")
     ),

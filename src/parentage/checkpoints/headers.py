@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from parentage.checkpoints.byte_files import ByteFile
+from parentage.checkpoints.gguf_header import MAGIC as GGUF
+from parentage.checkpoints.gguf_header import read_gguf
+from parentage.checkpoints.gguf_side import config_of, metadata_of, side_files_of
 from parentage.checkpoints.onnx_header import is_onnx, read_onnx
 from parentage.checkpoints.places import CONVERT
 from parentage.checkpoints.safetensors_header import parse_header, parse_length
@@ -26,6 +30,7 @@ class Header:
 
     ``decoded``: numbers that the header itself holds; tensors in the file ``<name>#decoded`` lie there.
     ``unread``: tensors that are there and cannot be read, each with a reason.
+    ``config`` and ``side_files``: what a file that is a whole model says in place of the files beside it.
     """
 
     tensors: tuple[TensorRef, ...]
@@ -34,6 +39,8 @@ class Header:
     oddities: tuple[str, ...] = ()
     decoded: bytes = b""
     unread: Mapping[str, str] = field(default_factory=dict)
+    config: Mapping[str, Any] = field(default_factory=dict)
+    side_files: Mapping[str, bytes] = field(default_factory=dict)
 
 
 def read_header(file: ByteFile, open_beside: OpenBeside) -> Header:
@@ -44,6 +51,9 @@ def read_header(file: ByteFile, open_beside: OpenBeside) -> Header:
     first = _read(file, 0, min(9, file.size))
     if first[4:] == b"\0\0\0\0{":
         return _safetensors(file, first)
+    # A file that is called so and begins otherwise is a broken one of this format, not one of another.
+    if first[:4] == GGUF or file.name.endswith(".gguf"):
+        return _gguf(file)
     if is_onnx(first):
         found = read_onnx(file, open_beside)
         return Header(
@@ -51,12 +61,25 @@ def read_header(file: ByteFile, open_beside: OpenBeside) -> Header:
         )
     if file.name.endswith(UNNAMED):
         raise HeaderError(
-            "it begins like no format that is read: safetensors, ONNX",
+            "it begins like no format that is read: safetensors, GGUF, ONNX",
             code="format-not-read",
             where=file.where,
             hint=CONVERT,
         )
     return _safetensors(file, first)
+
+
+def _gguf(file: ByteFile) -> Header:
+    found = read_gguf(file)
+    values = found.values
+    return Header(
+        found.tensors,
+        metadata_of(values),
+        found.nbytes,
+        found.oddities,
+        config=config_of(values),
+        side_files=side_files_of(values),
+    )
 
 
 def _safetensors(file: ByteFile, first: bytes) -> Header:

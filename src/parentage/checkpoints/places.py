@@ -9,7 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from parentage.checkpoints.formats import format_among, is_weight_name
+from parentage.checkpoints.formats import GGUF, format_among, is_weight_name
+from parentage.checkpoints.gguf_places import ENDING as GGUF_ENDING
+from parentage.checkpoints.gguf_places import gguf_files, parts_of
 from parentage.checkpoints.safetensors_header import DuplicateNameError, shown, unique_names
 from parentage.errors import CheckpointError, IndexFileError, InputMissingError
 
@@ -55,7 +57,17 @@ def find_place(path: Path) -> Place:
         raise InputMissingError(
             "no file has such a name", where=shown(str(path), MAX_PATH), hint="check the path"
         ) from None
-    return Place(path.parent, (path.name,), None, (), as_named=True)
+    files: tuple[str, ...] = (path.name,)
+    if path.name.endswith(GGUF_ENDING):
+        files = parts_of(path.name, _names(path.parent), str(path))
+    return Place(path.parent, files, None, (), as_named=True)
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return sorted(p.name for p in folder.iterdir())
+    except OSError as error:
+        raise _unreadable(error, str(folder)) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +153,8 @@ def _folder(folder: Path, names: list[str]) -> Place:
         place = _indexed(folder, indexes[0], weights)
         rest = tuple(f"{n}: not read beside {indexes[0]}" for n in indexes[1:])
         return replace(place, oddities=(*place.oddities, *rest))
+    if kind.name == GGUF:
+        return Place(folder, gguf_files(weights, str(folder)), None, ())
     single = kind.single(weights)
     left = tuple(f"{n}: not read beside {single[0]}" for n in weights if n not in single)
     return Place(folder, single, None, left)

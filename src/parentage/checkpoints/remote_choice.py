@@ -6,7 +6,8 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from parentage.checkpoints.formats import format_among, is_weight_name
+from parentage.checkpoints.formats import GGUF, format_among, is_weight_name
+from parentage.checkpoints.gguf_places import gguf_files
 from parentage.checkpoints.places import MAX_JSON
 from parentage.checkpoints.remote_errors import (
     absent_listing,
@@ -73,6 +74,8 @@ def choose(names: Sequence[str], read_index: Callable[[str], bytes], where: str)
         return _indexed(indexes, mapping, weights, names, where)
     if len(weights) > MAX_FILES:
         raise absent_listing(f"more than {MAX_FILES:,} weight files", where)
+    if kind.name == GGUF:
+        return Choice(gguf_files(weights, where))
     files = kind.single(weights)
     left = tuple(f"{n}: not read beside {files[0]}" for n in weights if n not in files)
     return Choice(files, None, left)

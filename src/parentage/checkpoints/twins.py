@@ -30,7 +30,7 @@ def same_weights(first: Checkpoint, second: Checkpoint) -> bool:
 
 
 def _layout(checkpoint: Checkpoint) -> list[tuple[str, str, tuple[int, ...]]]:
-    return [(t.name, t.dtype.value, t.shape) for t in checkpoint.tensors.values()]
+    return [(t.name, t.stored_as, t.shape) for t in checkpoint.tensors.values()]
 
 
 def _published(checkpoint: Checkpoint) -> list[str] | Checkpoint:

@@ -44,6 +44,7 @@ RANGES = (0, 1, 2, 4, 8, 16, 64, 256, 4096, 65536)
 NO_BASE = Absent("no base was given")
 INTEGERS = Absent("integers are compared by bits and by value alone")
 ZERO = Absent("every number that it is relative to is zero")
+NO_GRID = Absent("numbers of a block format lie on a grid of each block's own")
 NOT_FINITE = Absent("no number is finite in all models")
 OVERFLOW = Absent("the squares of the numbers exceed float64")
 
@@ -156,8 +157,8 @@ def _measure(models: Sequence[Checkpoint], group: AlignedTensor, part: _Part) ->
 def _tensor(group: AlignedTensor, sums: PairSums, based: bool) -> TensorDifference:
     ref, other = group.suspect, group.others[0]
     assert isinstance(other, TensorRef)
-    is_float, same_dtype = ref.dtype.is_float, ref.dtype is other.dtype
-    differ = Absent(f"the dtypes differ: {ref.dtype.value} and {other.dtype.value}")
+    is_float, same_dtype = ref.dtype.is_float, ref.stored_as == other.stored_as
+    differ = Absent(f"the dtypes differ: {ref.stored_as} and {other.stored_as}")
     return TensorDifference(
         name=ref.name,
         second_name=other.name,
@@ -165,8 +166,8 @@ def _tensor(group: AlignedTensor, sums: PairSums, based: bool) -> TensorDifferen
         component=group.role.component,
         layer=Absent("not in a layer") if group.role.layer is None else group.role.layer,
         shape=tuple(ref.shape),
-        first_dtype=ref.dtype.value,
-        second_dtype=other.dtype.value,
+        first_dtype=ref.stored_as,
+        second_dtype=other.stored_as,
         elements=ref.elements,
         examined=sums.examined,
         whole=sums.examined == ref.elements,
@@ -174,15 +175,17 @@ def _tensor(group: AlignedTensor, sums: PairSums, based: bool) -> TensorDifferen
         equal_values=sums.equal_values,
         first_not_finite=sums.first_not_finite,
         second_not_finite=sums.second_not_finite,
-        offsets=_offsets(sums, ref.dtype)
-        if same_dtype and is_float
-        else INTEGERS
-        if same_dtype
-        else differ,
+        offsets=_offsets_of(ref, sums) if same_dtype else differ,
         relative_delta=_relative(sums) if is_float else INTEGERS,
         spread_delta=_spread(sums) if is_float else INTEGERS,
         base=_base(sums, group, is_float) if based else NO_BASE,
     )
+
+
+def _offsets_of(ref: TensorRef, sums: PairSums) -> Offsets | Absent:
+    if not ref.dtype.is_float:
+        return INTEGERS
+    return NO_GRID if ref.encoding else _offsets(sums, ref.dtype)
 
 
 def _offsets(sums: PairSums, dtype: DType) -> Offsets | Absent:
@@ -318,7 +321,7 @@ def _alone(
         if name not in met:
             found = other.tensors.get(name) or there.get(stem(name))
             reason = _reason(ref, found, taken)
-            yield OneSided(model, name, tuple(ref.shape), ref.dtype.value, reason)
+            yield OneSided(model, name, tuple(ref.shape), ref.stored_as, reason)
 
 
 def _reason(ref: TensorRef, found: TensorRef | None, taken: set[str]) -> str:

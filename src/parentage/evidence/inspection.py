@@ -127,7 +127,7 @@ def _weight_file(checkpoint: Checkpoint, shard: ShardRef, digest: ShardDigest | 
 
 
 def _side_file(checkpoint: Checkpoint, name: str) -> SideFile:
-    size = checkpoint.folder.side_files.get(name)
+    size = checkpoint.side_files.get(name)
     return SideFile(name, _kind(name), Absent("its size is not told") if size is None else size)
 
 
@@ -178,7 +178,7 @@ def _tensors(
             role=role.role,
             component=role.component,
             layer=Absent("not in a layer") if role.layer is None else role.layer,
-            dtype=ref.dtype.value,
+            dtype=ref.stored_as,
             shape=tuple(ref.shape),
             elements=ref.elements,
             size=ref.nbytes,
@@ -210,7 +210,8 @@ def _numbers(checkpoint: Checkpoint, ref: TensorRef, full: bool) -> Numbers | Ab
     telling = examined > nan + infinite + zeros
     narrow = [d for d in NARROWER.get(ref.dtype, ()) if d in held and telling]
     effective = narrow[0] if narrow else ref.dtype
-    return Numbers(examined, whole, effective.value, nan, infinite, zeros)
+    carried = ref.encoding or effective.value
+    return Numbers(examined, whole, carried, nan, infinite, zeros)
 
 
 def _values(checkpoint: Checkpoint, ref: TensorRef, full: bool) -> Iterator[NDArray[np.float64]]:

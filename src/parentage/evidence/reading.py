@@ -23,11 +23,18 @@ __all__ = ["ModelSlice", "TensorSample", "read_sample", "recast"]
 @dataclass(frozen=True, slots=True)
 class ModelSlice:
     """One model's elements: values as float64 [n], the stored dtype, and the narrowest dtype that
-    holds all of them (a float32 file often carries bf16 numbers)."""
+    holds all of them (a float32 file often carries bf16 numbers). ``encoding``: the block format that
+    they were decoded from, or empty."""
 
     values: NDArray[np.float64]
     dtype: DType
     effective: DType
+    encoding: str = ""
+
+    @property
+    def stored_as(self) -> str:
+        """The number format of the file."""
+        return self.encoding or self.dtype.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +91,9 @@ def _slice(checkpoint: Checkpoint, ref: TensorRef, plan: SamplePlan) -> ModelSli
     else:
         bits = checkpoint.read_blocks(ref, plan.starts, plan.length).reshape(-1)
     values = to_float64(bits, ref.dtype)
-    return ModelSlice(values, ref.dtype, _effective(values, ref.dtype))
+    # What a block format decodes to may fit a narrower float by chance; that is not how it was rounded.
+    effective = ref.dtype if ref.encoding else _effective(values, ref.dtype)
+    return ModelSlice(values, ref.dtype, effective, ref.encoding)
 
 
 def _effective(values: NDArray[np.float64], dtype: DType) -> DType:

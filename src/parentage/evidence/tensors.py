@@ -60,7 +60,7 @@ def measure_tensor(sample: TensorSample, plan: TensorPlan) -> MeasuredTensor:
         component=sample.role.component,
         layer=Absent("not in a layer") if sample.role.layer is None else sample.role.layer,
         shape=sample.shape,
-        dtypes=tuple("" if m is None else m.dtype.value for m in sample.models),
+        dtypes=tuple("" if m is None else m.stored_as for m in sample.models),
         effective_dtypes=tuple("" if m is None else m.effective.value for m in sample.models),
         elements=sample.elements,
         examined=int(sample.suspect.values.size),

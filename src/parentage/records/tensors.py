@@ -47,6 +47,11 @@ class TensorRef:
     scaled: Scaled | None = None
 
     @property
+    def stored_as(self) -> str:
+        """The number format of the file: a dtype's name, or a block format's."""
+        return self.encoding or self.dtype.value
+
+    @property
     def elements(self) -> int:
         """Number of elements; 1 for a scalar."""
         return prod(self.shape)
