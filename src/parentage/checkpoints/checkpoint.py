@@ -105,6 +105,10 @@ class Checkpoint:
         """The same with their sizes, where known; those inside a weight file yield to those beside it."""
         return {**{name: len(raw) for name, raw in self._inside.items()}, **self.folder.side_files}
 
+    def where(self, shard: str) -> str:
+        """The path or address of a weight file."""
+        return self._files[shard].where
+
     def read_text(self, name: str, limit: int = 4 * 2**20) -> str:
         """The first ``limit`` bytes of a side file, decoded as UTF-8 with replacement."""
         if name in self._inside and name not in self.folder.side_files:

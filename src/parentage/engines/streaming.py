@@ -38,14 +38,16 @@ def stream_unordered(
     work: Callable[[T, S], R],
     workers: int,
     announce: Callable[[T], None] = _silent,
+    ahead: int = AHEAD,
 ) -> Iterator[tuple[T, R]]:
     """Yield ``(item, work(item, buffer))`` for each item, as they are done and so in no fixed order.
 
     ``fill`` reads an item into a buffer, ``work`` must be done with the buffer when it returns; both
-    should let other threads run. ``announce`` hears of each item some time before it is read. What is
-    made of the results must not depend on their order. An error anywhere ends all and is raised here.
+    should let other threads run. ``announce`` hears of each item some time before it is read, ``ahead``
+    items for each worker. What is made of the results must not depend on their order. An error anywhere
+    ends all and is raised here.
     """
-    feed = _Feed(iter(items), announce, AHEAD * max(1, workers))
+    feed = _Feed(iter(items), announce, ahead * max(1, workers))
     if workers <= 1:
         room = buffer()
         while (item := feed.take()) is not None:

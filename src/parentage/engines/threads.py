@@ -1,13 +1,17 @@
-"""Work on tensors in threads of this process: results in the order of the items."""
+"""Work on tensors in threads of this process."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import TypeVar
 
-__all__ = ["map_ordered"]
+from parentage.engines.engine import Work, Worker
+from parentage.engines.streaming import stream_unordered
+
+__all__ = ["ThreadEngine", "map_ordered"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -34,3 +38,31 @@ def map_ordered(work: Callable[[T], R], items: Iterable[T], *, workers: int, ahe
         finally:
             for future in pending:
                 future.cancel()
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadEngine:
+    """One worker a thread; see :class:`parentage.engines.engine.Engine`."""
+
+    workers: int
+    id: str = "threads"
+    remote: bool = False
+
+    def run(self, work: Work[T, R], tasks: Iterable[T]) -> Iterator[tuple[T, R]]:
+        """As many tasks are under way as there are workers; the next one is announced."""
+
+        def nothing(task: T, worker: Worker[T, R]) -> None:
+            """A worker reads and computes by turns."""
+
+        def do(task: T, worker: Worker[T, R]) -> R:
+            return worker.do(task)
+
+        return stream_unordered(
+            tasks,
+            buffer=work.open,
+            fill=nothing,
+            work=do,
+            workers=self.workers,
+            announce=work.announce,
+            ahead=1,
+        )

@@ -1,57 +1,66 @@
-"""The chosen recipe replayed on every element of every tensor, streamed in chunks.
+"""The chosen recipe replayed on every element of every tensor, slice by slice, wherever an engine does it.
 
-Integers are counted and nothing else, so neither chunks nor threads move a number, and memory depends on
-the chunk alone. What a tensor's sample already covered whole is not read again.
+Counts are integers and are added up by slice, so neither chunks nor threads, machines or interruptions move
+a number. What a tensor's sample already covered whole is not read again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from parentage import __version__
 from parentage.architectures.alignment import AlignedTensor
 from parentage.checkpoints.checkpoint import Checkpoint
-from parentage.engines.streaming import stream_unordered
-from parentage.evidence.mixtures import AS_STORED, cast_operand
-from parentage.evidence.reading import ModelSlice, TensorSample
-from parentage.evidence.replays import Recipe, entropy, prepare, replay_tensor
-from parentage.methods.linear_stream import LinearStream
+from parentage.checkpoints.pinned import PinnedCheckpoint, pin_checkpoint
+from parentage.engines.engine import Engine, Work
+from parentage.engines.threads import ThreadEngine
+from parentage.evidence.full_tasks import (
+    REMOTE_SLICE,
+    SLICE,
+    SliceTask,
+    TensorJob,
+    make_job,
+    slice_bytes,
+    slices,
+)
+from parentage.evidence.full_worker import CHUNK, Counts, PassWork, PinnedPassWork, chunk_elements
+from parentage.evidence.pass_progress import PassProgress
+from parentage.evidence.replays import Recipe, entropy
 from parentage.numerics import replay_kernels as places
-from parentage.numerics.formats import to_float64
 from parentage.records.absence import Absent
-from parentage.records.dtypes import DType
+from parentage.records.codec import to_plain
 from parentage.records.evidence import Replay, ReplayTensor, TensorEvidence
-from parentage.records.tensors import TensorRef
 
 __all__ = ["FullPass", "replay_every_element"]
 
-Raw = NDArray[np.uint8]
-Counts = NDArray[np.int64]
-
-# 512 KB of bfloat16 a model: a read of that size runs at the page cache's speed, and smaller chunks spend
-# their time on passing buffers between threads (benchmarks/full_throughput.py --chunk).
-CHUNK = 2**18
-# Chunks that numpy counts (8-bit formats, float64) need some thirty float64 arrays each.
-PLAIN_CHUNK = 2**15
-# What all buffers together may take; many workers on many float32 parents get smaller chunks.
-BUFFERS = 128 * 2**20
 MEBIBYTE = 2**20
 FOUND_BY_ALL = Absent("the sample equals the replay; only reading all elements found some off it")
 
 
 @dataclass(frozen=True, slots=True)
 class FullPass:
-    """Where the tensors lie, and how many workers read them; ``chunk`` moves no result."""
+    """Where the tensors lie, how many workers read them, and where; nothing of it moves a result.
+
+    ``engine``: None for threads of this process. ``resume``: a file that keeps what is done. ``chunk``:
+    elements that a worker reads at a time; ``slice``: of a task, None for the usual.
+    """
 
     groups: Mapping[str, AlignedTensor]
     checkpoints: Sequence[Checkpoint]
     workers: int
     progress: Callable[[str, int, int], None]
     chunk: int = CHUNK
+    engine: Engine | None = None
+    resume: Path | None = None
+    slice: int | None = None
 
 
 def replay_every_element(
@@ -63,12 +72,12 @@ def replay_every_element(
     sample's stands for it. The suspect's own entropy, the backward match and the fits stay the sample's.
     """
     measured = {t.name: t for t in tensors}
-    jobs = {
-        t.name: _job(t.name, recipes[t.name], measured[t.name], plan)
+    jobs = [
+        make_job(recipes[t.name], measured[t.name], plan.groups[t.name])
         for t in sampled.tensors
         if not measured[t.name].whole
-    }
-    counted = _count_all(list(jobs.values()), plan)
+    ]
+    counted = _count_all(jobs, sampled, plan)
     found = tuple(_merged(t, counted[t.name]) if t.name in counted else t for t in sampled.tensors)
     return replace(
         sampled,
@@ -81,154 +90,98 @@ def replay_every_element(
     )
 
 
-@dataclass(frozen=True)
-class _Job:
-    """One tensor under its recipe: the suspect, then the parents in the recipe's order."""
-
-    group: AlignedTensor
-    recipe: Recipe
-    effective: DType
-    models: tuple[tuple[Checkpoint, TensorRef], ...]
-
-    @property
-    def elements(self) -> int:
-        return self.group.suspect.elements
-
-    @property
-    def element_bytes(self) -> int:
-        return sum(ref.dtype.itemsize for _, ref in self.models)
-
-    @cached_property
-    def stream(self) -> LinearStream | None:
-        """The compiled count; None where the suspect's format has none."""
-        own, *parents = (ref.dtype for _, ref in self.models)
-        if not LinearStream.supports((own, self.effective)):
-            return None
-        stored = (own, *(p if LinearStream.supports([p]) else DType.F32 for p in parents))
-        cast = None if self.recipe.cast == AS_STORED else DType(self.recipe.cast)
-        return LinearStream(self.recipe.arithmetic, self.recipe.weights, stored, self.effective, cast)
-
-
-def _job(name: str, recipe: Recipe, tensor: TensorEvidence, plan: FullPass) -> _Job:
-    group = plan.groups[name]
-    models = [(plan.checkpoints[0], group.suspect)]
-    for index in recipe.parents:
-        ref = group.others[index - 1]
-        assert isinstance(ref, TensorRef)
-        models.append((plan.checkpoints[index], ref))
-    return _Job(group, recipe, DType(tensor.effective_dtypes[0]), tuple(models))
-
-
-@dataclass(frozen=True, slots=True)
-class _Chunk:
-    job: _Job
-    start: int
-    count: int
-
-
-def _count_all(jobs: Sequence[_Job], plan: FullPass) -> dict[str, Counts]:
-    counted = {job.group.name: np.zeros(places.COUNTS, np.int64) for job in jobs}
+def _count_all(jobs: Sequence[TensorJob], sampled: Replay, plan: FullPass) -> dict[str, NDArray[np.int64]]:
+    counted = {job.name: np.zeros(places.COUNTS, np.int64) for job in jobs}
     if not jobs:
         return counted
-    rows = max(len(job.models) for job in jobs)
-    widest = max(_width(job) for job in jobs)
-    chunk = _chunk(plan, rows * widest)
-    total = sum(job.elements * job.element_bytes for job in jobs)
-    done = 0
-    for item, counts in stream_unordered(
-        _chunks(jobs, chunk),
-        buffer=lambda: np.empty((rows, chunk * widest), np.uint8),
-        announce=_announce,
-        fill=_fill,
-        work=_count,
-        workers=plan.workers,
-    ):
-        counted[item.job.group.name] += counts
-        done += item.count * item.job.element_bytes
-        plan.progress("replaying every element (MiB)", done // MEBIBYTE, total // MEBIBYTE)
+    remote = any(c.remote for c in plan.checkpoints)
+    tasks = list(slices(jobs, plan.slice or (REMOTE_SLICE if remote else SLICE)))
+    sent = plan.resume is not None or _engine(plan).remote
+    pinned = [pin_checkpoint(c) for c in plan.checkpoints] if sent else []
+    read = [c.bytes_read for c in plan.checkpoints]
+    with _progress(plan, sampled, tasks, pinned) as kept:
+        found: dict[int, Counts] = dict(kept.done) if kept is not None else {}
+        told = _Told(plan, tasks, found)
+        left = [task for task in tasks if task.index not in found]
+        for task, counts in _engine(plan).run(_work(jobs, pinned, plan), left):
+            if kept is not None:
+                kept.add(task, counts)
+            found[task.index] = counts
+            told.add(task)
+    for task in tasks:
+        counted[task.job.name] += np.array(found[task.index], np.int64)
+        for model, nbytes in slice_bytes(task).items():
+            read[model] += nbytes
+    for checkpoint, nbytes in zip(plan.checkpoints, read, strict=True):
+        # By the slices, and not by who read them, when, or how often.
+        checkpoint.bytes_read = nbytes
     return counted
 
 
-def _width(job: _Job) -> int:
-    """Bytes that an element of the widest row takes in a buffer."""
-    stored = (ref.dtype for _, ref in job.models) if job.stream is None else job.stream.stored
-    return max(d.itemsize for d in stored)
+class _Told:
+    """Progress in bytes of all models; what an earlier run did is done."""
+
+    def __init__(self, plan: FullPass, tasks: Sequence[SliceTask], found: Mapping[int, Counts]) -> None:
+        self._tell = plan.progress
+        self._total = sum(task.nbytes for task in tasks)
+        self._done = sum(task.nbytes for task in tasks if task.index in found)
+        self._say()
+
+    def add(self, task: SliceTask) -> None:
+        self._done += task.nbytes
+        self._say()
+
+    def _say(self) -> None:
+        self._tell("replaying every element (MiB)", self._done // MEBIBYTE, self._total // MEBIBYTE)
 
 
-def _chunk(plan: FullPass, row: int) -> int:
-    """Elements of a chunk such that all buffers fit; a multiple of 64, so that rows stay aligned."""
-    fitting = BUFFERS // (max(1, plan.workers) * row)
-    return max(64, min(plan.chunk, fitting) // 64 * 64)
+def _engine(plan: FullPass) -> Engine:
+    return ThreadEngine(plan.workers) if plan.engine is None else plan.engine
 
 
-def _chunks(jobs: Sequence[_Job], chunk: int) -> Iterator[_Chunk]:
-    for job in jobs:
-        size = chunk if job.stream is not None else min(chunk, PLAIN_CHUNK)
-        for start in range(0, job.elements, size):
-            yield _Chunk(job, start, min(size, job.elements - start))
+def _work(
+    jobs: Sequence[TensorJob], pinned: Sequence[PinnedCheckpoint], plan: FullPass
+) -> Work[SliceTask, Counts]:
+    rows, width = max(len(job.models) for job in jobs), max(job.width for job in jobs)
+    engine = _engine(plan)
+    if engine.remote:
+        return PinnedPassWork(tuple(pinned), chunk_elements(plan.chunk, 1, rows * width), rows, width)
+    return PassWork(plan.checkpoints, chunk_elements(plan.chunk, plan.workers, rows * width), rows, width)
 
 
-def _announce(item: _Chunk) -> None:
-    for checkpoint, ref in item.job.models:
-        checkpoint.announce(ref, item.start, item.count)
+def _progress(
+    plan: FullPass, sampled: Replay, tasks: Sequence[SliceTask], pinned: Sequence[PinnedCheckpoint]
+) -> AbstractContextManager[PassProgress | None]:
+    if plan.resume is None:
+        return nullcontext()
+    return PassProgress(plan.resume, _key(sampled, tasks, pinned), tasks)
 
 
-def _fill(item: _Chunk, buffer: Raw) -> None:
-    stream = item.job.stream
-    for k, (checkpoint, ref) in enumerate(item.job.models):
-        if stream is None or stream.stored[k] is ref.dtype:
-            checkpoint.read_into(ref, item.start, _numbers(buffer[k], ref.dtype, item.count))
-        else:
-            # A parent in another format goes in as the float32 numbers that every arithmetic takes.
-            values = to_float64(checkpoint.read(ref, item.start, item.count), ref.dtype)
-            with np.errstate(over="ignore", invalid="ignore"):
-                cast = cast_operand(values, item.job.recipe.cast).astype(np.float32)
-            _numbers(buffer[k], DType.F32, item.count)[:] = cast.view(np.uint32)
+def _key(sampled: Replay, tasks: Sequence[SliceTask], pinned: Sequence[PinnedCheckpoint]) -> str:
+    """A digest of what decides the counts: version, files, tensors, recipes and slices; and of what the
+    sample counted, which sees that bytes changed where sizes and times did not."""
+    digest = hashlib.sha256(f"parentage {__version__}".encode())
+    for model in pinned:
+        # A remote file without a digest of its own is known by its commit, and by the sample.
+        one = (model.locator, model.revision, to_plain(model.shards), model.stamps)
+        digest.update(json.dumps(one).encode())
+    for tensor in sampled.tensors:
+        whole = (tensor.examined, tensor.matches, tensor.informative, tensor.offsets)
+        digest.update(json.dumps((tensor.name, whole)).encode())
+    for task in tasks:
+        if task.start == 0:
+            digest.update(_job_text(task.job).encode())
+        digest.update(f"{task.start}+{task.count};".encode())
+    return digest.hexdigest()
 
 
-def _numbers(row: Raw, dtype: DType, count: int) -> NDArray[np.unsignedinteger]:
-    return row[: count * dtype.itemsize].view(dtype.storage)
+def _job_text(job: TensorJob) -> str:
+    recipe = job.recipe
+    rule = (recipe.parents, [w.hex() for w in recipe.weights], recipe.arithmetic.id, recipe.cast)
+    return json.dumps((job.name, job.effective.value, rule, to_plain(job.models)))
 
 
-def _count(item: _Chunk, buffer: Raw) -> Counts:
-    stream, models = item.job.stream, item.job.models
-    if stream is not None:
-        return stream.count(buffer[: len(models)], item.count)
-    return _count_plainly(item, buffer)
-
-
-def _count_plainly(item: _Chunk, buffer: Raw) -> Counts:
-    """By the sampled pass's own functions, for formats that have no compiled count."""
-    job, counts = item.job, np.zeros(places.COUNTS, np.int64)
-    values = [
-        to_float64(_numbers(row, ref.dtype, item.count), ref.dtype)
-        for row, (_, ref) in zip(buffer, job.models, strict=False)
-    ]
-    slices = [ModelSlice(v, ref.dtype, ref.dtype) for v, (_, ref) in zip(values, job.models, strict=True)]
-    models: list[ModelSlice | None] = [None] * (1 + max(job.recipe.parents))
-    models[0] = replace(slices[0], effective=job.effective)
-    for index, found in zip(job.recipe.parents, slices[1:], strict=True):
-        models[index] = found
-    shape, rows = job.group.suspect.shape, np.zeros(item.count, np.int32)
-    sample = TensorSample(
-        job.group.name, job.group.role, tuple(shape), job.elements, False, rows, tuple(models)
-    )
-    with np.errstate(over="ignore", invalid="ignore"):
-        operands = prepare(sample, 0, job.recipe.parents, job.recipe.cast)
-        assert operands is not None
-        tensor = replay_tensor(job.group.name, operands, job.recipe)
-    counts[: places.OFFSETS] = (
-        tensor.examined,
-        tensor.matches,
-        tensor.informative,
-        tensor.informative_matches,
-        tensor.beyond_rounding,
-    )
-    counts[places.OFFSETS :] = tensor.offsets
-    return counts
-
-
-def _merged(sampled: ReplayTensor, counts: Counts) -> ReplayTensor:
+def _merged(sampled: ReplayTensor, counts: NDArray[np.int64]) -> ReplayTensor:
     examined, matches, informative, informative_matches, beyond = (int(x) for x in counts[: places.OFFSETS])
     offsets = tuple(int(x) for x in counts[places.OFFSETS :])
     late = sampled.matches == sampled.examined and matches < examined

@@ -1,0 +1,120 @@
+"""A checkpoint to be opened again in another process, on another machine, as the very same files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from parentage.checkpoints.byte_files import ByteFile, Span
+from parentage.checkpoints.checkpoint import Checkpoint
+from parentage.checkpoints.local_files import LocalFile
+from parentage.checkpoints.locators import at_revision
+from parentage.checkpoints.opening import open_checkpoint
+from parentage.errors import ReadError
+from parentage.records.tensors import ShardRef
+
+__all__ = ["PinnedCheckpoint", "pin_checkpoint"]
+
+
+@dataclass(frozen=True, slots=True)
+class PinnedCheckpoint:
+    """Where a checkpoint lies, and what is known of each weight file; plain data, safe to send.
+
+    ``paths`` [shards]: absolute paths of a local checkpoint's files, the same on every machine that
+    reads them; empty for one that is read over a network. ``stamps`` [shards]: when they were last written,
+    in nanoseconds, on the machine that pinned them; it tells that a file was replaced, and is not asked of
+    copies elsewhere.
+    """
+
+    locator: str
+    revision: str | None
+    shards: tuple[ShardRef, ...]
+    paths: tuple[str, ...]
+    stamps: tuple[int, ...]
+
+    def holds(self, shard: str) -> bool:
+        """Whether this file can be read here; what lies on a network can be everywhere."""
+        known = dict(zip((s.name for s in self.shards), self.paths, strict=False))
+        return not self.paths or os.path.exists(known.get(shard, ""))
+
+    def open(self) -> Checkpoint:
+        """Open what of it lies here; ``ReadError`` (``pinned-changed``) when a file is another one."""
+        if not self.paths:
+            found = open_checkpoint(at_revision(self.locator, self.revision))
+        else:
+            found = Checkpoint(_PinnedFolder(self))
+        known = {s.name: s for s in self.shards}
+        for shard in found.shards:
+            pinned = known.get(shard.name)
+            if pinned is None or (pinned.size, pinned.header_bytes) != (shard.size, shard.header_bytes):
+                found.close()
+                raise _changed(f"{self.locator}: {shard.name}")
+        return found
+
+
+def _changed(where: str) -> ReadError:
+    return ReadError(
+        "a worker finds another file here than the one that is examined",
+        code="pinned-changed",
+        where=where,
+        hint="give every machine the same files at the same paths",
+    )
+
+
+def pin_checkpoint(checkpoint: Checkpoint) -> PinnedCheckpoint:
+    """Pin an opened checkpoint's files; ``ReadError`` (``read-failed``) when one is gone."""
+    paths: tuple[str, ...] = ()
+    if not checkpoint.remote:
+        paths = tuple(os.path.abspath(checkpoint.where(s.name)) for s in checkpoint.shards)
+    return PinnedCheckpoint(
+        checkpoint.locator,
+        checkpoint.revision,
+        checkpoint.shards,
+        paths,
+        tuple(_stamp(path) for path in paths),
+    )
+
+
+def _stamp(path: str) -> int:
+    try:
+        return os.stat(path).st_mtime_ns
+    except OSError as error:
+        raise ReadError(
+            f"cannot be found again: {error.strerror}",
+            code="read-failed",
+            where=path,
+            hint="check the disk",
+        ) from None
+
+
+class _PinnedFolder:
+    """Those of a local checkpoint's weight files that lie on this machine; see :class:`Folder`."""
+
+    remote = False
+    bytes_read = 0
+    requests = 0
+    weight_map: Mapping[str, str] | None = None
+    oddities: tuple[str, ...] = ()
+
+    def __init__(self, pinned: PinnedCheckpoint) -> None:
+        self.locator = self.where = pinned.locator
+        self.revision = pinned.revision
+        named = zip((s.name for s in pinned.shards), pinned.paths, strict=True)
+        self._paths = {name: path for name, path in named if os.path.exists(path)}
+        self.files = tuple(self._paths)
+        self.side_files: Mapping[str, int | None] = {}
+
+    def open(self, name: str) -> LocalFile:
+        return LocalFile(name, Path(self._paths[name]))
+
+    def announce_all(self, spans: Sequence[tuple[ByteFile, Sequence[Span]]]) -> None:
+        for file, found in spans:
+            file.announce(found)
+
+    def read_side_file(self, name: str, limit: int) -> bytes:
+        raise FileNotFoundError(name)
+
+    def close(self) -> None:
+        """Nothing is held."""

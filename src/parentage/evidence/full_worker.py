@@ -1,0 +1,202 @@
+"""A worker of the full pass: reads a slice chunk by chunk into one buffer and counts.
+
+Integers are counted and nothing else, so no chunk moves a number, and memory depends on the chunk alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from parentage.checkpoints.checkpoint import Checkpoint
+from parentage.checkpoints.pinned import PinnedCheckpoint
+from parentage.evidence.full_tasks import SliceTask
+from parentage.evidence.mixtures import cast_operand
+from parentage.evidence.reading import ModelSlice, TensorSample
+from parentage.evidence.replays import prepare, replay_tensor
+from parentage.numerics import replay_kernels as places
+from parentage.numerics.formats import to_float64
+from parentage.records.dtypes import DType
+
+__all__ = ["CHUNK", "Counts", "PassWork", "PinnedPassWork", "SliceCounter", "chunk_elements"]
+
+Raw = NDArray[np.uint8]
+Counts = tuple[int, ...]
+"""A slice's counts, by the places of ``numerics.replay_kernels``."""
+
+# 512 KB of bfloat16 a model: a read of that size runs at the page cache's speed
+# (benchmarks/full_throughput.py --chunk).
+CHUNK = 2**18
+# Chunks that numpy counts (8-bit formats, float64) need some thirty float64 arrays each.
+PLAIN_CHUNK = 2**15
+# What all buffers together may take; many workers on many float32 parents get smaller chunks.
+BUFFERS = 128 * 2**20
+# Whole blocks of every block format, so that none is decoded twice; rows stay aligned.
+GRAIN = 256
+# Chunks of a slice that are announced before they are read: from a cold disk, 1.5 MB a chunk, one worker:
+# .25 GB/s with none, .4 with 2, .55 with 8 to 32 (median of three, on a machine under load).
+AHEAD = 16
+
+
+def chunk_elements(wanted: int, workers: int, row: int) -> int:
+    """Elements of a chunk such that the buffers of all workers fit; ``row``: bytes of an element in all
+    rows."""
+    fitting = BUFFERS // (max(1, workers) * row)
+    # A chunk that is asked for (by a test, a benchmark) may be smaller than a grain.
+    return max(64, min(wanted, fitting // GRAIN * GRAIN) // 64 * 64)
+
+
+@dataclass(frozen=True, slots=True)
+class PassWork:
+    """Workers on checkpoints that are open here. ``rows``, ``width``: of the largest buffer that a job
+    needs, models and bytes of an element."""
+
+    checkpoints: Sequence[Checkpoint]
+    chunk: int
+    rows: int
+    width: int
+
+    def open(self) -> SliceCounter:
+        """A worker with a buffer of its own."""
+        return SliceCounter(
+            self.checkpoints, self.chunk, np.empty((self.rows, self.chunk * self.width), np.uint8)
+        )
+
+    def announce(self, task: SliceTask) -> None:
+        """Its first chunks, or all of it where reading takes requests."""
+        for model, ref in task.job.models:
+            checkpoint = self.checkpoints[model]
+            count = task.count if checkpoint.remote else min(task.count, AHEAD * self.chunk)
+            checkpoint.announce(ref, task.start, count)
+
+    def place(self, task: SliceTask) -> str:
+        """The suspect's weight file."""
+        return _place(task)
+
+    def holds(self, places: tuple[str, ...]) -> tuple[bool, ...]:
+        """They are open."""
+        return (True,) * len(places)
+
+
+@dataclass(frozen=True, slots=True)
+class PinnedPassWork:
+    """Workers that open the checkpoints themselves; plain data, safe to send."""
+
+    pinned: tuple[PinnedCheckpoint, ...]
+    chunk: int
+    rows: int
+    width: int
+
+    def open(self) -> SliceCounter:
+        """A worker with files and a buffer of its own."""
+        return self._here([p.open() for p in self.pinned]).open()
+
+    def _here(self, opened: Sequence[Checkpoint]) -> PassWork:
+        return PassWork(opened, self.chunk, self.rows, self.width)
+
+    def announce(self, task: SliceTask) -> None:
+        """Nothing is announced to another machine."""
+
+    def place(self, task: SliceTask) -> str:
+        """The suspect's weight file and those of the parents."""
+        return _place(task)
+
+    def holds(self, places: tuple[str, ...]) -> tuple[bool, ...]:
+        """Do the files that a place names lie on this machine?"""
+        return tuple(all(self._held(part) for part in place.split("\n")) for place in places)
+
+    def _held(self, part: str) -> bool:
+        model, _, shard = part.partition(" ")
+        return self.pinned[int(model)].holds(shard)
+
+
+def _place(task: SliceTask) -> str:
+    parts = []
+    for model, ref in task.job.models:
+        shards = [p.source.shard for p in ref.pieces] if ref.pieces else [ref.shard]
+        parts += [f"{model} {shard}" for shard in dict.fromkeys(shards)]
+    return "\n".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class SliceCounter:
+    """Counts slices, one after the other; ``buffer`` [models, bytes of a chunk]."""
+
+    checkpoints: Sequence[Checkpoint]
+    chunk: int
+    buffer: Raw
+
+    def do(self, task: SliceTask) -> Counts:
+        """The counts of one slice."""
+        total = np.zeros(places.COUNTS, np.int64)
+        end = task.start + task.count
+        step = self.chunk if task.job.stream is not None else min(self.chunk, PLAIN_CHUNK)
+        for start in range(task.start, end, step):
+            self._announce(task, start + AHEAD * step, min(start + (AHEAD + 1) * step, end))
+            count = min(step, end - start)
+            self._fill(task, start, count)
+            total += self._count(task, count)
+        return tuple(int(x) for x in total)
+
+    def _announce(self, task: SliceTask, start: int, end: int) -> None:
+        if start >= end:
+            return
+        for model, ref in task.job.models:
+            # What is read over a network was announced as a whole.
+            if not self.checkpoints[model].remote:
+                self.checkpoints[model].announce(ref, start, end - start)
+
+    def _fill(self, task: SliceTask, start: int, count: int) -> None:
+        stream = task.job.stream
+        for k, (model, ref) in enumerate(task.job.models):
+            checkpoint = self.checkpoints[model]
+            if stream is None or stream.stored[k] is ref.dtype:
+                checkpoint.read_into(ref, start, _numbers(self.buffer[k], ref.dtype, count))
+            else:
+                # A parent in another format goes in as the float32 numbers that every arithmetic takes.
+                values = to_float64(checkpoint.read(ref, start, count), ref.dtype)
+                with np.errstate(over="ignore", invalid="ignore"):
+                    cast = cast_operand(values, task.job.recipe.cast).astype(np.float32)
+                _numbers(self.buffer[k], DType.F32, count)[:] = cast.view(np.uint32)
+
+    def _count(self, task: SliceTask, count: int) -> NDArray[np.int64]:
+        stream, models = task.job.stream, task.job.models
+        if stream is not None:
+            return stream.count(self.buffer[: len(models)], count)
+        return _count_plainly(task, self.buffer, count)
+
+
+def _numbers(row: Raw, dtype: DType, count: int) -> NDArray[np.unsignedinteger]:
+    return row[: count * dtype.itemsize].view(dtype.storage)
+
+
+def _count_plainly(task: SliceTask, buffer: Raw, count: int) -> NDArray[np.int64]:
+    """By the sampled pass's own functions, for formats that have no compiled count."""
+    job, counts = task.job, np.zeros(places.COUNTS, np.int64)
+    values = [
+        to_float64(_numbers(row, ref.dtype, count), ref.dtype)
+        for row, (_, ref) in zip(buffer, job.models, strict=False)
+    ]
+    found = [ModelSlice(v, ref.dtype, ref.dtype) for v, (_, ref) in zip(values, job.models, strict=True)]
+    models: list[ModelSlice | None] = [None] * (1 + max(job.recipe.parents))
+    models[0] = replace(found[0], effective=job.effective)
+    for index, one in zip(job.recipe.parents, found[1:], strict=True):
+        models[index] = one
+    rows = np.zeros(count, np.int32)
+    sample = TensorSample(job.name, job.role, job.shape, job.elements, False, rows, tuple(models))
+    with np.errstate(over="ignore", invalid="ignore"):
+        operands = prepare(sample, 0, job.recipe.parents, job.recipe.cast)
+        assert operands is not None
+        tensor = replay_tensor(job.name, operands, job.recipe)
+    counts[: places.OFFSETS] = (
+        tensor.examined,
+        tensor.matches,
+        tensor.informative,
+        tensor.informative_matches,
+        tensor.beyond_rounding,
+    )
+    counts[places.OFFSETS :] = tensor.offsets
+    return counts
