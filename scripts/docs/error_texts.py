@@ -126,6 +126,37 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "The value of `--fail-on` is no condition, so that it could never hold.",
         "Use `training`, `undisclosed` or one of the relations that the message lists.",
     ),
+    "resume-busy": (
+        "Another process keeps the progress of its full pass in this file.",
+        "Wait for it, or give `--resume` another file.",
+    ),
+    "resume-damaged": (
+        "What `--resume` names is a file, but none that it wrote. It was left as it is.",
+        "Name a file that is not there yet, or one that `--resume` wrote.",
+    ),
+    "resume-foreign": (
+        "The progress in this file is of another full pass: files were replaced, or options, parents, "
+        "recipe or version are others. It was left as it is.",
+        "Name another file, or delete this one to begin anew.",
+    ),
+    "resume-not-written": (
+        "The progress of a full pass cannot be kept: its folder is not there or may not be written to, or "
+        "the disk is full. What was kept before is still whole.",
+        "Name a file that can be written, free some space, or go without `--resume`.",
+    ),
+    "pinned-changed": (
+        "A worker of a full pass found another file at a path than the one that is examined: of another "
+        "size, or with another header.",
+        "Give every machine the same files at the same paths.",
+    ),
+    "usage-engine": (
+        "There is no engine of that name, or an address was given for an engine that has none.",
+        "Use one of the names that the message lists; `--address` goes with `--engine ray`.",
+    ),
+    "usage-not-full": (
+        "`--engine` and `--resume` are for a full pass, and none was asked for.",
+        "Add `--full`; `verify` replays every element only of an evidence that did.",
+    ),
     "usage-model": (
         "`--model` of `verify` is not NAME=PATH, names a model twice, or one that the evidence does not "
         "have.",

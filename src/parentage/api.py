@@ -16,13 +16,16 @@ from typing import Any
 
 from parentage.checkpoints.opening import open_checkpoint
 from parentage.checkpoints.remote_limits import RemoteLimits, SharedSession
-from parentage.errors import EvidenceError
+from parentage.engines.engine import Engine
+from parentage.engines.registry import choose_engine
+from parentage.errors import EvidenceError, UsageError
 from parentage.evidence.difference import compare_checkpoints
 from parentage.evidence.fetching import FetchProgress
 from parentage.evidence.input_notes import input_notes
 from parentage.evidence.inspection import inspect_checkpoint
 from parentage.evidence.measure import AuditInputs, Options, measure
 from parentage.evidence.opening import open_inputs, open_pinned, wanted_models
+from parentage.evidence.pass_progress import check_progress
 from parentage.evidence.proposals import Proposal, propose
 from parentage.evidence.reading_plan import ReadingBudget
 from parentage.evidence.rederive import rederive, stored_options
@@ -96,6 +99,9 @@ def audit(
     claim: str | None = None,
     digests: bool = True,
     limits: RemoteLimits | None = None,
+    engine: str | Engine = "threads",
+    address: str | None = None,
+    resume: str | Path | None = None,
     progress: Progress = _silent,
 ) -> AuditResult:
     """Audit a suspect; a model is a path to a file or folder, or an address (docs/places.md).
@@ -104,9 +110,11 @@ def audit(
     ``full``: replay the recipe on every element too.
     ``candidates``: a folder of models, or a file that names one a line. ``limits``: what reading over a
     network may cost, and where slices are kept; a budget that ends leaves tensors out, which
-    ``AuditResult.left_out`` names. ``progress`` is also called on another thread while bytes come.
-    Raises ``ParentageError``.
+    ``AuditResult.left_out`` names. ``engine``: where the full pass runs, "threads" or "ray", on the
+    cluster at ``address``; ``resume``: a file that keeps what of it is done (docs/scale.md); neither moves
+    a result. ``progress`` is also called on another thread while bytes come. Raises ``ParentageError``.
     """
+    runs = _full_pass(full, engine, address, resume, workers)
     limits = limits or RemoteLimits()
     asked: dict[str, Any] = {
         "suspect": suspect,
@@ -138,11 +146,29 @@ def audit(
     with ExitStack() as stack:
         fetched = FetchProgress(progress)
         inputs = open_inputs(stack, wanted, SharedSession(stack, limits, fetched.heard))
-        options = replace(_options(inputs, sample, seed, full, digests, workers), budget=_budget(limits))
+        options = _options(inputs, sample, seed, full, digests, workers)
+        options = replace(options, budget=_budget(limits), **runs)
         asked["sample"] = options.sample
         notes = (*proposal.notes, *input_notes(inputs))
         found = measure(inputs, options, asked, notes, progress, fetched)
     return AuditResult(found, judge(found, claim=claim))
+
+
+def _full_pass(
+    full: bool, engine: str | Engine, address: str | None, resume: str | Path | None, workers: int
+) -> dict[str, Any]:
+    """Where the full pass runs and what keeps its progress, refused before anything is read."""
+    chosen = choose_engine(engine, address, workers) if isinstance(engine, str) else engine
+    if not full and (chosen is not None or resume is not None):
+        raise UsageError(
+            "an engine or a file to resume from is for the full pass, which was not asked for",
+            code="usage-not-full",
+            hint="add --full (verify: the evidence is of a sample)",
+        )
+    kept = None if resume is None else Path(resume)
+    if kept is not None:
+        check_progress(kept)
+    return {"engine": chosen, "resume": kept}
 
 
 def _options(
@@ -170,16 +196,20 @@ def verify(
     places: Mapping[str, str] | None = None,
     workers: int = 0,
     limits: RemoteLimits | None = None,
+    engine: str | Engine = "threads",
+    address: str | None = None,
+    resume: str | Path | None = None,
     progress: Progress = _silent,
 ) -> Verification:
     """Measure again from the pinned inputs, ignoring every stored number, and name what differs.
 
     ``places``: where inputs lie now, by the models' names. Counts and digests must agree exactly,
-    derived floats to 1e-9.
+    derived floats to 1e-9. ``engine``, ``address``, ``resume``: as for :func:`audit`.
     """
     plain = _load_evidence(path)
     stored = read_evidence(plain)
     options = stored_options(stored.used, workers or _cores())
+    options = replace(options, **_full_pass(options.full, engine, address, resume, workers))
     with ExitStack() as stack:
         shared = SharedSession(stack, limits, FetchProgress(progress).heard)
         inputs = open_pinned(stack, stored.models, places or {}, shared)

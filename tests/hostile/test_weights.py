@@ -11,7 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from parentage.checkpoints.safetensors_writer import StoredTensor
+from parentage.checkpoints.opening import open_checkpoint
+from parentage.checkpoints.pinned import pin_checkpoint
+from parentage.checkpoints.safetensors_writer import StoredTensor, write_safetensors
+from parentage.errors import ReadError
 from parentage.numerics.formats import quantize
 from parentage.records.dtypes import DType
 from tests.cli.running import Run
@@ -301,3 +304,17 @@ def test_a_hostile_tensor_name_is_shown_by_its_escapes_everywhere(
     page = html.read_text()
     assert "\x1b" not in page
     assert "\u202e" not in page
+
+
+@pytest.mark.parametrize("other", ["longer", "renamed"])
+def test_a_worker_elsewhere_refuses_a_file_that_is_not_the_one_examined(tmp_path: Path, other: str) -> None:
+    path = tmp_path / "m.safetensors"
+    bits = np.arange(64, dtype=np.uint16)
+    write_safetensors(path, {"w": StoredTensor(DType.BF16, (64,), bits)})
+    with open_checkpoint(path) as checkpoint:
+        pinned = pin_checkpoint(checkpoint)
+    name, count = ("w", 72) if other == "longer" else ("v", 64)
+    write_safetensors(path, {name: StoredTensor(DType.BF16, (count,), np.zeros(count, np.uint16))})
+    with pytest.raises(ReadError) as raised:
+        pinned.open()
+    assert raised.value.code == "pinned-changed"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,14 +24,15 @@ class PinnedCheckpoint:
     """Where a checkpoint lies, and what is known of each weight file; plain data, safe to send.
 
     ``paths`` [shards]: absolute paths of a local checkpoint's files, the same on every machine that
-    reads them; empty for one that is read over a network. ``stamps`` [shards]: when they were last written,
-    in nanoseconds, on the machine that pinned them; it tells that a file was replaced, and is not asked of
-    copies elsewhere.
+    reads them; empty for one that is read over a network. ``layouts`` [shards]: digests of where which
+    tensor lies. ``stamps`` [shards]: when they were last written, in nanoseconds, on the machine that
+    pinned them; it tells that a file was replaced, and is not asked of copies elsewhere.
     """
 
     locator: str
     revision: str | None
     shards: tuple[ShardRef, ...]
+    layouts: tuple[str, ...]
     paths: tuple[str, ...]
     stamps: tuple[int, ...]
 
@@ -45,13 +47,23 @@ class PinnedCheckpoint:
             found = open_checkpoint(at_revision(self.locator, self.revision))
         else:
             found = Checkpoint(_PinnedFolder(self))
-        known = {s.name: s for s in self.shards}
-        for shard in found.shards:
+        known = dict(
+            zip((s.name for s in self.shards), zip(self.shards, self.layouts, strict=True), strict=True)
+        )
+        for shard, layout in zip(found.shards, _layouts(found), strict=True):
             pinned = known.get(shard.name)
-            if pinned is None or (pinned.size, pinned.header_bytes) != (shard.size, shard.header_bytes):
+            if pinned is None or pinned[0].size != shard.size or pinned[1] != layout:
                 found.close()
                 raise _changed(f"{self.locator}: {shard.name}")
         return found
+
+
+def _layouts(checkpoint: Checkpoint) -> tuple[str, ...]:
+    digests = {shard.name: hashlib.sha256() for shard in checkpoint.shards}
+    for ref in checkpoint.tensors.values():
+        if ref.shard in digests:
+            digests[ref.shard].update(repr(ref).encode())
+    return tuple(digest.hexdigest() for digest in digests.values())
 
 
 def _changed(where: str) -> ReadError:
@@ -72,6 +84,7 @@ def pin_checkpoint(checkpoint: Checkpoint) -> PinnedCheckpoint:
         checkpoint.locator,
         checkpoint.revision,
         checkpoint.shards,
+        _layouts(checkpoint),
         paths,
         tuple(_stamp(path) for path in paths),
     )

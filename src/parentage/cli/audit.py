@@ -39,6 +39,8 @@ Examples:
     parentage audit ./model -p ./a -p ./b --fail-on training --fail-on undisclosed
   Models on a hub, reading 50 MB at most, and going on after an interruption:
     parentage audit org/rio -p org/nex -p org/qwen --budget 50MB --cache ./slices
+  Replay every element; the same command goes on where it was interrupted:
+    parentage audit ./model -p ./a -p ./b --full --resume progress
   Keep what others need to check it:
     parentage audit ./model -p ./a -p ./b --evidence evidence.json
 """
@@ -85,6 +87,13 @@ def command(
     full: Annotated[
         bool, typer.Option("--full", help="Replay the recipe on every element as well.")
     ] = False,
+    resume: Annotated[
+        Path | None,
+        typer.Option(
+            "--resume",
+            help="Keep what --full has done in this file (or in a folder), and go on from it.",
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", help="Which elements are drawn.")] = 0,
     workers: Annotated[
         int,
@@ -128,7 +137,7 @@ def command(
     limits = limits_of(budget, budget_requests, cache)
     given = [suspect, *(parent or []), *(control or [])]
     given += [place for place in (base, previous, candidates) if place is not None]
-    check_targets(_targets(json_file, html, evidence), given)
+    check_targets(_targets(json_file, html, evidence, resume), given)
     with progress() as report_progress:
         result = api.audit(
             suspect,
@@ -144,6 +153,7 @@ def command(
             claim=claim,
             digests=not no_digests,
             limits=limits,
+            resume=resume,
             progress=report_progress,
         )
     _write(result, json_file, html, evidence)
@@ -153,10 +163,14 @@ def command(
     refuse(result, fail_on or [])
 
 
-def _targets(json_file: str | None, html: Path | None, evidence: Path | None) -> Iterator[Path]:
+def _targets(
+    json_file: str | None, html: Path | None, evidence: Path | None, resume: Path | None
+) -> Iterator[Path]:
     if json_file is not None and json_file != "-":
         yield Path(json_file)
     yield from (path for path in (html, evidence) if path is not None)
+    if resume is not None and not resume.is_dir():
+        yield resume
 
 
 def _write(result: AuditResult, json_file: str | None, html: Path | None, evidence: Path | None) -> None:

@@ -51,6 +51,13 @@ def command(
     workers: Annotated[
         int, typer.Option("--workers", min=0, help="Threads; 0: one a core. No result depends on it.")
     ] = 0,
+    resume: Annotated[
+        Path | None,
+        typer.Option(
+            "--resume",
+            help="Keep what of a full replay is done in this file (or in a folder), and go on from it.",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON to standard output.")] = False,
     limit: Annotated[int, typer.Option("--limit", min=0, help="Differing values listed; 0: all.")] = 20,
     budget: Budget = None,
@@ -70,6 +77,7 @@ def command(
             places=_places(model or []),
             workers=workers,
             limits=limits_of(budget, budget_requests, cache),
+            resume=resume,
             progress=report_progress,
         )
     with printing():

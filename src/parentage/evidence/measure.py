@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from parentage import __version__
 from parentage.architectures.alignment import AlignedTensor, Alignment, align
 from parentage.checkpoints.checkpoint import Checkpoint
+from parentage.engines.engine import Engine
 from parentage.engines.threads import map_ordered
 from parentage.errors import ReadError
 from parentage.evidence.fetching import FetchProgress, budget_ended, fetch
@@ -66,7 +68,7 @@ class AuditInputs:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What decides the evidence (``workers`` does not).
+    """What decides the evidence (``workers``, ``engine`` and ``resume`` do not).
 
     ``left_out``: tensors that are not to be read, as an evidence says; None: ``budget`` decides.
     """
@@ -79,6 +81,8 @@ class Options:
     run: int = BLOCK
     budget: ReadingBudget | None = None
     left_out: tuple[str, ...] | None = None
+    engine: Engine | None = None
+    resume: Path | None = None
 
     @property
     def sampling(self) -> Sampling:
@@ -113,6 +117,8 @@ def measure(
         workers=options.workers,
         progress=progress,
         full=options.full,
+        engine=options.engine,
+        resume=options.resume,
     )
     replays = search_replays(tensors, sweeps, context)
     remote = any(c.remote for c in checkpoints)

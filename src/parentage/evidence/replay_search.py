@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
 from parentage.architectures.alignment import AlignedTensor
 from parentage.checkpoints.checkpoint import Checkpoint
+from parentage.engines.engine import Engine
 from parentage.engines.threads import map_ordered
 from parentage.evidence.full_pass import FullPass, replay_every_element
 from parentage.evidence.later_change import (
@@ -78,6 +80,8 @@ class ReplayContext:
     workers: int
     progress: Callable[[str, int, int], None]
     full: bool = False
+    engine: Engine | None = None
+    resume: Path | None = None
 
 
 def search_replays(
@@ -216,7 +220,14 @@ def _replay_all(winner: Winner, tensors: Sequence[TensorEvidence], context: Repl
     own = _total(0, recipe, [t for t, _, _ in found], [b for _, b, _ in found], _rivals(winner))
     if not context.full:
         return own
-    plan = FullPass(context.groups, context.checkpoints, context.workers, context.progress)
+    plan = FullPass(
+        context.groups,
+        context.checkpoints,
+        context.workers,
+        context.progress,
+        engine=context.engine,
+        resume=context.resume,
+    )
     return replay_every_element(own, {t.name: chosen for t, _, chosen in found}, tensors, plan)
 
 
