@@ -23,6 +23,7 @@ __all__ = ["PinnedCheckpoint", "pin_checkpoint"]
 class PinnedCheckpoint:
     """Where a checkpoint lies, and what is known of each weight file; plain data, safe to send.
 
+    ``headed``: names of the files that have a header; others hold data that these point to.
     ``paths`` [shards]: absolute paths of a local checkpoint's files, the same on every machine that
     reads them; empty for one that is read over a network. ``layouts`` [shards]: digests of where which
     tensor lies. ``stamps`` [shards]: when they were last written, in nanoseconds, on the machine that
@@ -32,14 +33,18 @@ class PinnedCheckpoint:
     locator: str
     revision: str | None
     shards: tuple[ShardRef, ...]
+    headed: tuple[str, ...]
     layouts: tuple[str, ...]
     paths: tuple[str, ...]
     stamps: tuple[int, ...]
 
     def holds(self, shard: str) -> bool:
         """Whether this file can be read here; what lies on a network can be everywhere."""
-        known = dict(zip((s.name for s in self.shards), self.paths, strict=False))
-        return not self.paths or os.path.exists(known.get(shard, ""))
+        if not self.paths:
+            return True
+        named = zip((s.name for s in self.shards), self.paths, strict=True)
+        # What was decoded when a file was opened has a name that begins with the file's.
+        return any(shard.startswith(name) and os.path.exists(path) for name, path in named)
 
     def open(self) -> Checkpoint:
         """Open what of it lies here; ``ReadError`` (``pinned-changed``) when a file is another one."""
@@ -84,6 +89,7 @@ def pin_checkpoint(checkpoint: Checkpoint) -> PinnedCheckpoint:
         checkpoint.locator,
         checkpoint.revision,
         checkpoint.shards,
+        tuple(checkpoint.folder.files),
         _layouts(checkpoint),
         paths,
         tuple(_stamp(path) for path in paths),
@@ -116,11 +122,14 @@ class _PinnedFolder:
         self.revision = pinned.revision
         named = zip((s.name for s in pinned.shards), pinned.paths, strict=True)
         self._paths = {name: path for name, path in named if os.path.exists(path)}
-        self.files = tuple(self._paths)
+        self.files = tuple(name for name in pinned.headed if name in self._paths)
         self.side_files: Mapping[str, int | None] = {}
 
     def open(self, name: str) -> LocalFile:
-        return LocalFile(name, Path(self._paths[name]))
+        return LocalFile(name, Path(self._paths.get(name) or os.path.join(self.where, name)))
+
+    def open_beside(self, name: str) -> LocalFile:
+        return self.open(name)
 
     def announce_all(self, spans: Sequence[tuple[ByteFile, Sequence[Span]]]) -> None:
         for file, found in spans:
