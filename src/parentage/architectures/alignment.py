@@ -1,25 +1,34 @@
-"""Which tensors of several checkpoints are the same tensor; what is unmatched, each with a reason."""
+"""Which tensors of several checkpoints are the same tensor; what is unmatched, each with a reason.
+
+The suspect's layout leads: what another model keeps fused, split, turned or under other names is presented
+as the suspect keeps it (see ``counterparts``), and said so.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from parentage.architectures.counterparts import Match, counterpart
+from parentage.architectures.extras import leftover_reason, unmatched_reason
+from parentage.architectures.naming import Holder, Naming, name_checkpoint
 from parentage.architectures.roles import TensorRole, role_of
+from parentage.architectures.shapes import fit_shape, wants_turning
+from parentage.architectures.vocabulary import RowPairs, Vocabularies
 from parentage.checkpoints.checkpoint import Checkpoint
 from parentage.errors import AlignmentError
 from parentage.records.absence import Absent
 from parentage.records.tensors import TensorRef
 
-__all__ = ["AlignedTensor", "Alignment", "Unmatched", "align"]
-
-# Wrappers add these in front of the names of one and the same model; longest first.
-PREFIXES = ("model.language_model.", "0.auto_model.", "transformer.", "model.", "bert.")
+__all__ = ["AlignedTensor", "Alignment", "Presented", "Unmatched", "align"]
 
 
 @dataclass(frozen=True, slots=True)
 class AlignedTensor:
-    """A tensor of the suspect and its counterparts, ``Absent`` where there is none."""
+    """A tensor of the suspect and its counterparts, ``Absent`` where there is none.
+
+    ``suspect`` may be some rows of the stored tensor, where vocabularies differ.
+    """
 
     name: str
     role: TensorRole
@@ -37,68 +46,123 @@ class Unmatched:
 
 
 @dataclass(frozen=True, slots=True)
+class Presented:
+    """A counterpart that is not one tensor as stored, and how it is presented instead."""
+
+    checkpoint_index: int
+    tensor: str
+    how: str
+
+
+@dataclass(frozen=True, slots=True)
 class Alignment:
-    """All tensors of the suspect that meet at least one other, and everything that meets none."""
+    """All tensors of the suspect that meet at least one other, and everything that meets none.
+
+    ``families``: title of each model's family, suspect first; ``Absent`` where names and shapes alone were
+    used.
+    """
 
     groups: tuple[AlignedTensor, ...]
     unmatched: tuple[Unmatched, ...]
+    presented: tuple[Presented, ...] = ()
+    families: tuple[str | Absent, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """One counterpart; ``rows`` where it shares only some of the suspect's rows."""
+
+    match: Match
+    rows: RowPairs | None = None
 
 
 def align(suspect: Checkpoint, others: Sequence[Checkpoint]) -> Alignment:
-    """Align by name, then by name without well-known prefixes; shapes must agree."""
-    maps = [_by_stem(other.tensors) for other in others]
-    groups, unmatched = [], []
-    used: list[set[str]] = [set() for _ in others]
-    for name, tensor in suspect.tensors.items():
-        found = tuple(
-            _counterpart(tensor, other.tensors, stems) for other, stems in zip(others, maps, strict=True)
-        )
-        for k, ref in enumerate(found):
-            if isinstance(ref, TensorRef):
-                used[k].add(ref.name)
-            else:
-                unmatched.append(Unmatched(k + 1, name, ref.reason))
-        if any(isinstance(ref, TensorRef) for ref in found):
-            groups.append(AlignedTensor(name, role_of(name), tensor, found))
-        else:
-            unmatched.append(Unmatched(0, name, "no other model has this tensor"))
-    for k, other in enumerate(others):
-        rest = [n for n in other.tensors if n not in used[k]]
-        unmatched += [Unmatched(k + 1, n, "the suspect has no such tensor") for n in rest]
-    if not groups:
+    """Align by what each tensor holds in its family's layout, else by name and shape.
+
+    Raises ``AlignmentError`` where nothing meets.
+    """
+    mine, theirs = name_checkpoint(suspect), [name_checkpoint(other) for other in others]
+    work = _Work(mine, theirs)
+    for holder in mine.holders.values():
+        work.add(holder)
+    work.add_leftovers()
+    if not work.groups:
         raise AlignmentError(
             "no tensor of the suspect meets one of the others by name and shape",
             where=suspect.locator,
-            hint="are these models of one architecture?",
+            hint=_hint(mine),
         )
-    return Alignment(tuple(groups), tuple(unmatched))
+    unknown = Absent("no family knows its names: they and shapes alone were used")
+    families = tuple(unknown if n.family is None else n.family.title for n in (mine, *theirs))
+    return Alignment(tuple(work.groups), tuple(work.unmatched), tuple(work.presented), families)
 
 
-def stem(name: str) -> str:
-    """The name without a wrapper's prefix."""
-    for prefix in PREFIXES:
-        if name.startswith(prefix):
-            return name.removeprefix(prefix)
-    return name
+def _hint(mine: Naming) -> str:
+    if any(".lora_A." in name for name in mine.holders):
+        return "it holds an adapter's factors and no weights: merge it into its base first"
+    return "are these models of one architecture?"
 
 
-def _by_stem(tensors: Mapping[str, TensorRef]) -> dict[str, TensorRef | None]:
-    """Stem to tensor; None when two tensors share a stem, so that none is guessed."""
-    stems: dict[str, TensorRef | None] = {}
-    for name, tensor in tensors.items():
-        key = stem(name)
-        stems[key] = None if key in stems else tensor
-    return stems
+class _Work:
+    """The lists that ``align`` fills, tensor by tensor of the suspect."""
 
+    def __init__(self, mine: Naming, theirs: Sequence[Naming]) -> None:
+        self.mine, self.theirs = mine, theirs
+        self.groups: list[AlignedTensor] = []
+        self.unmatched: list[Unmatched] = []
+        self.presented: list[Presented] = []
+        self._used: list[set[str]] = [set() for _ in theirs]
+        self._turned = [wants_turning(mine, other) for other in theirs]
+        self._vocabularies = Vocabularies(mine.checkpoint, [n.checkpoint for n in theirs])
 
-def _counterpart(
-    tensor: TensorRef, tensors: Mapping[str, TensorRef], stems: Mapping[str, TensorRef | None]
-) -> TensorRef | Absent:
-    found = tensors.get(tensor.name) or stems.get(stem(tensor.name))
-    if found is None:
-        return Absent("it has no such tensor")
-    if found.shape != tensor.shape:
-        return Absent(f"its shape is {list(found.shape)}, the suspect's {list(tensor.shape)}")
-    if found.dtype.is_float != tensor.dtype.is_float:
-        return Absent(f"its dtype is {found.dtype.value}, the suspect's {tensor.dtype.value}")
-    return found
+    def add(self, own: Holder) -> None:
+        """One tensor of the suspect against every other model."""
+        found = [self._find(own, k) for k in range(len(self.theirs))]
+        suspect, others = self._common_rows(own, found)
+        name = own.ref.name
+        for k, (entry, ref) in enumerate(zip(found, others, strict=True)):
+            if isinstance(entry, _Found) and isinstance(ref, TensorRef):
+                self._used[k].update(entry.match.sources)
+                self._present(k, name, entry)
+            elif isinstance(ref, Absent):
+                self.unmatched.append(Unmatched(k + 1, name, ref.reason))
+        if any(isinstance(ref, TensorRef) for ref in others):
+            self.groups.append(AlignedTensor(name, role_of(name), suspect, tuple(others)))
+        else:
+            self.unmatched.append(Unmatched(0, name, unmatched_reason(own)))
+
+    def _find(self, own: Holder, k: int) -> _Found | Absent:
+        match = counterpart(own, self.mine, self.theirs[k], own.held.layer)
+        if isinstance(match, Absent):
+            return match
+        rows = self._vocabularies.rows(own, match.ref, k)
+        if rows is not None:
+            return _Found(match, rows)
+        fitted = fit_shape(own, match, self._turned[k], self.theirs[k])
+        return fitted if isinstance(fitted, Absent) else _Found(fitted)
+
+    def _common_rows(
+        self, own: Holder, found: Sequence[_Found | Absent]
+    ) -> tuple[TensorRef, list[TensorRef | Absent]]:
+        """The suspect's tensor and the others', cut to the rows that all of them have where some differ."""
+        stored = self.mine.checkpoint.tensors[own.ref.name]
+        refs = [f.match.ref if isinstance(f, _Found) else f for f in found]
+        if not any(isinstance(f, _Found) and f.rows is not None for f in found):
+            return stored, refs
+        pairs = [f.rows if isinstance(f, _Found) else None for f in found]
+        suspect, cut, missing = self._vocabularies.cut(stored, refs, pairs)
+        self.unmatched += [Unmatched(index, own.ref.name, reason) for index, reason in missing]
+        return suspect, cut
+
+    def _present(self, k: int, name: str, entry: _Found) -> None:
+        how = [entry.match.how] if entry.match.how else []
+        if entry.rows is not None:
+            how.append(entry.rows.how)
+        if how:
+            self.presented.append(Presented(k + 1, name, "; ".join(how)))
+
+    def add_leftovers(self) -> None:
+        """What the others have and the suspect has not."""
+        for k, naming in enumerate(self.theirs):
+            rest = [h for n, h in naming.holders.items() if n not in self._used[k]]
+            self.unmatched += [Unmatched(k + 1, h.ref.name, leftover_reason(h, naming)) for h in rest]

@@ -22,13 +22,14 @@ SIDE_FILES = (
     "mergekit_config.yml",
     "LICENSE",
 )
+VOCABULARY = "vocab.json"
 SIDE_ENDINGS = (".jinja", ".model", ".txt")
 STILL_WRITTEN = "wait until it is no longer written, then begin again"
 
 
 def is_side_file(name: str) -> bool:
     """Config, tokenizer, card, template or recipe."""
-    named = name in SIDE_FILES or name.startswith("tokenizer")
+    named = name in SIDE_FILES or name == VOCABULARY or name.startswith("tokenizer")
     return named or Path(name).suffix in SIDE_ENDINGS
 
 

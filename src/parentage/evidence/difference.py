@@ -14,7 +14,8 @@ from math import isfinite, sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from parentage.architectures.alignment import AlignedTensor, align, stem
+from parentage.architectures.alignment import AlignedTensor, align
+from parentage.architectures.families.family import stem
 from parentage.checkpoints.checkpoint import Checkpoint
 from parentage.engines.threads import map_ordered
 from parentage.errors import AlignmentError
@@ -306,7 +307,8 @@ def _one_sided(
     first: Checkpoint, second: Checkpoint, groups: Sequence[AlignedTensor]
 ) -> tuple[OneSided, ...]:
     met = {g.name for g in groups}
-    other = {r.name for g in groups if isinstance(r := g.others[0], TensorRef)}
+    others = (r for g in groups if isinstance(r := g.others[0], TensorRef))
+    other = {name for ref in others for name in ref.stored_names}
     return (
         *_alone("first", first, met, second, other),
         *_alone("second", second, other, first, met),

@@ -63,6 +63,13 @@ class TensorRef:
             return sum(p.count * p.source.nbytes // max(p.source.elements, 1) for p in self.pieces)
         return self.end - self.begin
 
+    @property
+    def stored_names(self) -> tuple[str, ...]:
+        """The tensors of the file that it is made of."""
+        if not self.pieces:
+            return (self.name,)
+        return tuple(dict.fromkeys(n for p in self.pieces for n in p.source.stored_names))
+
 
 @dataclass(frozen=True, slots=True)
 class Piece:

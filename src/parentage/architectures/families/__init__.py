@@ -1,0 +1,1 @@
+"""Families of models: one file each says how a family names the parts of a layer."""

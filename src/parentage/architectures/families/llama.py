@@ -1,0 +1,14 @@
+"""Llama 1 to 3, and what took over its names."""
+
+from __future__ import annotations
+
+from parentage.architectures.families.decoder import DECODER
+from parentage.architectures.families.family import Family
+
+FAMILY = Family(
+    id="llama",
+    title="Llama",
+    signs=("layers.*.self_attn.q_proj", "layers.*.mlp.gate_proj"),
+    table=DECODER,
+    model_types=("llama",),
+)
