@@ -163,6 +163,8 @@ class _Work:
 
     def add_leftovers(self) -> None:
         """What the others have and the suspect has not."""
+        told = {(u.checkpoint_index, u.tensor) for u in self.unmatched}
         for k, naming in enumerate(self.theirs):
-            rest = [h for n, h in naming.holders.items() if n not in self._used[k]]
+            unused = (n for n in naming.holders if n not in self._used[k] and (k + 1, n) not in told)
+            rest = [naming.holders[n] for n in unused]
             self.unmatched += [Unmatched(k + 1, h.ref.name, leftover_reason(h, naming)) for h in rest]

@@ -136,7 +136,7 @@ def turn(ref: TensorRef) -> TensorRef | Absent:
         return ref
     if ref.transposed:
         return replace(ref, shape=ref.shape[::-1], transposed=False)
-    if ref.pieces or ref.encoding:
+    if ref.pieces or ref.encoding or ref.scaled is not None:
         return Absent("it lies in blocks or parts that cannot be read turned")
     return replace(ref, shape=ref.shape[::-1], transposed=True)
 
@@ -214,7 +214,23 @@ def _size(slot: Slot, mine: Naming) -> int | None:
 def _joined(own: Holder, spans: Sequence[_Span], theirs: Naming) -> Match | Absent:
     """The parts one after the other, in the suspect's layout."""
     first = spans[0].holder.ref
-    shape = own.ref.shape
+    refused = _unfit(own, spans, theirs)
+    if refused is not None:
+        return refused
+    names = tuple(dict.fromkeys(s.holder.ref.name for s in spans))
+    how = f"put together from {len(names)} tensors" if len(names) > 1 else f"a part of {names[0]}"
+    pieces = _turned_pieces(own, spans) if own.turned else tuple(_plain_pieces(spans))
+    if isinstance(pieces, Absent):
+        return pieces
+    ref = TensorRef(names[0], first.dtype, own_shape(own), "", 0, 0, pieces=pieces)
+    return Match(ref, names, how)
+
+
+def _unfit(own: Holder, spans: Sequence[_Span], theirs: Naming) -> Absent | None:
+    """Why the parts do not make the suspect's tensor."""
+    first, shape = spans[0].holder.ref, own.ref.shape
+    if any(s.holder.ref.scaled is not None for s in spans):
+        return Absent("its parts are quantised, each with scales of its own")
     if any(s.holder.ref.dtype is not first.dtype for s in spans):
         return Absent("its parts are stored in several number formats")
     if any(s.holder.ref.shape[-1:] != shape[-1:] and len(shape) > 1 for s in spans):
@@ -224,17 +240,7 @@ def _joined(own: Holder, spans: Sequence[_Span], theirs: Naming) -> Match | Abse
         return Absent(
             f"its parts have {total:,} numbers together, the suspect's tensor {own.ref.elements:,}"
         )
-    for span in spans:
-        unread = unreadable(span.holder.ref, theirs)
-        if unread is not None:
-            return unread
-    names = tuple(dict.fromkeys(s.holder.ref.name for s in spans))
-    how = f"put together from {len(names)} tensors" if len(names) > 1 else f"a part of {names[0]}"
-    pieces = _turned_pieces(own, spans) if own.turned else tuple(_plain_pieces(spans))
-    if isinstance(pieces, Absent):
-        return pieces
-    ref = TensorRef(names[0], first.dtype, own_shape(own), "", 0, 0, pieces=pieces)
-    return Match(ref, names, how)
+    return next((found for s in spans if (found := unreadable(s.holder.ref, theirs))), None)
 
 
 def _plain_pieces(spans: Sequence[_Span]) -> Iterator[Piece]:
@@ -272,7 +278,8 @@ def _turned_heads(own: Holder, other: Holder, mine: Naming, theirs: Naming) -> T
     rows = other.ref.shape[0] if other.ref.shape else 0
     if heads is None:
         return Absent("its heads' rows are in another order, and nothing says how many heads there are")
-    if rows % (2 * heads) or rows > MOST_PIECES or other.ref.transposed:
+    scattered = other.ref.transposed or other.ref.scaled is not None
+    if rows % (2 * heads) or rows > MOST_PIECES or scattered:
         return Absent(f"its {rows:,} rows do not divide into {heads} heads")
     half = rows // heads // 2
     width = other.ref.elements // rows

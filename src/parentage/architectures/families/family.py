@@ -122,6 +122,8 @@ def hold(name: str, table: Mapping[str, Part]) -> Held:
         rest = tokens[first:]
         part = table.get(".".join("*" if _is_number(t) else t for t in rest))
         if part is not None:
+            # Tensors of all experts have no leaf in some families: they are the weights.
+            leaf = leaf or ("weight" if part.experts else "")
             layer, expert = (*(int(t) for t in rest if _is_number(t)), None, None)[:2]
             return Held(_stack(tokens[:first]), layer, leaf, expert, part, True)
     return _by_name(tokens, leaf)

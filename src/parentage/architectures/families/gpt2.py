@@ -11,9 +11,9 @@ QKV = ("attn.q", "attn.k", "attn.v")
 
 
 def turned(shapes: Mapping[str, Shape]) -> bool:
-    """Three times as many columns as rows, or (rewritten with plain linear maps) the reverse?"""
+    """Four times as many columns as rows, or (rewritten with plain linear maps) the reverse?"""
     for name, shape in shapes.items():
-        if name.endswith(".attn.c_attn.weight") and len(shape) == 2 and shape[0] != shape[1]:
+        if name.endswith(".mlp.c_fc.weight") and len(shape) == 2 and shape[0] != shape[1]:
             return shape[1] > shape[0]
     return False
 
@@ -21,7 +21,7 @@ def turned(shapes: Mapping[str, Shape]) -> bool:
 FAMILY = Family(
     id="gpt2",
     title="GPT-2",
-    signs=("h.*.attn.c_attn", "h.*.mlp.c_fc"),
+    signs=("h.*.attn.c_proj", "h.*.mlp.c_fc"),
     table={
         "wte": Part(("wte",), linear=False),
         "wpe": Part(("wpe",), linear=False),
