@@ -42,4 +42,62 @@ MERGING: Mapping[str, tuple[str, str]] = {
         "A recipe asks for something of mergekit's that is not supported.",
         "The message says what to write instead.",
     ),
+    "merge-other-run": (
+        "Beside the output lies what an unfinished merge left, of another recipe or of other inputs.",
+        "Delete that folder, or name another output.",
+    ),
+    "merge-output-is-input": (
+        "The output is, holds or lies in the folder of a model that the recipe names.",
+        "Name a folder elsewhere.",
+    ),
+    "merge-output-not-empty": (
+        "The output is there already, and is no empty folder. Nothing is ever overwritten.",
+        "Name a new folder.",
+    ),
+    "plan-chat-template": (
+        "The chat template that a recipe gives is neither `auto` nor a template's text.",
+        "Give the text itself.",
+    ),
+    "plan-dtype": (
+        "A tensor would be stored in a format that merges are not computed in.",
+        "`out_dtype: bfloat16`, `float16` or `float32`.",
+    ),
+    "plan-empty": ("The models of a recipe hold no tensor.", "Name models with weights."),
+    "plan-layers": (
+        "The models have different numbers of layers, or a slice asks for layers that a model has not.",
+        "Say with `slices` and `layer_range` which layers meet.",
+    ),
+    "plan-quantised": (
+        "A model holds codes with scales. To average codes would give numbers that mean nothing.",
+        "Name models in 16 or 32 bits.",
+    ),
+    "plan-shape": (
+        "A tensor has another shape in another model.",
+        "Name models of one architecture and size.",
+    ),
+    "plan-vocabulary": (
+        "The models' vocabularies differ: one row would be the average of two different tokens.",
+        "Say with `tokenizer` whose vocabulary the output has; rows are then mapped by token.",
+    ),
+    "recipe-base-missing": (
+        "The method works on differences from a base model, and the recipe names none.",
+        "`base_model`: the model that the others were made from.",
+    ),
+    "recipe-method": ("No merge method has this name.", "The message lists them; check the spelling."),
+    "recipe-parameter": (
+        "A parameter of a recipe has a value that it cannot have: of another kind, or out of its bounds.",
+        "The message says what the parameter is.",
+    ),
+    "recipe-parameter-missing": (
+        "A parameter that the method must have is given neither for the model nor for all.",
+        "Give it under the model's `parameters`, or under the recipe's.",
+    ),
+    "recipe-profile": (
+        "The method does not exist in the arithmetic that was asked for.",
+        "The message lists those that it exists in.",
+    ),
+    "recipe-unknown-parameter": (
+        "A recipe gives a parameter that its method does not have, so it would be of no effect.",
+        "Check the spelling and the method.",
+    ),
 }

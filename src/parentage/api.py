@@ -30,6 +30,9 @@ from parentage.evidence.proposals import Proposal, propose
 from parentage.evidence.reading_plan import ReadingBudget
 from parentage.evidence.rederive import rederive, stored_options
 from parentage.evidence.sampling import BLOCK, REMOTE_RUN
+from parentage.merging.merge import MergeOptions, write_merge
+from parentage.merging.merge import plan_merge as plan_merge_of
+from parentage.merging.recipe_reading import read_recipe
 from parentage.records import evidence as evidence_records
 from parentage.records import report as report_records
 from parentage.records.codec import to_plain
@@ -38,6 +41,8 @@ from parentage.records.evidence import Evidence
 from parentage.records.evidence_checks import read_evidence
 from parentage.records.inspection import Inspection
 from parentage.records.json_files import dumps, load_json, write_json
+from parentage.records.merge import MergeRecord
+from parentage.records.recipe import Recipe
 from parentage.records.report import Report
 from parentage.records.verification import Verification
 from parentage.verdicts.judge import judge
@@ -45,12 +50,15 @@ from parentage.verdicts.judge import judge
 __all__ = [
     "DEFAULT_SAMPLE",
     "AuditResult",
+    "MergeOptions",
     "RemoteLimits",
     "audit",
     "diff",
     "inspect",
     "load_evidence",
     "load_report",
+    "merge",
+    "plan_merge",
     "render_html",
     "render_json",
     "save_evidence",
@@ -262,6 +270,27 @@ def diff(
             workers=workers or _cores(),
             progress=progress,
         )
+
+
+def plan_merge(recipe: Recipe | Path, options: MergeOptions | None = None) -> MergeRecord:
+    """What :func:`merge` would do, from headers alone. Raises ``ParentageError``."""
+    wanted = read_recipe(recipe) if isinstance(recipe, Path) else recipe
+    return plan_merge_of(wanted, options or MergeOptions())
+
+
+def merge(
+    recipe: Recipe | Path,
+    out: Path,
+    options: MergeOptions | None = None,
+    *,
+    progress: Progress = _silent,
+) -> MergeRecord:
+    """Make the merge that a recipe, or the file of one, describes, in the new folder ``out``.
+
+    The folder appears whole or not at all (docs/merging.md). Raises ``ParentageError``.
+    """
+    wanted = read_recipe(recipe) if isinstance(recipe, Path) else recipe
+    return write_merge(wanted, out, options or MergeOptions(), progress)
 
 
 def save_evidence(found: Evidence, path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Annotated, ParamSpec
 import typer
 
 from parentage import __version__
-from parentage.cli import audit, diff, inspect, report, verify
+from parentage.cli import audit, diff, inspect, merge, report, verify
 from parentage.cli.compiler_cache import compiler_cache
 from parentage.cli.failures import report_failure
 from parentage.cli.streams import printing
@@ -28,6 +28,7 @@ Examples:
   parentage audit ./model --candidates ./models --html report.html
   parentage verify evidence.json
   parentage inspect ./model
+  parentage merge recipe.yaml ./merge
 
 \b
 Exit codes:
@@ -61,7 +62,7 @@ def _printing(command: Callable[P, None]) -> Callable[P, None]:
     return guarded
 
 
-for module in (audit, verify, report, inspect, diff):
+for module in (audit, verify, report, inspect, diff, merge):
     name = module.__name__.rpartition(".")[2]
     app.command(name, help=module.HELP, epilog=module.EXAMPLES)(_printing(module.command))
 

@@ -1,0 +1,176 @@
+"""From a recipe to a merge that says what it is made of."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from parentage.cards.labels import label_files, shard_metadata
+from parentage.checkpoints.checkpoint import Checkpoint
+from parentage.checkpoints.locators import PlaceKind, place_kind
+from parentage.checkpoints.opening import open_checkpoint
+from parentage.engines.threads import map_ordered
+from parentage.errors import InputMissingError, RecipeError
+from parentage.merging.plan import make_plan
+from parentage.merging.progress_state import RunState, check_output
+from parentage.merging.record import parents_of, placed, record_of
+from parentage.merging.run import MEBIBYTE, Progress, write_shards
+from parentage.merging.shards import DEFAULT_SHARD_BYTES, Shard, index_of, split
+from parentage.merging.side_files import side_files
+from parentage.records.absence import Absent
+from parentage.records.json_files import write_bytes
+from parentage.records.merge import NOT_HASHED, MergedFile, MergeRecord
+from parentage.records.recipe import ModelName, Recipe
+from parentage.records.tensors import ShardRef
+
+if TYPE_CHECKING:
+    from parentage.checkpoints.remote_session import RemoteSession
+
+__all__ = ["MergeOptions", "open_models", "plan_merge", "write_merge"]
+
+NOT_PUBLISHED = Absent("its place publishes no digest")
+
+
+@dataclass(frozen=True, slots=True)
+class MergeOptions:
+    """``profile`` and ``seed`` go before the recipe's own; ``shard_bytes``: of tensors, a file."""
+
+    profile: str | None = None
+    seed: int | None = None
+    shard_bytes: int = DEFAULT_SHARD_BYTES
+    digests: bool = True
+    workers: int = 1
+
+
+@contextmanager
+def open_models(recipe: Recipe) -> Iterator[dict[ModelName, Checkpoint]]:
+    """Every model that the recipe names, opened; headers alone are read."""
+    with ExitStack() as stack:
+        names = recipe.named_models()
+        session = _session(stack, names)
+        opened = {}
+        for name in names:
+            if name.adapter is not None:
+                raise RecipeError(
+                    "adapters are not merged in on the way",
+                    code="recipe-unsupported",
+                    where=str(name),
+                    hint="merge the adapter into its base first, and name the result",
+                )
+            try:
+                opened[name] = stack.enter_context(open_checkpoint(name.model, session=session))
+            except InputMissingError as error:
+                raise InputMissingError(
+                    f"the recipe's model {name}: {error.message}",
+                    code=error.code,
+                    where=error.where,
+                    hint=error.hint,
+                ) from None
+        yield opened
+
+
+def _session(stack: ExitStack, names: Sequence[ModelName]) -> RemoteSession | None:
+    if all(place_kind(n.model) is PlaceKind.LOCAL for n in names):
+        return None
+    from parentage.checkpoints.remote_session import RemoteSession
+
+    session = RemoteSession()
+    stack.callback(session.close)
+    return session
+
+
+def plan_merge(recipe: Recipe, options: MergeOptions) -> MergeRecord:
+    """What a merge would do, from headers alone; inputs are not hashed."""
+    with open_models(recipe) as opened:
+        plan = make_plan(recipe, opened, profile=options.profile, seed=options.seed)
+        shards = split(plan.tensors, options.shard_bytes)
+        return record_of(plan, parents_of(plan, opened, _sizes(opened)), (), tuple(placed(shards)))
+
+
+def _sizes(opened: Mapping[ModelName, Checkpoint]) -> dict[ModelName, list[MergedFile]]:
+    unread = Absent("not hashed: nothing was read yet")
+    return {
+        model: [MergedFile(s.name, s.size, s.published_sha256 or unread) for s in c.shards]
+        for model, c in opened.items()
+    }
+
+
+def write_merge(recipe: Recipe, out: Path, options: MergeOptions, progress: Progress) -> MergeRecord:
+    """Make the merge in the new folder ``out``; it is there whole, or not at all.
+
+    Raises ``RecipeError``, ``PlanError``, ``UsageError`` (the output), ``OutputError``, ``ReadError``.
+    """
+    with open_models(recipe) as opened:
+        check_output(out, [n.model for n in opened if place_kind(n.model) is PlaceKind.LOCAL])
+        plan = make_plan(recipe, opened, profile=options.profile, seed=options.seed)
+        beside = side_files(plan, opened)
+        files = _digests(opened, options, progress)
+        parents = parents_of(plan, opened, files)
+        shards = split(plan.tensors, options.shard_bytes)
+        metadata = shard_metadata(record_of(plan, parents))
+        state = RunState(out, _plan_digest(shards, metadata, parents_key=repr(parents)))
+        try:
+            written = write_shards(
+                plan, shards, metadata, state, workers=_threads(options), progress=progress
+            )
+            record = record_of(plan, parents, written)
+            _beside(state.folder, shards, beside, record)
+            state.publish()
+        except BaseException:
+            state.abandon()
+            raise
+    return record
+
+
+def _plan_digest(shards: Sequence[Shard], metadata: Mapping[str, str], parents_key: str) -> str:
+    digest = hashlib.sha256(parents_key.encode())
+    for shard in shards:
+        digest.update(shard.name.encode() + shard.header(metadata))
+    return digest.hexdigest()
+
+
+def _beside(folder: Path, shards: Sequence[Shard], beside: dict[str, bytes], record: MergeRecord) -> None:
+    """Index, config, tokenizer, labels: all small, written once the weights are there."""
+    found = dict(beside)
+    if len(shards) > 1:
+        found["model.safetensors.index.json"] = index_of(shards, {}).encode()
+    found.update(label_files(record, beside))
+    for name, data in found.items():
+        if "/" in name or name.startswith("."):
+            continue
+        write_bytes(folder / name, data)
+
+
+def _digests(
+    opened: Mapping[ModelName, Checkpoint], options: MergeOptions, progress: Progress
+) -> dict[ModelName, list[MergedFile]]:
+    """SHA-256 of every weight file: as published where it lies on a network, else computed."""
+    items = [(model, c, s) for model, c in opened.items() for s in c.shards]
+    total = sum(s.size for _, c, s in items if not c.remote) // MEBIBYTE
+    done = 0
+    found: dict[ModelName, list[MergedFile]] = {model: [] for model in opened}
+
+    def work(item: tuple[ModelName, Checkpoint, ShardRef]) -> MergedFile:
+        _, checkpoint, shard = item
+        if checkpoint.remote:
+            return MergedFile(shard.name, shard.size, shard.published_sha256 or NOT_PUBLISHED)
+        digest = _sha256(checkpoint, shard) if options.digests else NOT_HASHED
+        return MergedFile(shard.name, shard.size, digest)
+
+    results = map_ordered(work, items, workers=_threads(options))
+    for (model, checkpoint, _), file in zip(items, results, strict=True):
+        found[model].append(file)
+        done += 0 if checkpoint.remote else file.size
+        progress("hashing inputs (MiB)", done // MEBIBYTE, total)
+    return found
+
+
+def _sha256(checkpoint: Checkpoint, shard: ShardRef) -> str:
+    whole = hashlib.sha256()
+    for _, block in checkpoint.blocks(shard):
+        whole.update(block)
+    return whole.hexdigest()

@@ -1,0 +1,329 @@
+"""The plan of a merge: what becomes of every tensor of every model, before any weight is read.
+
+Each tensor of the output is merged, or copied for a stated reason; each tensor of an input that nothing is
+made of is listed as dropped, with the reason. Nothing is recast unless the recipe asks for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from parentage.architectures.roles import role_of
+from parentage.checkpoints.checkpoint import Checkpoint
+from parentage.errors import PlanError, RecipeError, UsageError
+from parentage.merging.groups import Sources, sources_of, unused
+from parentage.merging.layers import Layout, layout_of
+from parentage.merging.operands import Operand, Operands
+from parentage.merging.parameters import WITHOUT_EFFECT, resolve, unknown_parameters
+from parentage.methods.method import BASE_FORBIDDEN, BASE_IGNORED, PROFILES, Method, Parameters, Profile
+from parentage.methods.registry import method as method_named
+from parentage.records.dtypes import DType
+from parentage.records.recipe import ModelName, Recipe
+from parentage.records.tensors import TensorRef
+
+__all__ = ["DEFAULT_PROFILE", "Dropped", "Plan", "PlannedTensor", "make_plan"]
+
+DEFAULT_PROFILE: Final = "parentage-1"
+DTYPES: Final = {
+    "bfloat16": DType.BF16,
+    "float16": DType.F16,
+    "float32": DType.F32,
+    "float64": DType.F64,
+}
+Opened = Mapping[ModelName, Checkpoint]
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedTensor:
+    """A tensor of the output. ``parameters`` and ``profile`` None: it is copied, for ``reason``, from the
+    one operand there is. ``dtype``: as it is stored; ``models``: whose operands they are."""
+
+    name: str
+    dtype: DType
+    operands: Operands
+    models: tuple[ModelName, ...]
+    reason: str = ""
+    parameters: Parameters | None = None
+    profile: Profile | None = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the output and of every operand."""
+        return self.operands.shape
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes in the output."""
+        return self.operands.elements * self.dtype.itemsize
+
+    @property
+    def bytes_read(self) -> int:
+        """Bytes of all operands, read once."""
+        return sum(p.tensor.nbytes for p in self.operands.parts)
+
+    @property
+    def merged(self) -> bool:
+        """Made by the method; otherwise copied."""
+        return self.parameters is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """A tensor of an input that nothing in the output is made of."""
+
+    model: ModelName
+    tensor: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """``tensors`` in the order in which they are made and stored; ``template``: whose config is taken."""
+
+    recipe: Recipe
+    method: Method
+    profile: str
+    seed: int
+    template: ModelName
+    layouts: Mapping[ModelName, Layout]
+    tensors: tuple[PlannedTensor, ...]
+    dropped: tuple[Dropped, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the output's tensors."""
+        return sum(t.nbytes for t in self.tensors)
+
+    @property
+    def bytes_read(self) -> int:
+        """Bytes of operands, each read once; methods that look first read more."""
+        return sum(t.bytes_read for t in self.tensors)
+
+
+def make_plan(
+    recipe: Recipe, opened: Opened, *, profile: str | None = None, seed: int | None = None
+) -> Plan:
+    """Plan a merge of opened models; ``profile`` and ``seed`` go before the recipe's.
+
+    Raises ``RecipeError`` for what the recipe says and no method knows, ``PlanError`` where the models do
+    not fit together.
+    """
+    method = _method(recipe)
+    chosen = profile or recipe.profile or DEFAULT_PROFILE
+    _check_profile(method, chosen)
+    layouts = {model: layout_of(checkpoint) for model, checkpoint in opened.items()}
+    add_base = method.base != BASE_IGNORED or _weighs_base(recipe, method)
+    made = tuple(sources_of(recipe, layouts, add_base=add_base))
+    if not made:
+        raise PlanError("the models hold no tensor", code="plan-empty", hint="name models with weights")
+    planner = _Planner(recipe, method, chosen, seed if seed is not None else recipe.seed or 0, opened)
+    tensors = tuple(planner.planned(sources) for sources in made)
+    sources_named = {s.model for one in made for s in one.group.sources}
+    template = recipe.base_model or made[0].group.sources[0].model
+    dropped = tuple(
+        Dropped(model, name, _why_dropped(model, name, recipe, layouts))
+        for model, name in unused(recipe, layouts, made)
+        if model in sources_named
+    )
+    aside = (
+        f"{model}: {method.id} takes nothing from this base but its config and tokenizer"
+        for model in layouts
+        if model not in sources_named
+    )
+    notes = (*_notes(recipe, chosen), *aside, *_dtype_notes(tensors))
+    return Plan(recipe, method, chosen, planner.seed, template, layouts, tensors, dropped, notes)
+
+
+def _method(recipe: Recipe) -> Method:
+    try:
+        found = method_named(recipe.method)
+    except UsageError as error:
+        raise RecipeError(error.message, code="recipe-method", hint=error.hint) from None
+    unknown = unknown_parameters(recipe, found)
+    if unknown:
+        name, line = unknown[0]
+        known = ", ".join(d.name for d in found.parameters) or "none"
+        raise RecipeError(
+            f"{found.id} has no parameter {name[:80]!r}",
+            code="recipe-unknown-parameter",
+            where=f"line {line}" if line else "",
+            hint=f"its parameters: {known}",
+        )
+    if (
+        found.needs_base
+        and recipe.base_model is None
+        and not all(p.base_model for p in recipe.slices or [recipe])
+    ):
+        raise RecipeError(
+            f"{found.id} works on differences from a base, and the recipe names none",
+            code="recipe-base-missing",
+            hint="base_model: the model that the others were made from",
+        )
+    return found
+
+
+def _check_profile(method: Method, profile: str) -> None:
+    if profile not in PROFILES or profile not in method.profiles:
+        known = profile in PROFILES
+        raise RecipeError(
+            f"{method.id} does not exist in the arithmetic {profile}"
+            if known
+            else f"no arithmetic is called {profile!r}",
+            code="recipe-profile",
+            hint="one of " + ", ".join(method.profiles),
+        )
+
+
+def _weighs_base(recipe: Recipe, method: Method) -> bool:
+    """A method that sums takes the base as one more model only where the recipe gives weights for all."""
+    own = {d.name for d in method.parameters if d.per_model and d.default is None}
+    return own <= set(recipe.parameters)
+
+
+@dataclass(slots=True)
+class _Planner:
+    recipe: Recipe
+    method: Method
+    profile: str
+    seed: int
+    opened: Opened
+
+    def planned(self, sources: Sources) -> PlannedTensor:
+        """What becomes of one tensor of the output."""
+        present = [k for k, t in enumerate(sources.tensors) if t is not None]
+        first = sources.group.base if sources.group.base in present else present[0]
+        reason = self._why_copied(sources, present)
+        if reason:
+            return self._copied(sources, first, reason)
+        self._check_shapes(sources)
+        return self._merged(sources)
+
+    def _why_copied(self, sources: Sources, present: Sequence[int]) -> str:
+        tensors = [t for t in sources.tensors if t is not None]
+        group = sources.group
+        if any(t.scaled is not None for t in tensors):
+            raise PlanError(
+                "quantised weights cannot be merged as they are",
+                code="plan-quantised",
+                where=sources.name,
+                hint="name models in 16 or 32 bits",
+            )
+        if len(present) < len(sources.tensors):
+            lacking = [str(group.sources[k].model) for k, t in enumerate(sources.tensors) if t is None]
+            return f"not in {', '.join(lacking)}"
+        if not all(t.dtype.is_float for t in tensors):
+            return "it holds no floating-point numbers"
+        if any(t.elements == 0 for t in tensors):
+            return "it is empty"
+        return ""
+
+    def _copied(self, sources: Sources, k: int, reason: str) -> PlannedTensor:
+        tensor = sources.tensors[k]
+        assert tensor is not None
+        model = sources.group.sources[k].model
+        dtype = self._out([tensor]) if tensor.dtype.is_float else tensor.dtype
+        operands = Operands((Operand(self.opened[model], tensor),), tensor.shape)
+        return PlannedTensor(sources.name, dtype, operands, (model,), f"copied from {model}: {reason}")
+
+    def _merged(self, sources: Sources) -> PlannedTensor:
+        tensors = [t for t in sources.tensors if t is not None]
+        group, out = sources.group, self._out(tensors)
+        models = tuple(s.model for s in group.sources)
+        parts = tuple(Operand(self.opened[m], t) for m, t in zip(models, tensors, strict=True))
+        base = None if self.method.base == BASE_FORBIDDEN else group.base
+        names = [t.name for t in tensors]
+        parameters = resolve(self.recipe, group, self.method, sources.name, names, sources.t, self.seed)
+        profile = Profile(self.profile, self._inner(tensors, out), out)
+        operands = Operands(parts, tensors[0].shape, base)
+        if self.method.id == "linear":
+            # Its rule reads nothing, and refuses weights that sum to zero.
+            self.method.prepare(operands, parameters, profile, sources.name)
+        return PlannedTensor(sources.name, out, operands, models, "", parameters, profile)
+
+    def _inner(self, tensors: Sequence[TensorRef], out: DType) -> DType:
+        """The dtype that a tool casts operands to; our own arithmetic casts nothing."""
+        if self.profile == DEFAULT_PROFILE:
+            return out
+        return self._allowed(DTYPES[self.recipe.dtype] if self.recipe.dtype else _widest(tensors))
+
+    def _out(self, tensors: Sequence[TensorRef]) -> DType:
+        asked = self.recipe.out_dtype
+        if asked is None and self.profile != DEFAULT_PROFILE:
+            asked = self.recipe.dtype
+        return self._allowed(DTYPES[asked]) if asked else self._kept(tensors)
+
+    def _kept(self, tensors: Sequence[TensorRef]) -> DType:
+        found = _widest(tensors)
+        return found if len(tensors) == 1 else self._allowed(found, tensors[0].name)
+
+    def _allowed(self, dtype: DType, where: str = "") -> DType:
+        if dtype not in (DType.BF16, DType.F16, DType.F32):
+            raise PlanError(
+                f"merges are not computed in {dtype.value}",
+                code="plan-dtype",
+                where=where,
+                hint="out_dtype: bfloat16, float16 or float32",
+            )
+        return dtype
+
+    def _check_shapes(self, sources: Sources) -> None:
+        tensors = [t for t in sources.tensors if t is not None]
+        if all(t.shape == tensors[0].shape for t in tensors):
+            return
+        shapes = ", ".join(
+            f"{s.model}: {list(t.shape)}" for s, t in zip(sources.group.sources, tensors, strict=True)
+        )
+        if role_of(sources.name).role in ("embedding.token", "head"):
+            raise PlanError(
+                f"the vocabularies differ: {shapes}",
+                code="plan-vocabulary",
+                where=sources.name,
+                hint="tokenizer: {source: base} or {source: union} maps rows by token",
+            )
+        raise PlanError(
+            f"the shapes differ: {shapes}",
+            code="plan-shape",
+            where=sources.name,
+            hint="name models of one size",
+        )
+
+
+def _widest(tensors: Sequence[TensorRef]) -> DType:
+    """The dtype that holds every number of all of them."""
+    found = {t.dtype for t in tensors}
+    if len(found) == 1:
+        return tensors[0].dtype
+    return DType.F64 if DType.F64 in found else DType.F32
+
+
+def _why_dropped(model: ModelName, name: str, recipe: Recipe, layouts: Mapping[ModelName, Layout]) -> str:
+    key = next(k for k, t in layouts[model].tensors.items() if t.name == name)
+    if key.layer is not None and recipe.slices:
+        return f"layer {key.layer} is in no slice"
+    if recipe.slices:
+        return "what lies outside the layers is taken from the first slice's and the last slice's sources"
+    return "nothing in the output is made of it"
+
+
+def _notes(recipe: Recipe, profile: str) -> Iterator[str]:
+    scopes = [recipe.parameters, *(s.parameters for s in recipe.models)]
+    for name, note in WITHOUT_EFFECT.items():
+        if any(name in scope for scope in scopes):
+            yield note
+    if profile == DEFAULT_PROFILE and recipe.dtype and recipe.out_dtype is None:
+        yield (
+            f"dtype: {recipe.dtype} recasts nothing in the arithmetic {profile}: tensors keep their "
+            "parents' dtype; out_dtype recasts"
+        )
+
+
+def _dtype_notes(tensors: Sequence[PlannedTensor]) -> Iterator[str]:
+    recast = [t for t in tensors if any(d is not t.dtype for d in t.operands.dtypes)]
+    if recast:
+        kinds = sorted(
+            {f"{d.value} to {t.dtype.value}" for t in recast for d in t.operands.dtypes if d is not t.dtype}
+        )
+        yield f"{len(recast):,} tensors are stored in another dtype than a parent's ({', '.join(kinds)})"

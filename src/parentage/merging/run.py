@@ -1,0 +1,126 @@
+"""Carry out a plan: chunks are read, merged and written by several threads, and hashed in order by one.
+
+Everything is made in ``OUT.partial`` and appears under its name at once, when all of it is there. A run
+that was stopped leaves the shards that were finished, and the same command goes on from them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from parentage.engines.threads import map_ordered
+from parentage.merging.operands import Operand, Operands, decode_into, pieces
+from parentage.merging.plan import Plan, PlannedTensor
+from parentage.merging.progress_state import Finished, RunState
+from parentage.merging.shards import Shard, ShardFile
+from parentage.methods.method import Method, Rule
+from parentage.numerics.formats import round_to
+from parentage.records.dtypes import DType
+from parentage.records.merge import MergedFile
+
+__all__ = ["Job", "Progress", "jobs_of", "made", "write_shards"]
+
+Progress = Callable[[str, int, int], None]
+MEBIBYTE = 2**20
+Bits = NDArray[np.unsignedinteger]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A piece of one tensor of the output; ``position``: of its first byte among the shard's tensors."""
+
+    operands: Operands
+    rule: Rule | None
+    dtype: DType
+    start: int
+    count: int
+    position: int
+
+
+def write_shards(
+    plan: Plan,
+    shards: tuple[Shard, ...],
+    metadata: Mapping[str, str],
+    state: RunState,
+    *,
+    workers: int,
+    progress: Progress,
+) -> tuple[MergedFile, ...]:
+    """Write every shard that ``state`` does not know as finished; all of them, in order."""
+    total, done = plan.nbytes // MEBIBYTE, 0
+    files = []
+    for shard in shards:
+        header = shard.header(metadata)
+        size = len(header) + shard.nbytes
+        known = state.finished(shard.name, size)
+        if known is None:
+            with ShardFile(state.folder, shard.name, header, shard.nbytes) as file:
+                _fill(plan.method, shard, file, workers, progress, done, total)
+                known = Finished(file.finish(), size)
+            state.finish(shard.name, known)
+        done += shard.nbytes // MEBIBYTE
+        progress("merging (MiB)", done, total)
+        files.append(MergedFile(shard.name, size, known.sha256))
+    return tuple(files)
+
+
+def _fill(
+    method: Method,
+    shard: Shard,
+    file: ShardFile,
+    workers: int,
+    progress: Progress,
+    done: int,
+    total: int,
+) -> None:
+    def work(job: Job) -> memoryview:
+        data = np.ascontiguousarray(made(job)).view(np.uint8).data
+        file.put(job.position, data)
+        return data
+
+    written = 0
+    for data in map_ordered(work, jobs_of(method, shard), workers=workers):
+        file.hashed(data)
+        written += len(data)
+        progress("merging (MiB)", done + written // MEBIBYTE, total)
+
+
+def jobs_of(method: Method, shard: Shard) -> Iterator[Job]:
+    """The pieces of a shard in the order of its bytes; a method's passes over a tensor come before its
+    first piece."""
+    position = 0
+    for tensor in shard.tensors:
+        rule = prepared(method, tensor)
+        granularity = 1 if rule is None else rule.granularity
+        for start, count in pieces(tensor.operands.elements, granularity):
+            tensor.operands.announce(start, count)
+            at = position + start * tensor.dtype.itemsize
+            yield Job(tensor.operands, rule, tensor.dtype, start, count, at)
+        position += tensor.nbytes
+
+
+def prepared(method: Method, tensor: PlannedTensor) -> Rule | None:
+    """The method's rule for a tensor, after its passes; None where it is copied."""
+    if tensor.parameters is None or tensor.profile is None:
+        return None
+    return method.prepare(tensor.operands, tensor.parameters, tensor.profile, tensor.name)
+
+
+def made(job: Job) -> Bits:
+    """Storage bits of one piece of the output."""
+    if job.rule is not None:
+        return job.rule.apply(job.start, job.operands.read(job.start, job.count))
+    return _copied(job.operands.parts[0], job)
+
+
+def _copied(part: Operand, job: Job) -> Bits:
+    bits = part.bits(job.start, job.count)
+    if part.tensor.dtype is job.dtype:
+        return bits
+    values = np.empty(job.count, np.float32)
+    decode_into(bits, part.tensor.dtype, values)
+    return round_to(values, job.dtype)
