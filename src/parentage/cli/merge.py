@@ -74,9 +74,7 @@ def command(
 
     if shard_size * BILLION >= 2**62:
         raise UsageError(f"--shard-size {shard_size:g} is no size of a file", hint="5")
-    options = api.MergeOptions(
-        profile, seed, int(shard_size * BILLION), not no_digests, workers or api.cores()
-    )
+    options = api.MergeOptions(profile, seed, int(shard_size * BILLION), not no_digests, workers)
     if dry_run:
         found = api.plan_merge(recipe, options)
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -37,13 +38,14 @@ NOT_PUBLISHED = Absent("its place publishes no digest")
 
 @dataclass(frozen=True, slots=True)
 class MergeOptions:
-    """``profile`` and ``seed`` go before the recipe's own; ``shard_bytes``: of tensors, a file."""
+    """``profile`` and ``seed`` go before the recipe's own; ``shard_bytes``: of tensors, a
+    file; ``workers``: threads, 0: one a core."""
 
     profile: str | None = None
     seed: int | None = None
     shard_bytes: int = DEFAULT_SHARD_BYTES
     digests: bool = True
-    workers: int = 1
+    workers: int = 0
 
 
 @contextmanager
@@ -71,6 +73,10 @@ def open_models(recipe: Recipe) -> Iterator[dict[ModelName, Checkpoint]]:
                     hint=error.hint,
                 ) from None
         yield opened
+
+
+def _threads(options: MergeOptions) -> int:
+    return options.workers or max(1, len(os.sched_getaffinity(0)))
 
 
 def _session(stack: ExitStack, names: Sequence[ModelName]) -> RemoteSession | None:
