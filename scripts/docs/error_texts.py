@@ -144,6 +144,19 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "the disk is full. What was kept before is still whole.",
         "Name a file that can be written, free some space, or go without `--resume`.",
     ),
+    "engine-not-held": (
+        "No machine of the cluster has the weight files that a task reads: those of one tensor, of every "
+        "model, have to lie on one machine.",
+        "Copy the missing files to one of them, at the paths that they have here.",
+    ),
+    "engine-unreachable": (
+        "No Ray cluster answers at the address, or none can be started here.",
+        "Check `--address`, that `ray status` works there, and that Ray's versions are the same.",
+    ),
+    "engine-worker-died": (
+        "Workers of the cluster died four times over one slice: killed for want of memory, or by somebody.",
+        "Look into that machine's memory and Ray's logs. `--resume` keeps what is done.",
+    ),
     "pinned-changed": (
         "A worker of a full pass found another file at a path than the one that is examined: of another "
         "size, or with another header.",

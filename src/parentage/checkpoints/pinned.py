@@ -13,7 +13,7 @@ from parentage.checkpoints.checkpoint import Checkpoint
 from parentage.checkpoints.local_files import LocalFile
 from parentage.checkpoints.locators import at_revision
 from parentage.checkpoints.opening import open_checkpoint
-from parentage.errors import ReadError
+from parentage.errors import CheckpointError, ReadError
 from parentage.records.tensors import ShardRef
 
 __all__ = ["PinnedCheckpoint", "pin_checkpoint"]
@@ -51,7 +51,7 @@ class PinnedCheckpoint:
         if not self.paths:
             found = open_checkpoint(at_revision(self.locator, self.revision))
         else:
-            found = Checkpoint(_PinnedFolder(self))
+            found = self._open_here()
         known = dict(
             zip((s.name for s in self.shards), zip(self.shards, self.layouts, strict=True), strict=True)
         )
@@ -61,6 +61,13 @@ class PinnedCheckpoint:
                 found.close()
                 raise _changed(f"{self.locator}: {shard.name}")
         return found
+
+    def _open_here(self) -> Checkpoint:
+        try:
+            return Checkpoint(_PinnedFolder(self))
+        except CheckpointError as error:
+            # It was sound when it was pinned.
+            raise _changed(f"{error.where}: {error.message}") from None
 
 
 def _layouts(checkpoint: Checkpoint) -> tuple[str, ...]:

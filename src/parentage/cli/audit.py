@@ -41,6 +41,8 @@ Examples:
     parentage audit org/rio -p org/nex -p org/qwen --budget 50MB --cache ./slices
   Replay every element; the same command goes on where it was interrupted:
     parentage audit ./model -p ./a -p ./b --full --resume progress
+  The same on a Ray cluster, where every machine has the files at these paths:
+    parentage audit ./model -p ./a -p ./b --full --engine ray --address auto --resume progress
   Keep what others need to check it:
     parentage audit ./model -p ./a -p ./b --evidence evidence.json
 """
@@ -87,6 +89,16 @@ def command(
     full: Annotated[
         bool, typer.Option("--full", help="Replay the recipe on every element as well.")
     ] = False,
+    engine: Annotated[
+        str,
+        typer.Option(
+            "--engine", help="Where --full runs: threads, or ray (a cluster). No result depends on it."
+        ),
+    ] = "threads",
+    address: Annotated[
+        str | None,
+        typer.Option("--address", help="The Ray cluster, such as auto; without it one is started here."),
+    ] = None,
     resume: Annotated[
         Path | None,
         typer.Option(
@@ -153,6 +165,8 @@ def command(
             claim=claim,
             digests=not no_digests,
             limits=limits,
+            engine=engine,
+            address=address,
             resume=resume,
             progress=report_progress,
         )

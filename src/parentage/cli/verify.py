@@ -51,6 +51,17 @@ def command(
     workers: Annotated[
         int, typer.Option("--workers", min=0, help="Threads; 0: one a core. No result depends on it.")
     ] = 0,
+    engine: Annotated[
+        str,
+        typer.Option(
+            "--engine",
+            help="Where a full replay runs: threads, or ray (a cluster). No result depends on it.",
+        ),
+    ] = "threads",
+    address: Annotated[
+        str | None,
+        typer.Option("--address", help="The Ray cluster, such as auto; without it one is started here."),
+    ] = None,
     resume: Annotated[
         Path | None,
         typer.Option(
@@ -77,6 +88,8 @@ def command(
             places=_places(model or []),
             workers=workers,
             limits=limits_of(budget, budget_requests, cache),
+            engine=engine,
+            address=address,
             resume=resume,
             progress=report_progress,
         )

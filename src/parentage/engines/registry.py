@@ -7,7 +7,7 @@ from parentage.errors import UsageError
 
 __all__ = ["ENGINES", "choose_engine"]
 
-ENGINES = ("threads",)
+ENGINES = ("threads", "ray")
 
 
 def choose_engine(name: str, address: str | None, workers: int) -> Engine | None:
@@ -19,6 +19,10 @@ def choose_engine(name: str, address: str | None, workers: int) -> Engine | None
         raise UsageError(
             f"there is no engine {name!r}", code="usage-engine", hint="one of " + ", ".join(ENGINES)
         )
+    if name == "ray":
+        from parentage.engines.ray_cluster import RayEngine
+
+        return RayEngine(address, workers)
     if address is not None:
         raise UsageError(
             "an address is for an engine on a cluster", code="usage-engine", hint="add --engine ray"
