@@ -13,12 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parentage.checkpoints.byte_files import ByteFile, Folder, HeldFile, Span
+from parentage.checkpoints.dequantised import decode, stored_parts
 from parentage.checkpoints.gguf_places import split_oddities
 from parentage.checkpoints.headers import Header, OpenBeside, read_header
-from parentage.checkpoints.layouts import runs_of
+from parentage.checkpoints.layouts import Run, runs_of
 from parentage.checkpoints.onnx_header import DECODED
 from parentage.checkpoints.remote_errors import at_opening
 from parentage.checkpoints.safetensors_header import shown
+from parentage.checkpoints.scales import Found, apply_scales, shape_from, shapes_wanted
 from parentage.errors import (
     CheckpointError,
     IndexFileError,
@@ -48,9 +50,19 @@ def spans_of(slices: Sequence[Slices]) -> dict[str, list[Span]]:
     spans: dict[str, list[Span]] = {}
     for part in slices:
         for start in part.starts:
-            for run in runs_of(part.tensor, int(start), part.length):
+            for run in _stored_runs(part.tensor, int(start), part.length):
                 spans.setdefault(run.source.shard, []).append(run.span)
     return spans
+
+
+def _stored_runs(tensor: TensorRef, start: int, count: int) -> Iterator[Run]:
+    """Runs of what the files hold: codes and scales in place of the weights that they make."""
+    for run in runs_of(tensor, start, count):
+        if run.source.dequantised is None:
+            yield run
+            continue
+        for part in stored_parts(run.source, run.start, run.count):
+            yield from runs_of(*part)
 
 
 class Checkpoint:
@@ -75,10 +87,14 @@ class Checkpoint:
             self._oddities += split_oddities(self.metadata, len(self.shards))
             self._check_index(tensors)
             self.config = self._config()
+            found = self._through_scales(tensors)
         except BaseException:
             self.close()
             raise
-        self.tensors: Mapping[str, TensorRef] = MappingProxyType(dict(sorted(tensors.items())))
+        self.tensors: Mapping[str, TensorRef] = MappingProxyType(found.weights)
+        self.parts: Mapping[str, TensorRef] = MappingProxyType(found.parts)
+        """Scales, zero points and shapes of tensors that are read through them."""
+        self._oddities += found.oddities
 
     @property
     def oddities(self) -> tuple[str, ...]:
@@ -182,6 +198,12 @@ class Checkpoint:
             return None
         return loaded if isinstance(loaded, dict) else None
 
+    def _through_scales(self, tensors: dict[str, TensorRef]) -> Found:
+        wanted = shapes_wanted(tensors)
+        self.announce_all([Slices(t, np.zeros(1, np.int64), t.elements) for t in wanted])
+        shapes = {t.name: shape_from(self.read(t, 0, 2)) for t in wanted}
+        return apply_scales(dict(sorted(tensors.items())), self.config, lambda t: shapes[t.name])
+
     def _ref(self, tensor: TensorRef | str) -> TensorRef:
         return self.tensors[tensor] if isinstance(tensor, str) else tensor
 
@@ -205,6 +227,10 @@ class Checkpoint:
             )
         read = 0
         for run in runs_of(tensor, start, out.size):
+            if run.source.dequantised is not None:
+                found = decode(run.source, run.start, run.count, self.read)
+                out[run.at : run.at + run.count] = found.view(out.dtype)
+                continue
             read += run.read_into(self._files[run.source.shard], out)
         with self._lock:
             self.bytes_read += read

@@ -25,9 +25,8 @@ def digest_shard(
     checkpoint: Checkpoint, shard: ShardRef, progress: Callable[[int], None] | None = None
 ) -> ShardDigest:
     """Stream one weight file; raises ``read-changed`` when it was modified meanwhile."""
-    inside = sorted(
-        (t for t in checkpoint.tensors.values() if t.shard == shard.name), key=lambda t: t.begin
-    )
+    stored = (*checkpoint.tensors.values(), *checkpoint.parts.values())
+    inside = sorted((t for t in stored if t.shard == shard.name), key=lambda t: t.begin)
     whole, sums, first = hashlib.sha256(), {t.name: 0 for t in inside}, 0
     for offset, block in checkpoint.blocks(shard):
         whole.update(block)

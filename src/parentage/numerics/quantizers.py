@@ -144,7 +144,7 @@ def _even(x: Values) -> Values:
 def _away(x: Values) -> Values:
     size = np.abs(x)
     whole = np.floor(size)
-    return np.copysign(whole + (size - whole >= np.float32(0.5)), x)
+    return np.asarray(np.copysign(whole + (size - whole >= np.float32(0.5)), x), dtype=np.float32)
 
 
 def _divided(x: Values, scale: Values) -> Values:

@@ -7,7 +7,7 @@ from math import prod
 
 from parentage.records.dtypes import DType
 
-__all__ = ["Piece", "Scaled", "ShardRef", "TensorRef"]
+__all__ = ["Dequantised", "Piece", "Scaled", "ShardRef", "TensorRef"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,7 @@ class TensorRef:
     ``Q4_1``); empty where the file holds ``dtype`` itself. ``pieces``: the tensor lies in parts of others,
     one after the other, and has no bytes of its own (``shard`` empty). ``transposed``: the file holds the
     matrix [n, m] of which ``shape`` is [m, n]. ``scaled``: where the scales of quantised weights are.
+    ``dequantised``: weights are read through them; ``dtype`` is float32, ``encoding`` names the codes.
     """
 
     name: str
@@ -45,6 +46,7 @@ class TensorRef:
     pieces: tuple[Piece, ...] = ()
     transposed: bool = False
     scaled: Scaled | None = None
+    dequantised: Dequantised | None = None
 
     @property
     def stored_as(self) -> str:
@@ -69,6 +71,21 @@ class TensorRef:
         if not self.pieces:
             return (self.name,)
         return tuple(dict.fromkeys(n for p in self.pieces for n in p.source.stored_names))
+
+
+@dataclass(frozen=True, slots=True)
+class Dequantised:
+    """Weights that are (code - zero point) · scale, as in ``Scaled``; ``blocks`` in the weights' shape.
+
+    ``packed_bits``: several codes of so many bits, made unsigned, lie in each 32-bit number of ``codes``,
+    the first in the lowest bits, every row padded to whole numbers; 0 where ``codes`` holds them one by one.
+    """
+
+    codes: TensorRef
+    scale: TensorRef
+    zero_point: TensorRef | None
+    blocks: tuple[int, ...]
+    packed_bits: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,202 @@
+"""Which tensors of a checkpoint are codes, and which are their scales; weights take the place of both.
+
+Read: 8-bit floats and integers with ``weight_scale`` (a number in all, one a row, or one for each group of
+columns) or ``weight_scale_inv`` (one for each tile, 128 x 128 unless the config says other) beside them,
+compressed-tensors' packed integers, and the scales that an ONNX graph names (``TensorRef.scaled``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from parentage.records.dtypes import DType
+from parentage.records.tensors import Dequantised, Scaled, TensorRef
+
+__all__ = ["Found", "apply_scales", "shape_from", "shapes_wanted"]
+
+TILE = 128
+_CODES = (DType.I8, DType.U8, DType.F8_E4M3, DType.F8_E5M2)
+_SCALES = (DType.F64, DType.F32, DType.F16, DType.BF16)
+_PACKED, _SHAPE = "_packed", "_shape"
+# Codes that are packed densely; the narrowest first.
+_BITS = (4, 8)
+Table = Mapping[str, TensorRef]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """``weights``: all tensors but those that are parts of others, which are ``parts``."""
+
+    weights: dict[str, TensorRef]
+    parts: dict[str, TensorRef]
+    oddities: tuple[str, ...]
+
+
+def shapes_wanted(tensors: Table) -> list[TensorRef]:
+    """Tensors of two numbers that say the shape of packed weights: to be read before ``apply_scales``."""
+    found = [tensors.get(f"{_stem(name)}{_SHAPE}") for name in tensors if name.endswith(_PACKED)]
+    return [t for t in found if t is not None and t.elements == 2 and t.dtype is DType.I64]
+
+
+def apply_scales(
+    tensors: Table, config: Mapping[str, Any] | None, shape_of: Callable[[TensorRef], tuple[int, int]]
+) -> Found:
+    """Every tensor of codes whose scales are there, as the float32 weights that it stands for."""
+    weights, parts = dict(tensors), dict[str, TensorRef]()
+    left: list[str] = []
+    tile = _tile(config)
+    for name, tensor in tensors.items():
+        made = _packed(name, tensor, tensors, shape_of) or _named(tensor, tensors)
+        made = made or _beside(name, tensor, tensors, tile)
+        if made is None:
+            if name.endswith(_PACKED):
+                left.append(name)
+            continue
+        own, used = made
+        # Two tensors of codes may share a scale, and a hostile file may call a scale a weight.
+        if own.name in tensors and own.name != name:
+            left.append(name)
+            continue
+        del weights[name]
+        weights[own.name] = own
+        parts.update({t.name: t for t in used if t.name != own.name})
+    for name in parts:
+        if name in weights and weights[name].dequantised is None:
+            del weights[name]
+    return Found(dict(sorted(weights.items())), parts, _told(weights, parts, left))
+
+
+def _told(weights: Table, parts: Table, left: list[str]) -> tuple[str, ...]:
+    read = sum(t.dequantised is not None for t in weights.values())
+    told = []
+    if read:
+        told.append(f"{read:,} tensors of codes are read through their scales ({len(parts):,} tensors)")
+    if left:
+        told.append(f"{len(left):,} tensors of packed codes are not read (the first is {left[0]})")
+    return tuple(told)
+
+
+Made = tuple[TensorRef, tuple[TensorRef, ...]]
+
+
+def _named(tensor: TensorRef, tensors: Table) -> Made | None:
+    """Scales that the file itself names."""
+    how = tensor.scaled
+    if how is None or tensor.dtype not in (*_CODES, DType.I16, DType.U16):
+        return None
+    scale = tensors.get(how.scale)
+    zero = tensors.get(how.zero_point) if how.zero_point else None
+    if scale is None or (how.zero_point and zero is None):
+        return None
+    return _made(tensor, tensor, scale, zero, how)
+
+
+def _made(
+    tensor: TensorRef,
+    codes: TensorRef,
+    scale: TensorRef,
+    zero: TensorRef | None,
+    how: Scaled,
+    packed_bits: int = 0,
+) -> Made | None:
+    if len(how.blocks) != len(tensor.shape) or min(how.blocks, default=1) < 1:
+        return None
+    blocks = 1
+    for extent, block in zip(tensor.shape, how.blocks, strict=True):
+        blocks *= -(-extent // block)
+    parts = (scale,) if zero is None else (scale, zero)
+    if scale.dtype not in _SCALES or any(p.elements != blocks for p in parts) or not tensor.elements:
+        return None
+    plain = replace(codes, scaled=None)
+    kind = f"I{packed_bits}" if packed_bits else codes.dtype.value
+    own = replace(
+        tensor,
+        dtype=DType.F32,
+        encoding=f"{kind} with scales",
+        transposed=False,
+        scaled=None,
+        dequantised=Dequantised(plain, scale, zero, how.blocks, packed_bits),
+    )
+    return own, (plain, *parts)
+
+
+def _beside(name: str, tensor: TensorRef, tensors: Table, tile: tuple[int, int]) -> Made | None:
+    """Scales by the names that tools give them."""
+    if tensor.dtype not in _CODES or tensor.dtype is DType.U8 or not tensor.shape:
+        return None
+    inverse = tensors.get(f"{name}_scale_inv")
+    scale = inverse or tensors.get(f"{name}_scale") or tensors.get(_image_scale(name))
+    if scale is None or scale is tensor:
+        return None
+    blocks = _blocks(tensor.shape, scale, tile if inverse else None)
+    return None if blocks is None else _made(tensor, tensor, scale, None, Scaled(scale.name, "", blocks))
+
+
+def _image_scale(name: str) -> str:
+    return f"{name.removesuffix('.weight')}.scale_weight"
+
+
+def _blocks(
+    shape: tuple[int, ...], scale: TensorRef, tile: tuple[int, int] | None
+) -> tuple[int, ...] | None:
+    """How many neighbours share a scale, from the two shapes; None where they do not fit."""
+    if scale.elements == 1:
+        return shape
+    if len(shape) < 2:
+        return None
+    if tile is not None and len(scale.shape) == len(shape):
+        own = (*(1 for _ in shape[:-2]), *tile)
+        if scale.shape == tuple(-(-n // b) for n, b in zip(shape, own, strict=True)):
+            return own
+    rows = shape[:-1]
+    if scale.shape in (rows, (*rows, 1)):
+        return (*(1 for _ in rows), shape[-1])
+    if len(scale.shape) == len(shape) and scale.shape[:-1] == rows and scale.shape[-1]:
+        group = -(-shape[-1] // scale.shape[-1])
+        if shape[-1] == group * scale.shape[-1]:
+            return (*(1 for _ in rows), group)
+    return None
+
+
+def _packed(
+    name: str, tensor: TensorRef, tensors: Table, shape_of: Callable[[TensorRef], tuple[int, int]]
+) -> Made | None:
+    if not name.endswith(_PACKED) or tensor.dtype is not DType.I32 or len(tensor.shape) != 2:
+        return None
+    stem = _stem(name)
+    scale, told = tensors.get(f"{stem}_scale"), tensors.get(f"{stem}{_SHAPE}")
+    # Zero points are packed another way, and a reordering of columns is not undone here.
+    odd = f"{stem}_zero_point" in tensors or f"{stem}_g_idx" in tensors
+    if scale is None or told is None or odd or told not in shapes_wanted({name: tensor, told.name: told}):
+        return None
+    shape, words = shape_of(told), tensor.shape[-1]
+    bits = next((b for b in _BITS if -(-shape[1] * b // 32) == words), None)
+    blocks = _blocks(shape, scale, None) if min(shape) > 0 else None
+    if bits is None or blocks is None or shape[0] != tensor.shape[0]:
+        return None
+    own = replace(tensor, name=stem, shape=shape)
+    made = _made(own, tensor, scale, None, Scaled(scale.name, "", blocks), bits)
+    return None if made is None else (made[0], (*made[1], told))
+
+
+def _stem(name: str) -> str:
+    return name.removesuffix(_PACKED)
+
+
+def _tile(config: Mapping[str, Any] | None) -> tuple[int, int]:
+    """``weight_block_size`` of the config, or the usual one."""
+    told = (config or {}).get("quantization_config")
+    size = told.get("weight_block_size") if isinstance(told, dict) else None
+    good = isinstance(size, list) and len(size) == 2 and all(type(n) is int and 0 < n < 2**31 for n in size)
+    return (size[0], size[1]) if good and isinstance(size, list) else (TILE, TILE)
+
+
+def shape_from(bits: NDArray[np.unsignedinteger]) -> tuple[int, int]:
+    """Two 64-bit numbers as a shape; zeros where they are none."""
+    rows, columns = (int(n) for n in bits.view(np.int64))
+    return (rows, columns) if 0 <= rows < 2**40 and 0 <= columns < 2**40 else (0, 0)
