@@ -205,7 +205,9 @@ class Checkpoint:
         return apply_scales(dict(sorted(tensors.items())), self.config, lambda t: shapes[t.name])
 
     def _ref(self, tensor: TensorRef | str) -> TensorRef:
-        return self.tensors[tensor] if isinstance(tensor, str) else tensor
+        if not isinstance(tensor, str):
+            return tensor
+        return self.parts[tensor] if tensor in self.parts else self.tensors[tensor]
 
     def read(self, tensor: TensorRef | str, start: int, count: int) -> Bits:
         """Storage bits of elements [start, start + count) as a fresh 1-D array; the tensor, or its name."""

@@ -119,7 +119,6 @@ def _made(
         dtype=DType.F32,
         encoding=f"{kind} with scales",
         transposed=False,
-        scaled=None,
         dequantised=Dequantised(plain, scale, zero, how.blocks, packed_bits),
     )
     return own, (plain, *parts)

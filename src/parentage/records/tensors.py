@@ -78,7 +78,7 @@ class Dequantised:
     """Weights that are (code - zero point) · scale, as in ``Scaled``; ``blocks`` in the weights' shape.
 
     ``packed_bits``: several codes of so many bits, made unsigned, lie in each 32-bit number of ``codes``,
-    the first in the lowest bits, every row padded to whole numbers; 0 where ``codes`` holds them one by one.
+    the first in the lowest bits, every row padded to whole numbers; 0 where ``codes`` holds each apart.
     """
 
     codes: TensorRef
