@@ -21,6 +21,7 @@ EXIT_CODES: Mapping[int, str] = {
 _AGAIN = "Fetch the file again; if it stays so, it is not a valid safetensors file."
 _AGAIN_ONNX = "Fetch the file again; if it stays so, it is not a valid ONNX file."
 _AGAIN_GGUF = "Fetch the file again; if it stays so, it is not a valid GGUF file."
+_AGAIN_TORCH = "Fetch the file again; if it stays so, it is not a valid PyTorch file."
 _CHANGED = "The file was changed after parentage wrote it: fetch it again."
 _PYTHON = "Raised to Python callers only; no command asks for it."
 
@@ -272,6 +273,43 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     ),
     "onnx-truncated": ("An ONNX file, or the file with its data, ends too early.", _AGAIN_ONNX),
     "onnx-wire": ("An ONNX file is no well-formed protocol buffer with one graph.", _AGAIN_ONNX),
+    "torch-byte-order": (
+        "A PyTorch file's numbers are big-endian.",
+        "Save it again on a little-endian machine.",
+    ),
+    "torch-duplicate-name": ("Two tensors of a PyTorch file have one name.", _AGAIN_TORCH),
+    "torch-legacy": (
+        "A pickle that lies in no zip archive: PyTorch before 1.6 wrote such files.",
+        "Convert it to safetensors with a tool that you trust, in a sandbox.",
+    ),
+    "torch-no-pickle": (
+        "A zip archive without exactly one `data.pkl`: it is not a file of `torch.save`.",
+        _AGAIN_TORCH,
+    ),
+    "torch-pickle": (
+        "The pickle in a PyTorch file is malformed, or misuses what a state dict is made of.",
+        _AGAIN_TORCH,
+    ),
+    "torch-pickle-global": (
+        "The pickle in a PyTorch file names something that is no part of a state dict: a function that it "
+        "wants called, or a class of the program that saved it. It was read, not executed.",
+        "Do not load the file with torch unless you trust it; ask its author for safetensors.",
+    ),
+    "torch-storage": (
+        "A tensor's storage is not in the archive, has another size, or is too short for the tensor.",
+        _AGAIN_TORCH,
+    ),
+    "torch-too-large": (
+        "A PyTorch file has more members, opcodes, names or levels than any model has.",
+        "Do not trust this checkpoint.",
+    ),
+    "torch-truncated": ("A PyTorch file is cut short, or something follows it.", _AGAIN_TORCH),
+    "torch-zip": ("The archive of a PyTorch file contradicts itself.", _AGAIN_TORCH),
+    "torch-zip-compressed": (
+        "A member of the archive is compressed, which `torch.save` never does: it may be a zip bomb.",
+        "Do not trust this checkpoint.",
+    ),
+    "torch-zip-overlap": ("Two members of the archive share bytes.", "Do not trust this checkpoint."),
     "index-absent-shard": ("The index names a weight file that is not there.", "Finish the download."),
     "index-escapes": (
         "The index names a file outside the checkpoint's folder.",

@@ -171,7 +171,9 @@ class Checkpoint:
         if mapping is None:
             return
         for name, shard in sorted(mapping.items()):
-            if name not in tensors or tensors[name].shard != shard:
+            if name in self.unread:
+                continue
+            if name not in tensors or shard not in _files_of(tensors[name]):
                 raise IndexFileError(
                     f"the index says that {shown(name)} is in {shown(shard)}, and it is not",
                     code="index-wrong-shard",
@@ -283,6 +285,10 @@ class Checkpoint:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _files_of(tensor: TensorRef) -> set[str]:
+    return {piece.source.shard for piece in tensor.pieces} or {tensor.shard}
 
 
 def _header_of(file: ByteFile, open_beside: OpenBeside) -> Header:

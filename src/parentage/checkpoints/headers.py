@@ -13,6 +13,8 @@ from parentage.checkpoints.gguf_side import config_of, metadata_of, side_files_o
 from parentage.checkpoints.onnx_header import is_onnx, read_onnx
 from parentage.checkpoints.places import CONVERT
 from parentage.checkpoints.safetensors_header import parse_header, parse_length
+from parentage.checkpoints.torch_header import is_bare_pickle, read_torch
+from parentage.checkpoints.torch_zip import ZIP
 from parentage.errors import HeaderError
 from parentage.records.tensors import TensorRef
 
@@ -59,9 +61,19 @@ def read_header(file: ByteFile, open_beside: OpenBeside) -> Header:
         return Header(
             found.tensors, found.metadata, found.nbytes, found.oddities, found.decoded, found.unread
         )
+    if first[:4] == ZIP:
+        saved = read_torch(file)
+        return Header(saved.tensors, saved.metadata, saved.nbytes, saved.oddities, unread=saved.unread)
+    if is_bare_pickle(first) and not file.name.endswith(".safetensors"):
+        raise HeaderError(
+            "a pickle outside of an archive, as PyTorch wrote before 1.6",
+            code="torch-legacy",
+            where=file.where,
+            hint=CONVERT,
+        )
     if file.name.endswith(UNNAMED):
         raise HeaderError(
-            "it begins like no format that is read: safetensors, GGUF, ONNX",
+            "it begins like no format that is read: safetensors, GGUF, PyTorch's archives, ONNX",
             code="format-not-read",
             where=file.where,
             hint=CONVERT,
