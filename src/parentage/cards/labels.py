@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from typing import Final
 
+import yaml
+
+from parentage.cards.bill_of_materials import bill_of_materials
+from parentage.cards.model_card import RECIPE_FILE, model_card
+from parentage.cards.statements import statement
 from parentage.records.absence import Absent
 from parentage.records.codec import to_plain
 from parentage.records.json_files import dumps
 from parentage.records.merge import SCHEMA, VERSION, MergeRecord
 
-__all__ = ["RECORD", "label_files", "shard_metadata"]
+__all__ = ["MATERIALS", "RECORD", "STATEMENT", "label_files", "shard_metadata"]
 
+CARD: Final = "README.md"
 RECORD: Final = "parentage.json"
+STATEMENT: Final = "parentage.intoto.json"
+MATERIALS: Final = "parentage.cdx.json"
 
 
 def shard_metadata(record: MergeRecord) -> dict[str, str]:
@@ -24,6 +33,7 @@ def shard_metadata(record: MergeRecord) -> dict[str, str]:
     parents = [
         {
             "name": p.name,
+            **({} if isinstance(p.id, Absent) else {"id": p.id}),
             **({} if isinstance(p.revision, Absent) else {"revision": p.revision}),
             "sha256": {f.name: f.sha256 for f in p.files if isinstance(f.sha256, str)},
         }
@@ -41,6 +51,15 @@ def shard_metadata(record: MergeRecord) -> dict[str, str]:
 
 
 def label_files(record: MergeRecord, beside: Mapping[str, bytes]) -> dict[str, bytes]:
-    """The files that say what the merge is, by name."""
+    """The files that say what the merge is, by name; ``beside``: config, tokenizer and template."""
     plain = {"schema": SCHEMA, "version": VERSION, **to_plain(record)}
-    return {RECORD: dumps(plain).encode("utf-8", errors="backslashreplace")}
+    digests = {name: hashlib.sha256(data).hexdigest() for name, data in sorted(beside.items())}
+    recipe = yaml.safe_dump(dict(record.recipe), sort_keys=False, allow_unicode=True, width=100)
+    texts = {
+        CARD: model_card(record),
+        RECIPE_FILE: recipe,
+        RECORD: dumps(plain),
+        STATEMENT: dumps(statement(record, digests)),
+        MATERIALS: dumps(bill_of_materials(record)),
+    }
+    return {name: text.encode("utf-8", errors="backslashreplace") for name, text in texts.items()}

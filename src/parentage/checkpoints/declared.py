@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 
@@ -14,6 +15,7 @@ __all__ = ["declared_sources"]
 
 LIMIT = 64
 MAX_YAML = 200_000
+MAX_LABEL = 2**22
 NAME = re.compile(r"[\w.\-]+(?:/[\w.\-]+)*")
 # Cards carry megabytes of benchmark results, and YAML is read at some 50 kB a second: only the
 # block that names bases is parsed.
@@ -34,6 +36,20 @@ def _all(checkpoint: Checkpoint) -> Iterator[object]:
     yield from _from_recipe(checkpoint)
     for key in ("base_model", "sd_merge_models"):
         yield checkpoint.metadata.get(key)
+    yield from _from_label(checkpoint.metadata.get("parentage.parents", ""))
+
+
+def _from_label(text: str) -> Iterator[object]:
+    """The parents in a weight file's own label: names as its recipe had them, or the ends of paths."""
+    try:
+        parents = json.loads(text) if len(text) <= MAX_LABEL else None
+    except (ValueError, RecursionError):
+        return
+    for parent in _tables(parents):
+        yield parent.get("id")
+        name = parent.get("name")
+        if isinstance(name, str):
+            yield name if NAME.fullmatch(name) else name.rstrip("/").rpartition("/")[2]
 
 
 def _from_card(checkpoint: Checkpoint) -> Iterator[object]:

@@ -103,7 +103,8 @@ def _shares(plan: Plan) -> dict[ModelName, float]:
         for model, weight in zip(tensor.models, weights, strict=True):
             sums[model] = sums.get(model, 0.0) + weight / (whole or 1.0) * count
         elements += count
-    return {model: total / elements for model, total in sums.items()}
+    # Twelve digits: sums over thousands of tensors do not carry more.
+    return {model: round(total / elements, 12) for model, total in sums.items()}
 
 
 def _id(model: ModelName, checkpoint: Checkpoint) -> str | Absent:

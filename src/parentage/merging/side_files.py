@@ -17,7 +17,18 @@ __all__ = ["side_files"]
 # A tokenizer of a vocabulary of 256,000 tokens has 33 MB.
 MAX_SIDE: Final = 256 * 2**20
 LAYER_COUNTS: Final = ("num_hidden_layers", "n_layer", "num_layers")
-OWN: Final = frozenset({"README.md", "mergekit_config.yml", "parentage.json", "config.json", "LICENSE"})
+OWN: Final = frozenset(
+    {
+        "README.md",
+        "LICENSE",
+        "config.json",
+        "mergekit_config.yml",
+        "merge-recipe.yaml",
+        "parentage.json",
+        "parentage.intoto.json",
+        "parentage.cdx.json",
+    }
+)
 TEMPLATE: Final = "chat_template.jinja"
 
 
