@@ -535,4 +535,13 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "Switch `normalize` off, or choose other weights.",
     ),
     **MERGING,
+    "tensor-too-large-to-sort": (
+        "A tool's own order of equal magnitudes was asked for in a tensor of more than 4,294,967,295 "
+        "elements.",
+        "Merge it in the arithmetic `parentage-1`, whose order needs no sort.",
+    ),
+    "della-spread": (
+        "A density and an epsilon of DELLA give probabilities below zero or above one.",
+        "Choose an epsilon smaller than the density and than one minus it.",
+    ),
 }

@@ -13,6 +13,14 @@ __all__ = ["METHODS", "method", "names"]
 
 METHODS: Final[Mapping[str, str]] = {
     "linear": "parentage.methods.soup:LINEAR",
+    "task_arithmetic": "parentage.methods.task_arithmetic:TASK_ARITHMETIC",
+    "ties": "parentage.methods.ties:TIES",
+    "dare_linear": "parentage.methods.dare:DARE_LINEAR",
+    "dare_ties": "parentage.methods.dare:DARE_TIES",
+    "breadcrumbs": "parentage.methods.breadcrumbs:BREADCRUMBS",
+    "breadcrumbs_ties": "parentage.methods.breadcrumbs:BREADCRUMBS_TIES",
+    "della": "parentage.methods.della:DELLA",
+    "della_linear": "parentage.methods.della:DELLA_LINEAR",
 }
 
 

@@ -1,0 +1,230 @@
+"""Which elements of a tensor are largest, found in passes that hold no tensor.
+
+Elements are ordered by magnitude. Where the cut falls between equal magnitudes, ours takes the lower index
+first; a tool takes what its sort happens to leave first (``tool_order``), which needs the tensor's
+magnitudes and indices at once: 8 bytes an element while one cut is made, in a temporary file where that
+is over 256 MB, then one bit. A histogram of the upper 16 bits finds the cut's bin, one of the lower 16 its
+magnitude, a third pass the index.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from tempfile import TemporaryFile
+from typing import Final
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from parentage.errors import UsageError
+from parentage.methods.method import Values
+from parentage.methods.tool_order import sort_around
+
+__all__ = ["Asked", "Cut", "cuts", "keys_of"]
+
+HALF: Final = 1 << 16
+SIZE: Final = np.uint32(0x7FFFFFFF)
+# Elements whose magnitudes and indices are held in memory; beyond, in a temporary file.
+IN_MEMORY: Final = 1 << 25
+NAN: Final = np.uint32(0x7FC00000)
+Blocks = Callable[[], Iterator[tuple[int, Values]]]
+Bitmap = NDArray[np.uint8]
+NONE: Final = np.zeros(0, np.uint8)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A cut to be found in one row: ``count`` elements lie before it, in the order asked for."""
+
+    row: int
+    count: int
+    descending: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A place in an order of magnitudes. ``magnitude``: a float32's pattern; of those elements that have
+    it, those before ``index`` lie before the cut, or those whose bit is set in ``first`` [elements / 8]."""
+
+    magnitude: int
+    index: int
+    first: Bitmap = field(default_factory=lambda: NONE)
+
+    def before(self, x: Values, start: int, *, descending: bool) -> NDArray[np.bool_]:
+        """Which of the numbers [n], elements ``start`` on, lie before the cut."""
+        found = np.empty(x.size, np.bool_)
+        _before(x, start, self.magnitude, self.index, self.first, descending, found)
+        return found
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _before(
+    x: Values,
+    start: int,
+    magnitude: int,
+    index: int,
+    first: Bitmap,
+    descending: bool,
+    found: NDArray[np.bool_],
+) -> None:
+    bits = x.view(np.uint32)
+    for i in range(bits.size):
+        size = np.int64(bits[i] & SIZE)
+        found[i] = size > magnitude if descending else size < magnitude
+        if size == magnitude:
+            at = start + i
+            found[i] = (first[at >> 3] >> (at & 7)) & 1 if first.size else at < index
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _upper(x: Values, counts: NDArray[np.int64]) -> None:
+    bits = x.view(np.uint32)
+    for i in range(bits.size):
+        counts[(bits[i] & SIZE) >> np.uint32(16)] += 1
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _lower(x: Values, upper: int, counts: NDArray[np.int64]) -> None:
+    bits = x.view(np.uint32)
+    for i in range(bits.size):
+        size = bits[i] & SIZE
+        if size >> np.uint32(16) == upper:
+            counts[size & np.uint32(0xFFFF)] += 1
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _find(x: Values, magnitude: int, skip: int) -> tuple[int, int]:
+    """Where the element of this magnitude is that ``skip`` others precede (-1), and how many were met."""
+    bits, met = x.view(np.uint32), 0
+    for i in range(bits.size):
+        if (bits[i] & SIZE) == magnitude:
+            if met == skip:
+                return i, met
+            met += 1
+    return -1, met
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A cut's magnitude, how many elements have it, and how many of those lie before the cut."""
+
+    magnitude: int
+    ties: int
+    before: int
+
+
+def cuts(blocks: Blocks, asked: Sequence[Asked], rows: int, elements: int, *, as_tool: bool) -> list[Cut]:
+    """The cuts asked for. ``blocks()`` yields (first element, numbers [rows, n]), and is called three times
+    or, ``as_tool``, once more for each row in which a cut falls between equal magnitudes."""
+    found = _magnitudes(blocks, asked, rows, elements)
+    made = _indices(blocks, asked, found, elements)
+    if not as_tool:
+        return made
+    split = [j for j, f in enumerate(found) if 0 < f.before < f.ties]
+    for row, down in sorted({(asked[j].row, asked[j].descending) for j in split}):
+        mine = [j for j in split if (asked[j].row, asked[j].descending) == (row, down)]
+        prefixes = _prefixes(blocks, row, down, [asked[j].count for j in mine], elements)
+        for j, prefix in zip(mine, prefixes, strict=True):
+            made[j] = Cut(found[j].magnitude, 0, prefix)
+    return made
+
+
+def _magnitudes(blocks: Blocks, asked: Sequence[Asked], rows: int, elements: int) -> list[_Found]:
+    uppers = np.zeros((rows, HALF), np.int64)
+    for _, x in blocks():
+        for row in sorted({a.row for a in asked}):
+            _upper(x[row], uppers[row])
+    places = [_place(uppers[a.row], _rank(a, elements)) for a in asked]
+    lowers = np.zeros((len(asked), HALF), np.int64)
+    for _, x in blocks():
+        for j, a in enumerate(asked):
+            _lower(x[a.row], places[j][0], lowers[j])
+    return [
+        _found(a, place, lower, elements) for a, place, lower in zip(asked, places, lowers, strict=True)
+    ]
+
+
+def _rank(asked: Asked, elements: int) -> int:
+    """The ascending rank of the element at the cut."""
+    rank = elements - asked.count if asked.descending else asked.count
+    return min(max(rank, 0), elements - 1)
+
+
+def _place(counts: NDArray[np.int64], rank: int) -> tuple[int, int]:
+    """The bin in which an ascending rank lies, and the rank inside of it."""
+    ends = np.cumsum(counts)
+    found = int(np.searchsorted(ends, rank, side="right"))
+    return found, rank - int(ends[found - 1] if found else 0)
+
+
+def _found(asked: Asked, place: tuple[int, int], lower: NDArray[np.int64], elements: int) -> _Found:
+    low, rank = _place(lower, place[1])
+    ties = int(lower[low])
+    if asked.descending:
+        before = ties - rank if asked.count else 0
+    else:
+        before = rank if asked.count < elements else ties
+    return _Found((place[0] << 16) | low, ties, before)
+
+
+def _indices(blocks: Blocks, asked: Sequence[Asked], found: Sequence[_Found], elements: int) -> list[Cut]:
+    left, index = [f.before for f in found], [elements] * len(found)
+    for start, x in blocks():
+        for j, f in enumerate(found):
+            if index[j] == elements:
+                at, met = _find(x[asked[j].row], f.magnitude, left[j])
+                left[j] -= met
+                index[j] = start + at if at >= 0 else elements
+    return [Cut(f.magnitude, i) for f, i in zip(found, index, strict=True)]
+
+
+def _prefixes(blocks: Blocks, row: int, down: bool, counts: Sequence[int], n: int) -> list[Bitmap]:
+    """Which elements a tool's sort puts before each of ``counts``, a bit each."""
+    with _room(n) as (keys, places):
+        for start, x in blocks():
+            keys[start : start + x.shape[1]] = keys_of(x[row], descending=down)
+        for start in range(0, n, IN_MEMORY):
+            places[start : start + IN_MEMORY] = np.arange(start, min(n, start + IN_MEMORY))
+        sort_around(keys, places, np.array(counts, np.int64))
+        return [_bitmap(places[:count], n) for count in counts]
+
+
+def keys_of(x: Values, *, descending: bool) -> NDArray[np.uint32]:
+    """Magnitudes as unsigned integers that ascend in the order asked for; NaN counts as the largest."""
+    sizes = np.minimum(np.ascontiguousarray(x).view(np.uint32) & SIZE, NAN)
+    return np.asarray(~sizes if descending else sizes, np.uint32)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _set_bits(places: NDArray[np.uint32], bits: Bitmap) -> None:
+    for place in places:
+        bits[place >> 3] |= np.uint8(1 << (place & 7))
+
+
+def _bitmap(places: NDArray[np.uint32], n: int) -> Bitmap:
+    bits = np.zeros((n + 7) // 8, np.uint8)
+    _set_bits(places, bits)
+    return bits
+
+
+@contextmanager
+def _room(n: int) -> Iterator[tuple[NDArray[np.uint32], NDArray[np.uint32]]]:
+    """Two arrays [n], in a temporary file where they are large."""
+    if n <= IN_MEMORY:
+        yield np.empty(n, np.uint32), np.empty(n, np.uint32)
+        return
+    if n >= 1 << 32:
+        raise UsageError(
+            f"a tensor of {n:,} elements is not sorted as a tool does",
+            code="tensor-too-large-to-sort",
+            hint="the arithmetic parentage-1 has no such limit",
+        )
+    with TemporaryFile() as file:
+        file.truncate(8 * n)
+        yield (
+            np.memmap(file, np.uint32, "r+", 0, (n,)),
+            np.memmap(file, np.uint32, "r+", 4 * n, (n,)),
+        )

@@ -1,0 +1,285 @@
+"""Merges of task vectors: the frame of task arithmetic, TIES, DARE, DELLA and breadcrumbs.
+
+Ilharco et al., "Editing models with task arithmetic", arXiv 2212.04089; sign election from Yadav et al.,
+"TIES-merging", arXiv 2306.01708. With r the rounding to the dtype D that a tool computes in (the recipe's;
+float32 for ours) and all operands cast to D first:
+
+    d_k = r(x_k - base), sparsified; p_k = r(d_k * r(w_k)); s = r(sum p_k), or, where signs are elected, the
+    sum over those k whose p_k has the sign of r(sum p_k) (zero counts as positive); divided by the sum of
+    the weights that took part (0 counts as 1) when normalised; times lambda; out = r(base + s).
+
+Sums are float32, in order. mergekit 0.1.4 and 0.1.5 do the same here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from parentage.methods.grids import on_grid, scalar_on_grid, stored
+from parentage.methods.method import (
+    BASE_REQUIRED,
+    Bits,
+    Declared,
+    Method,
+    Parameters,
+    Prepare,
+    Profile,
+    Reader,
+    Rule,
+    Values,
+)
+from parentage.methods.torch_sums import level_power, outer_at, sum_of
+from parentage.numerics.rounding_kernels import on_bf16_grid, on_f16_grid
+from parentage.records.dtypes import DType
+
+__all__ = ["GRIDS", "Deltas", "Sparsifier", "compute_dtype", "declare", "no_sparsifier", "task_method"]
+
+GRIDS: Final = {DType.BF16: 0, DType.F16: 1, DType.F32: 2}
+PROFILES: Final = ("parentage-1", "mergekit-0.1.5", "mergekit-0.1.4")
+WEIGHT: Final = Declared("weight", "how much of the model's task vector", per_model=True)
+DENSITY: Final = Declared(
+    "density", "share of each task vector that is kept", per_model=True, default=1.0, low=0, high=1
+)
+
+
+def compute_dtype(profile: Profile) -> DType:
+    """What operations round to: float32 in our arithmetic, the recipe's dtype in a tool's."""
+    return DType.F32 if profile.ours else profile.dtype
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _round(x: np.float32, grid: int) -> np.float32:
+    if grid == 0:
+        return on_bf16_grid(x)
+    return on_f16_grid(x) if grid == 1 else np.float32(x)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _differences(x: Values, base: Values, out: Values, grid: int) -> None:
+    for i in range(base.size):
+        out[i] = _round(np.float32(_round(x[i], grid) - _round(base[i], grid)), grid)
+
+
+@dataclass(frozen=True, slots=True)
+class Deltas:
+    """Task vectors of a chunk. ``others``: the operands that are not the base, in order."""
+
+    base: int
+    others: tuple[int, ...]
+    dtype: DType
+
+    @classmethod
+    def of(cls, reader: Reader, dtype: DType) -> Deltas:
+        """For a reader with a base."""
+        assert reader.base is not None
+        return cls(reader.base, tuple(k for k in range(reader.models) if k != reader.base), dtype)
+
+    def __call__(self, values: Values) -> Values:
+        """[others, n] of operands [models, n]: cast, subtracted, rounded."""
+        out = np.empty((len(self.others), values.shape[1]), np.float32)
+        grid = GRIDS[self.dtype]
+        for j, k in enumerate(self.others):
+            x, base = values[k], values[self.base]
+            if grid == 0:
+                _differences(x, base, out[j], 0)
+            elif grid == 1:
+                _differences(x, base, out[j], 1)
+            else:
+                _differences(x, base, out[j], 2)
+        return out
+
+
+class Sparsifier(Protocol):
+    """Thins task vectors out. ``granularity``: 1, or a row's length."""
+
+    @property
+    def granularity(self) -> int: ...
+    def apply(self, start: int, deltas: Values) -> Values:
+        """The thinned [others, n] of elements ``start`` on; may change its input."""
+        ...
+
+
+MakeSparsifier = Callable[[Reader, Deltas, Parameters, Profile, str], Sparsifier]
+
+
+@dataclass(frozen=True, slots=True)
+class _Whole:
+    granularity: int = 1
+
+    def apply(self, start: int, deltas: Values) -> Values:
+        return deltas
+
+
+def no_sparsifier(_: Reader, __: Deltas, ___: Parameters, ____: Profile, _____: str) -> Sparsifier:
+    """Task vectors as they are."""
+    return _Whole()
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _mixed(
+    p: Values, weights: Values, i: int, power: int, abreast: bool, elect: bool, grid: int
+) -> tuple[np.float32, np.float32]:
+    """The sum of what took part at element ``i``, and of its weights."""
+    models = p.shape[0]
+    if not elect:
+        return _round(outer_at(p, i, power, abreast), grid), np.float32(1)
+    positive = _round(outer_at(p, i, power, abreast), grid) >= 0
+    part, share = np.zeros((models, 1), np.float32), np.zeros((models, 1), np.float32)
+    for k in range(models):
+        if (p[k, i] > 0) if positive else (p[k, i] < 0):
+            part[k, 0], share[k, 0] = p[k, i], weights[k]
+    mixed = _round(outer_at(part, 0, power, abreast), grid)
+    return mixed, _round(outer_at(share, 0, power, abreast), grid)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _few(p: Values, weights: Values, i: int, elect: bool, grid: int) -> tuple[np.float32, np.float32]:
+    """As ``_mixed`` for fewer than five models, where every order is the plain one."""
+    models, total = p.shape[0], np.float32(0)
+    for k in range(models):
+        total += p[k, i]
+    total = _round(total, grid)
+    if not elect:
+        return total, np.float32(1)
+    positive, mixed, share = total >= 0, np.float32(0), np.float32(0)
+    for k in range(models):
+        agrees = (p[k, i] > 0) if positive else (p[k, i] < 0)
+        mixed += p[k, i] if agrees else np.float32(0)
+        share += weights[k] if agrees else np.float32(0)
+    return _round(mixed, grid), _round(share, grid)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _combine(
+    deltas: Values,
+    base: Values,
+    weights: Values,
+    scale: Values,
+    elect: bool,
+    normalize: bool,
+    grid: int,
+    power: int,
+    odd: int,
+    out: Values,
+) -> None:
+    """``scale`` [2]: the divisor where no signs are elected, and lambda. Overwrites ``deltas``."""
+    few = deltas.shape[0] < 5
+    for k in range(deltas.shape[0]):
+        for i in range(out.size):
+            deltas[k, i] = _round(np.float32(deltas[k, i] * weights[k]), grid)
+    for i in range(out.size):
+        if few:
+            mixed, share = _few(deltas, weights, i, elect, grid)
+        else:
+            mixed, share = _mixed(deltas, weights, i, power, i >= odd, elect, grid)
+        if not elect:
+            share = scale[0]
+        if share == 0:
+            share = np.float32(1)
+        if normalize:
+            mixed = _round(np.float32(mixed / share), grid)
+        if scale[1] != 1:
+            mixed = _round(np.float32(mixed * scale[1]), grid)
+        out[i] = _round(np.float32(_round(base[i], grid) + mixed), grid)
+
+
+@dataclass(frozen=True, slots=True)
+class _TaskRule:
+    deltas: Deltas
+    sparsifier: Sparsifier
+    weights: NDArray[np.float32]
+    scale: NDArray[np.float32]
+    elect: bool
+    normalize: bool
+    out: DType
+    elements: int
+
+    @property
+    def granularity(self) -> int:
+        return self.sparsifier.granularity
+
+    def apply(self, start: int, values: Values) -> Bits:
+        thinned = self.sparsifier.apply(start, self.deltas(values))
+        out, base = np.empty(values.shape[1], np.float32), values[self.deltas.base]
+        grid, power = GRIDS[self.deltas.dtype], level_power(len(self.weights))
+        odd = self.elements - self.elements % 32 - start
+        rest = (self.elect, self.normalize)
+        if grid == 0:
+            _combine(thinned, base, self.weights, self.scale, *rest, 0, power, odd, out)
+        elif grid == 1:
+            _combine(thinned, base, self.weights, self.scale, *rest, 1, power, odd, out)
+        else:
+            _combine(thinned, base, self.weights, self.scale, *rest, 2, power, odd, out)
+        return stored(out, self.out)
+
+
+def _scale(weights: NDArray[np.float32], dtype: DType, factor: float) -> NDArray[np.float32]:
+    divisor = scalar_on_grid(float(sum_of(weights, narrow=dtype is not DType.F32)), dtype)
+    small = abs(float(divisor)) < 1e-8
+    return np.array([1.0 if small else divisor, factor], np.float32)
+
+
+def _prepare(elect: bool, sparsifier: MakeSparsifier) -> Prepare:
+    def prepare(reader: Reader, parameters: Parameters, profile: Profile, name: str) -> Rule:
+        dtype = compute_dtype(profile)
+        deltas = Deltas.of(reader, dtype)
+        given = np.array([parameters.per_model[k]["weight"] for k in deltas.others], np.float32)
+        weights = on_grid(given, dtype)
+        return _TaskRule(
+            deltas,
+            sparsifier(reader, deltas, parameters, profile, name),
+            weights,
+            _scale(weights, dtype, float(parameters.shared["lambda"])),
+            elect,
+            bool(parameters.shared["normalize"]),
+            profile.out,
+            reader.elements,
+        )
+
+    return prepare
+
+
+def declare(*, normalize: bool, rescale: bool) -> tuple[Declared, ...]:
+    """The parameters that all methods of this frame have, with a method's defaults."""
+    return (
+        WEIGHT,
+        DENSITY,
+        Declared("lambda", "factor on the merged task vector", default=1.0),
+        Declared("normalize", "divide by the weights that took part", kind="switch", default=normalize),
+        Declared("rescale", "give what is kept the L1 norm of the whole", kind="switch", default=rescale),
+        Declared("int8_mask", "a tool's way to save memory; changes nothing", kind="switch", default=False),
+    )
+
+
+def task_method(
+    name: str,
+    about: str,
+    paper: str,
+    relation: str,
+    *,
+    elect: bool,
+    normalize: bool = False,
+    rescale: bool = False,
+    sparsifier: MakeSparsifier = no_sparsifier,
+    more: tuple[Declared, ...] = (),
+    random: Callable[[Reader, Parameters, Profile], int] | None = None,
+) -> Method:
+    """A method of this frame; ``elect``: signs are elected, ``more``: parameters of its own."""
+    return Method(
+        id=name,
+        relation=relation,
+        about=about,
+        paper=paper,
+        rule=_prepare(elect, sparsifier),
+        parameters=(*declare(normalize=normalize, rescale=rescale), *more),
+        base=BASE_REQUIRED,
+        models=(2, 64),
+        profiles=PROFILES,
+        random=random,
+    )

@@ -1,0 +1,69 @@
+"""TIES: trim each task vector to its largest elements, elect a sign, merge those that agree.
+
+Yadav et al., "TIES-Merging: resolving interference when merging models", arXiv 2306.01708. The k largest of
+|d| stay, k = floor(density * n) (mergekit 0.1.5: at least one where the density is above zero).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from parentage.methods.method import Method, Parameters, Profile, Reader, Values
+from parentage.methods.selection import Asked, Cut, cuts
+from parentage.methods.task_vectors import Deltas, Sparsifier, task_method
+from parentage.methods.thinning import Keep, thinning
+
+__all__ = ["TIES"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Largest:
+    cut: Cut
+
+    def __call__(self, start: int, delta: Values) -> NDArray[np.bool_]:
+        return self.cut.before(delta, start, descending=True)
+
+
+def _nothing(start: int, delta: Values) -> NDArray[np.bool_]:
+    return np.zeros(delta.size, np.bool_)
+
+
+def kept(density: float, n: int, profile: Profile) -> int:
+    """How many elements stay."""
+    k = int(density * n)
+    return k if profile.id == "mergekit-0.1.4" else max(1, k)
+
+
+def _largest(
+    reader: Reader, deltas: Deltas, parameters: Parameters, profile: Profile, name: str
+) -> Sparsifier:
+    densities = [float(parameters.per_model[k]["density"]) for k in deltas.others]
+    n = reader.elements
+    asked = [Asked(j, kept(x, n, profile), True) for j, x in enumerate(densities) if 0 < x < 1 and n]
+
+    def passes() -> Iterator[tuple[int, Values]]:
+        for start, values in reader.chunks():
+            yield start, deltas(values)
+
+    found = cuts(passes, asked, len(densities), n, as_tool=not profile.ours) if asked else []
+    keeps: list[Keep | None] = [None if x >= 1 else _nothing for x in densities]
+    for a, cut in zip(asked, found, strict=True):
+        keeps[a.row] = _Largest(cut) if a.count else _nothing
+    rescale = bool(parameters.shared["rescale"])
+    return thinning(reader, deltas, profile, keeps, rescale=rescale, work=deltas.dtype)
+
+
+TIES: Final[Method] = task_method(
+    "ties",
+    "trimmed task vectors, signs elected, agreeing elements averaged",
+    "https://arxiv.org/abs/2306.01708",
+    "ties-merge",
+    elect=True,
+    normalize=True,
+    sparsifier=_largest,
+)

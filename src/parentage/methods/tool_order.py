@@ -1,0 +1,203 @@
+"""Which of several equal magnitudes a tool's sort puts first: the steps of its sort, done again.
+
+torch's CPU ``sort`` and ``argsort`` (without ``stable``) and ``topk`` are the C++ library's ``std::sort``,
+``std::nth_element`` and ``std::partial_sort``; where numbers are equal, their order is that of the
+algorithm's swaps. In libstdc++ these are introsort and introselect (Musser 1997): median of three to the
+front, an unguarded partition, segments of at most 16 (3) by insertion, heapsort where the depth runs out.
+16-bit task vectors hold many equal magnitudes: on corners of the real family a stable order gives 2 % other
+bits in TIES. Compared with torch 2.13 on up to 100,000 numbers of 50 values: equal everywhere.
+
+Keys are unsigned integers in the order that is sorted for, ``places`` the elements' indices. Only segments
+that hold a mark are gone into: what is left and right of each mark is then as after the whole sort.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+__all__ = ["sort_around", "sort_row", "topk_around"]
+
+Keys = NDArray[np.uint32]
+Places = NDArray[np.uint32]
+SMALL: Final = 16
+
+
+@njit(cache=True, nogil=True)
+def _swap(keys: Keys, places: Places, i: int, j: int) -> None:
+    keys[i], keys[j] = keys[j], keys[i]
+    places[i], places[j] = places[j], places[i]
+
+
+@njit(cache=True, nogil=True)
+def _median_first(keys: Keys, places: Places, to: int, a: int, b: int, c: int) -> None:
+    if keys[a] < keys[b]:
+        if keys[b] < keys[c]:
+            _swap(keys, places, to, b)
+        elif keys[a] < keys[c]:
+            _swap(keys, places, to, c)
+        else:
+            _swap(keys, places, to, a)
+    elif keys[a] < keys[c]:
+        _swap(keys, places, to, a)
+    elif keys[b] < keys[c]:
+        _swap(keys, places, to, c)
+    else:
+        _swap(keys, places, to, b)
+
+
+@njit(cache=True, nogil=True)
+def _partition(keys: Keys, places: Places, first: int, last: int) -> int:
+    _median_first(keys, places, first, first + 1, first + (last - first) // 2, last - 1)
+    pivot, i, j = keys[first], first + 1, last
+    while True:
+        while keys[i] < pivot:
+            i += 1
+        j -= 1
+        while pivot < keys[j]:
+            j -= 1
+        if not i < j:
+            return i
+        _swap(keys, places, i, j)
+        i += 1
+
+
+@njit(cache=True, nogil=True)
+def _insertion(keys: Keys, places: Places, first: int, last: int) -> None:
+    for i in range(first + 1, last):
+        key, place, j = keys[i], places[i], i
+        while j > first and key < keys[j - 1]:
+            keys[j], places[j] = keys[j - 1], places[j - 1]
+            j -= 1
+        keys[j], places[j] = key, place
+
+
+@njit(cache=True, nogil=True)
+def _sift(keys: Keys, places: Places, first: int, hole: int, size: int, key: int, place: int) -> None:
+    """``__adjust_heap``: down to a leaf, then up again."""
+    top, child = hole, hole
+    while child < (size - 1) // 2:
+        child = 2 * (child + 1)
+        if keys[first + child] < keys[first + child - 1]:
+            child -= 1
+        keys[first + hole], places[first + hole] = keys[first + child], places[first + child]
+        hole = child
+    if size & 1 == 0 and child == (size - 2) // 2:
+        child = 2 * (child + 1)
+        keys[first + hole], places[first + hole] = keys[first + child - 1], places[first + child - 1]
+        hole = child - 1
+    parent = (hole - 1) // 2
+    while hole > top and keys[first + parent] < key:
+        keys[first + hole], places[first + hole] = keys[first + parent], places[first + parent]
+        hole = parent
+        parent = (hole - 1) // 2
+    keys[first + hole], places[first + hole] = key, place
+
+
+@njit(cache=True, nogil=True)
+def _heap_select(keys: Keys, places: Places, first: int, middle: int, last: int) -> None:
+    """The smallest to the front, as a heap."""
+    size = middle - first
+    for parent in range((size - 2) // 2, -1, -1):
+        _sift(keys, places, first, parent, size, keys[first + parent], places[first + parent])
+    for i in range(middle, last):
+        if keys[i] < keys[first]:
+            key, place = keys[i], places[i]
+            keys[i], places[i] = keys[first], places[first]
+            _sift(keys, places, first, 0, size, key, place)
+
+
+@njit(cache=True, nogil=True)
+def _heap_sort(keys: Keys, places: Places, first: int, last: int) -> None:
+    _heap_select(keys, places, first, last, last)
+    while last - first > 1:
+        last -= 1
+        key, place = keys[last], places[last]
+        keys[last], places[last] = keys[first], places[first]
+        _sift(keys, places, first, 0, last - first, key, place)
+
+
+@njit(cache=True, nogil=True)
+def _holds(marks: NDArray[np.int64], first: int, last: int) -> bool:
+    found = False
+    for mark in marks:
+        found |= first < mark < last
+    return found
+
+
+@njit(cache=True, nogil=True)
+def _depth(n: int) -> int:
+    """Twice the floor of log2."""
+    depth = 0
+    while n > 1:
+        n >>= 1
+        depth += 2
+    return depth
+
+
+@njit(cache=True, nogil=True)
+def sort_around(keys: Keys, places: Places, marks: NDArray[np.int64]) -> None:
+    """As ``std::sort`` leaves it, but only as far as what lies before and after each of ``marks``."""
+    n = keys.size
+    stack = np.empty((256, 3), np.int64)
+    stack[0, 0], stack[0, 1], stack[0, 2] = 0, n, _depth(n)
+    top = 1
+    while top:
+        top -= 1
+        first, last, depth = stack[top, 0], stack[top, 1], stack[top, 2]
+        if not _holds(marks, first, last):
+            continue
+        if last - first <= SMALL:
+            _insertion(keys, places, first, last)
+        elif depth == 0:
+            _heap_sort(keys, places, first, last)
+        else:
+            cut = _partition(keys, places, first, last)
+            stack[top, 0], stack[top, 1], stack[top, 2] = first, cut, depth - 1
+            stack[top + 1, 0], stack[top + 1, 1], stack[top + 1, 2] = cut, last, depth - 1
+            top += 2
+
+
+@njit(cache=True, nogil=True)
+def sort_row(keys: Keys, places: Places, first: int, last: int) -> None:
+    """``std::sort`` of ``keys[first:last]`` and their places."""
+    stack = np.empty((256, 3), np.int64)
+    stack[0, 0], stack[0, 1], stack[0, 2] = first, last, _depth(last - first)
+    top = 1
+    while top:
+        top -= 1
+        a, b, depth = stack[top, 0], stack[top, 1], stack[top, 2]
+        if b - a <= SMALL:
+            _insertion(keys, places, a, b)
+        elif depth == 0:
+            _heap_sort(keys, places, a, b)
+        else:
+            cut = _partition(keys, places, a, b)
+            stack[top, 0], stack[top, 1], stack[top, 2] = a, cut, depth - 1
+            stack[top + 1, 0], stack[top + 1, 1], stack[top + 1, 2] = cut, b, depth - 1
+            top += 2
+
+
+@njit(cache=True, nogil=True)
+def topk_around(keys: Keys, places: Places, k: int) -> None:
+    """As ``torch.topk`` leaves it as far as which elements are the first ``k``."""
+    n = keys.size
+    if k * 64 <= n:
+        _heap_select(keys, places, 0, k, n)
+        return
+    first, last, nth, depth = 0, n, k - 1, _depth(n)
+    while last - first > 3:
+        if depth == 0:
+            _heap_select(keys, places, first, nth + 1, last)
+            _swap(keys, places, first, nth)
+            return
+        depth -= 1
+        cut = _partition(keys, places, first, last)
+        if cut <= nth:
+            first = cut
+        else:
+            last = cut
+    _insertion(keys, places, first, last)
