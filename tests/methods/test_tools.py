@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,8 @@ from parentage.methods.method import Profile
 from parentage.methods.registry import method, names
 from parentage.records.dtypes import DType
 from tests.methods.readers import merged
-from tests.methods.recipes import cases, theirs
+from tests.methods.recipes import FOLDER, cases, theirs
+from tests.worlds.fixtures import manifest_files
 
 TENSORS = ("matrix", "vector", "words")
 # Share of elements that may differ where a tool's own result hangs on its processor's mathematics
@@ -35,3 +38,8 @@ def test_every_bit_that_mergekit_wrote_comes_out(name: str, dtype: str) -> None:
             wrong += [(case.id, tensor, off)] if off else []
     assert seen > 2000
     assert sum(off for *_, off in wrong) <= LOOSE.get(name, 0) * seen, wrong
+
+
+def test_the_recipes_are_those_that_the_fixtures_were_made_with() -> None:
+    story = manifest_files()["methods/mergekit-0.1.5.safetensors"].story
+    assert sha256((FOLDER / "cases.json").read_bytes()).hexdigest() == story["recipes_sha256"]
