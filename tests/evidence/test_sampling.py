@@ -87,3 +87,37 @@ def test_a_tensor_read_whole_shows_all_its_experts() -> None:
     plan = plan_sample(UP, role_of(UP), (8, 4, 4), Sampling(4096, 0))
     assert plan.whole
     assert _seen(plan, UP, (8, 4, 4)) == set(range(8))
+
+
+EXPERT = "mtp.layers.0.mlp.experts.17.up_proj.weight"
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        (EXPERT, (1024, 4096)),
+        ("model.visual.blocks.3.attn.qkv.weight", (3456, 1152)),
+        ("model.layers.1.linear_attn.in_proj_a.weight", (64, 4096)),
+    ],
+)
+def test_where_two_runs_would_do_small_tensors_and_those_of_many_take_one(
+    name: str, shape: tuple[int, int]
+) -> None:
+    plan = plan_sample(name, role_of(name), shape, Sampling(4096, 0, REMOTE_RUN))
+    assert (plan.starts.size, plan.length, plan.elements) == (1, 4096, 4096)
+    more = plan_sample(name, role_of(name), shape, Sampling(4 * REMOTE_RUN, 0, REMOTE_RUN))
+    assert (more.starts.size, more.length) == (4, REMOTE_RUN)
+
+
+def test_a_large_tensor_that_stands_alone_keeps_two_runs() -> None:
+    name = "model.layers.3.self_attn.o_proj.weight"
+    plan = plan_sample(name, role_of(name), (4096, 8192), Sampling(4096, 0, REMOTE_RUN))
+    assert (plan.starts.size, plan.length) == (2, REMOTE_RUN)
+
+
+def test_the_one_run_lies_elsewhere_under_another_seed() -> None:
+    starts = {
+        int(plan_sample(EXPERT, role_of(EXPERT), (1024, 4096), Sampling(4096, seed, REMOTE_RUN)).starts[0])
+        for seed in range(20)
+    }
+    assert len(starts) == 20

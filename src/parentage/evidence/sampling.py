@@ -9,6 +9,7 @@ two layouts of one model are read at the same places.
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,7 +35,11 @@ REMOTE_RUN = 2048
 # Of a tensor that holds a layer's experts, so many pairs of neighbours are visited where runs are few, each
 # by one run across their border. A layer has two such tensors, which share no expert: 64 in all.
 EXPERT_PAIRS = 16
+# Where there would be two runs, a tensor below this size, or one of hundreds of a kind, is read in one that is
+# twice as long: as many elements in half the requests. With 2,924 tensors that is 4,900 instead of 6,650.
+SMALL = 2**20
 _FUSED = ("experts.up", "experts.down")
+_ONE_OF_MANY = re.compile(r"\.experts\.\d+\.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +83,19 @@ def plan_sample(name: str, role: TensorRole, shape: tuple[int, ...], sampling: S
     fused = role.role in _FUSED and len(shape) == 3 and shape[0] > 3
     if fused and sampling.runs < 4 * EXPERT_PAIRS:
         starts = _expert_borders(role, shape, sampling)
+    elif sampling.runs == 2 and _one_run(name, role, elements):
+        run = sampling.runs * run
+        starts = rng.integers(0, elements - run, 1, dtype=np.int64, endpoint=True)
     else:
         edges = np.linspace(0, elements - run, sampling.runs + 1)
         width = np.diff(edges)
         offsets = rng.random(sampling.runs) * np.maximum(width - run, 0.0)
         starts = np.floor(edges[:-1] + offsets).astype(np.int64)
     return SamplePlan(starts, run, False, starts.size * run)
+
+
+def _one_run(name: str, role: TensorRole, elements: int) -> bool:
+    return elements < SMALL or role.role == "vision" or _ONE_OF_MANY.search(name) is not None
 
 
 def _expert_borders(role: TensorRole, shape: tuple[int, ...], sampling: Sampling) -> NDArray[np.int64]:
