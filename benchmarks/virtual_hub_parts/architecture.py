@@ -73,7 +73,7 @@ class Architecture:
 
 FULL = Architecture(60, 4096, 248_320, 512, 1024, 32, 256, 2, 16, 64, 128, 27, 1152, 4304, 2304, 94)
 # Same names, four layers; tensors small enough that a run of the whole takes seconds.
-SMALL = Architecture(4, 128, 640, 16, 64, 4, 32, 1, 2, 4, 32, 1, 96, 192, 64, 7)
+SMALL = Architecture(4, 64, 320, 8, 32, 2, 32, 1, 2, 4, 16, 1, 48, 96, 32, 7)
 
 Named = tuple[str, tuple[int, ...]]
 
