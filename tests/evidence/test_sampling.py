@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from parentage.architectures.roles import TensorRole, role_of
@@ -22,6 +22,7 @@ UP_SHAPE, DOWN_SHAPE = (512, 2048, 4096), (512, 4096, 1024)
     run=st.sampled_from([1, BLOCK, REMOTE_RUN]),
     seed=st.integers(0, 2**32),
 )
+@example(rows=36, columns=456, elements=16384, run=256, seed=0)
 def test_runs_lie_inside_and_do_not_meet(
     rows: int, columns: int, elements: int, run: int, seed: int
 ) -> None:

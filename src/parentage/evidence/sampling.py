@@ -87,11 +87,17 @@ def plan_sample(name: str, role: TensorRole, shape: tuple[int, ...], sampling: S
         run = sampling.runs * run
         starts = rng.integers(0, elements - run, 1, dtype=np.int64, endpoint=True)
     else:
-        edges = np.linspace(0, elements - run, sampling.runs + 1)
-        width = np.diff(edges)
-        offsets = rng.random(sampling.runs) * np.maximum(width - run, 0.0)
-        starts = np.floor(edges[:-1] + offsets).astype(np.int64)
+        starts = _spread(rng, elements, sampling.runs, run)
     return SamplePlan(starts, run, False, starts.size * run)
+
+
+def _spread(rng: np.random.Generator, elements: int, runs: int, run: int) -> NDArray[np.int64]:
+    """One run in each of as many equal parts, none meeting the next."""
+    if runs > 1 and elements < (runs + 1) * run:  # hardly more than is read: no part has room to choose
+        return np.arange(runs, dtype=np.int64) * (elements - run) // (runs - 1)
+    edges = np.linspace(0, elements - run, runs + 1)
+    offsets = rng.random(runs) * np.maximum(np.diff(edges) - run, 0.0)
+    return np.floor(edges[:-1] + offsets).astype(np.int64)
 
 
 def _one_run(name: str, role: TensorRole, elements: int) -> bool:
