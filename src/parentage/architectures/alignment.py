@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from parentage.architectures.counterparts import Match, counterpart
 from parentage.architectures.extras import leftover_reason, unmatched_reason
+from parentage.architectures.layer_maps import LayersFound, map_layers
 from parentage.architectures.naming import Holder, Naming, name_checkpoint
 from parentage.architectures.roles import TensorRole, role_of
 from parentage.architectures.shapes import fit_shape, wants_turning
@@ -21,6 +22,8 @@ from parentage.records.absence import Absent
 from parentage.records.tensors import TensorRef
 
 __all__ = ["AlignedTensor", "Alignment", "Presented", "Unmatched", "align"]
+
+DROPPED = "the suspect has no layer like this one"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +62,14 @@ class Alignment:
     """All tensors of the suspect that meet at least one other, and everything that meets none.
 
     ``families``: title of each model's family, suspect first; ``Absent`` where names and shapes alone were
-    used.
+    used. ``layers``: by other model, the maps of stacks whose layers do not all meet by number.
     """
 
     groups: tuple[AlignedTensor, ...]
     unmatched: tuple[Unmatched, ...]
     presented: tuple[Presented, ...] = ()
     families: tuple[str | Absent, ...] = ()
+    layers: tuple[tuple[LayersFound, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +80,15 @@ class _Found:
     rows: RowPairs | None = None
 
 
-def align(suspect: Checkpoint, others: Sequence[Checkpoint]) -> Alignment:
+def align(suspect: Checkpoint, others: Sequence[Checkpoint], *, by_content: bool = False) -> Alignment:
     """Align by what each tensor holds in its family's layout, else by name and shape.
 
-    Raises ``AlignmentError`` where nothing meets.
+    ``by_content``: layers that were inserted, dropped, repeated or put in another order are found by their
+    numbers, where these are not read over a network. Raises ``AlignmentError`` where nothing meets.
     """
     mine, theirs = name_checkpoint(suspect), [name_checkpoint(other) for other in others]
-    work = _Work(mine, theirs)
+    layers = [map_layers(mine, other) if by_content else () for other in theirs]
+    work = _Work(mine, theirs, layers)
     for holder in mine.holders.values():
         work.add(holder)
     work.add_leftovers()
@@ -94,7 +100,9 @@ def align(suspect: Checkpoint, others: Sequence[Checkpoint]) -> Alignment:
         )
     unknown = Absent("no family knows its names: they and shapes alone were used")
     families = tuple(unknown if n.family is None else n.family.title for n in (mine, *theirs))
-    return Alignment(tuple(work.groups), tuple(work.unmatched), tuple(work.presented), families)
+    return Alignment(
+        tuple(work.groups), tuple(work.unmatched), tuple(work.presented), families, tuple(layers)
+    )
 
 
 def _hint(mine: Naming) -> str:
@@ -106,8 +114,11 @@ def _hint(mine: Naming) -> str:
 class _Work:
     """The lists that ``align`` fills, tensor by tensor of the suspect."""
 
-    def __init__(self, mine: Naming, theirs: Sequence[Naming]) -> None:
+    def __init__(
+        self, mine: Naming, theirs: Sequence[Naming], layers: Sequence[Sequence[LayersFound]]
+    ) -> None:
         self.mine, self.theirs = mine, theirs
+        self._layers = [{f.stack: f for f in found} for found in layers]
         self.groups: list[AlignedTensor] = []
         self.unmatched: list[Unmatched] = []
         self.presented: list[Presented] = []
@@ -132,7 +143,8 @@ class _Work:
             self.unmatched.append(Unmatched(0, name, unmatched_reason(own)))
 
     def _find(self, own: Holder, k: int) -> _Found | Absent:
-        match = counterpart(own, self.mine, self.theirs[k], own.held.layer)
+        layer = self._layer(own, k)
+        match = layer if isinstance(layer, Absent) else counterpart(own, self.mine, self.theirs[k], layer)
         if isinstance(match, Absent):
             return match
         rows = self._vocabularies.rows(own, match.ref, k)
@@ -140,6 +152,11 @@ class _Work:
             return _Found(match, rows)
         fitted = fit_shape(own, match, self._turned[k], self.theirs[k])
         return fitted if isinstance(fitted, Absent) else _Found(fitted)
+
+    def _layer(self, own: Holder, k: int) -> int | Absent | None:
+        """The other model's number for the suspect's layer."""
+        layer, found = own.held.layer, self._layers[k].get(own.held.stack)
+        return layer if found is None or layer is None else found.layers[layer]
 
     def _common_rows(
         self, own: Holder, found: Sequence[_Found | Absent]
@@ -167,4 +184,8 @@ class _Work:
         for k, naming in enumerate(self.theirs):
             unused = (n for n in naming.holders if n not in self._used[k] and (k + 1, n) not in told)
             rest = [naming.holders[n] for n in unused]
-            self.unmatched += [Unmatched(k + 1, h.ref.name, leftover_reason(h, naming)) for h in rest]
+            for holder in rest:
+                found = self._layers[k].get(holder.held.stack)
+                dropped = found is not None and holder.held.layer in found.dropped
+                reason = DROPPED if dropped else leftover_reason(holder, naming)
+                self.unmatched.append(Unmatched(k + 1, holder.ref.name, reason))

@@ -79,6 +79,20 @@ class Naming:
             said = next((v for k in keys if (v := metadata.get(f"{architecture}.{k}"))), None)
         return _count(said)
 
+    def stacks(self) -> tuple[str, ...]:
+        """The names of all stacks of layers, the trunk's empty one first."""
+        held = (h.held for h in self.holders.values())
+        return tuple(sorted({h.stack for h in held if h.layer is not None}))
+
+    def prefix(self, stack: str) -> str:
+        """What stands before a layer's number in the names of a stack."""
+        for name, holder in self.holders.items():
+            layer, tokens = holder.held.layer, name.split(".")
+            if holder.held.stack == stack and layer is not None and str(layer) in tokens:
+                # Sentence-transformers number their modules: the layer's number is a later one.
+                return ".".join(tokens[: len(tokens) - 1 - tokens[::-1].index(str(layer))])
+        return stack
+
     def layers(self, stack: str = "") -> tuple[int, ...]:
         """The numbers of a stack's layers, in order."""
         held = (h.held for h in self.holders.values())

@@ -59,7 +59,7 @@ def look_at(own: Checkpoint, place: str, seed: int) -> Look | Absent:
     with ExitStack() as stack:
         try:
             other = stack.enter_context(open_checkpoint(place))
-            groups = [g for g in align(own, [other]).groups if _is_matrix(g)]
+            groups = [g for g in align(own, [other], by_content=True).groups if _is_matrix(g)]
             read = [_Matrix.read(g, own, other, seed) for g in _spread(own, groups, seed)]
         except ParentageError as error:
             return Absent(f"{error.message} ({error.code})")

@@ -15,6 +15,7 @@ from parentage.checkpoints.checkpoint import Checkpoint
 from parentage.engines.engine import Engine
 from parentage.engines.threads import map_ordered
 from parentage.errors import ReadError
+from parentage.evidence.aligned_how import alignment_findings, alignment_notes
 from parentage.evidence.fetching import FetchProgress, budget_ended, fetch
 from parentage.evidence.pinning import pin_models
 from parentage.evidence.quiet_rows import measure_quiet_rows
@@ -44,7 +45,8 @@ Progress = Callable[[str, int, int], None]
 CURVE_GRID = np.linspace(-0.25, 1.25, 121)
 OVER_A_NETWORK = (
     "read over a network by range: what needs whole matrices was not measured (stable rank of differences, "
-    "rows that only weight decay moved), and digests are those that the place publishes"
+    "rows that only weight decay moved), layers were compared by their numbers, and digests are those that "
+    "the place publishes"
 )
 # Pairs grow with the square of the parents; beyond six parents only those with the last are tried.
 ALL_PAIRS_UP_TO = 4
@@ -100,7 +102,7 @@ def measure(
 ) -> Evidence:
     """All passes: tensors, replays, structure, digests. Deterministic for equal inputs and options."""
     checkpoints = [m.checkpoint for m in inputs.models]
-    alignment = align(checkpoints[0], checkpoints[1:])
+    alignment = align(checkpoints[0], checkpoints[1:], by_content=True)
     plan = _plan(inputs, options)
     groups = _readable(alignment, checkpoints, options)
     if fetched is not None:
@@ -122,6 +124,7 @@ def measure(
     )
     replays = search_replays(tensors, sweeps, context)
     remote = any(c.remote for c in checkpoints)
+    names = [m.name for m in inputs.models]
     quiet: tuple[QuietRows, ...] = ()
     if not remote:
         tensors = measure_spectra(tensors, alignment, checkpoints, options.seed)
@@ -141,7 +144,8 @@ def measure(
         sweeps=sweeps,
         replays=replays,
         quiet_rows=quiet,
-        notes=(*notes, *((OVER_A_NETWORK,) if remote else ())),
+        notes=(*notes, *alignment_notes(alignment, names), *((OVER_A_NETWORK,) if remote else ())),
+        alignment=alignment_findings(alignment),
     )
 
 

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from parentage.records.absence import Absent
+from parentage.records.alignment import NOT_RECORDED, AlignmentFindings
 from parentage.records.weight_sets import TOO_COARSE, SetComparison, WeightSet
 
 __all__ = [
@@ -363,3 +364,4 @@ class Evidence:
     replays: tuple[Replay, ...]
     quiet_rows: tuple[QuietRows, ...]
     notes: tuple[str, ...] = field(default=())
+    alignment: AlignmentFindings | Absent = NOT_RECORDED

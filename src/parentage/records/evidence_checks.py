@@ -11,6 +11,7 @@ from typing import Any
 
 from parentage.errors import EvidenceError
 from parentage.records.absence import Absent
+from parentage.records.alignment import AlignmentFindings
 from parentage.records.codec import from_plain
 from parentage.records.evidence import (
     Comparison,
@@ -52,7 +53,23 @@ def read_evidence(plain: Mapping[str, Any]) -> Evidence:
         _index(rows.model, real, f"$.quiet_rows[{k}].model")
         _ordered((rows.exact_rows, rows.quiet, rows.rows), f"$.quiet_rows[{k}]")
     _check_coverage(evidence)
+    if not isinstance(evidence.alignment, Absent):
+        _check_alignment(evidence.alignment, real)
     return evidence
+
+
+def _check_alignment(found: AlignmentFindings, real: int) -> None:
+    where = "$.alignment"
+    _length(found.families, real, f"{where}.families")
+    for k, layout in enumerate(found.layouts):
+        _index(layout.model, real, f"{where}.layouts[{k}].model")
+    for k, layers in enumerate(found.layer_maps):
+        _index(layers.model, real, f"{where}.layer_maps[{k}].model")
+        _length(layers.theirs, len(layers.own), f"{where}.layer_maps[{k}].theirs")
+    for k, order in enumerate(found.orders):
+        _index(order.model, real, f"{where}.orders[{k}].model")
+        for count in (order.moved, order.scaled):
+            _ordered((count, order.units), f"{where}.orders[{k}]")
 
 
 def _wrong(message: str, where: str) -> EvidenceError:

@@ -14,6 +14,8 @@ __all__ = [
     "ConsistencyCurve",
     "ControlCurve",
     "Heterogeneity",
+    "LayerOrigin",
+    "LayerPlace",
     "LeastSquares",
     "MergeTest",
     "PartDifference",
@@ -43,6 +45,24 @@ class Stratum:
     elements: int
     upper: float
     smallest_seen: float
+
+
+@dataclass(frozen=True, slots=True)
+class LayerOrigin:
+    """A layer of another model that one of the suspect's was compared with; ``copied``: equal values."""
+
+    model: str
+    number: int | Absent
+    copied: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LayerPlace:
+    """A layer of the suspect, and what it meets in each other model; ``stack`` is its names' beginning."""
+
+    stack: str
+    layer: int
+    origins: tuple[LayerOrigin, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,8 @@ from parentage.records.findings import (
     ConsistencyCurve,
     ControlCurve,
     Heterogeneity,
+    LayerOrigin,
+    LayerPlace,
     LeastSquares,
     MergeTest,
     PartDifference,
@@ -48,6 +50,8 @@ __all__ = [
     "ExcludedCause",
     "ExpertsSeen",
     "Heterogeneity",
+    "LayerOrigin",
+    "LayerPlace",
     "LeastSquares",
     "MergeTest",
     "ModelInput",
@@ -304,6 +308,7 @@ class Report:
     differences: tuple[PartDifference, ...] | Absent = NOT_MEASURED
     previous: PreviousUpload | Absent = NOT_MEASURED
     notes: tuple[str, ...] = ()
+    layers: tuple[LayerPlace, ...] | Absent = NOT_MEASURED
 
 
 # Mappings whose order says nothing are written sorted, so that equal reports are equal files.

@@ -28,6 +28,7 @@ from parentage.reports.charts import curve_chart, histogram, weight_bar
 from parentage.reports.findings_text import biased, loosest, ranks, unmeasured
 from parentage.reports.glossary import GLOSSARY
 from parentage.reports.guidance import audit_command, next_steps, verify_command
+from parentage.reports.layer_map import layer_grid
 from parentage.reports.maps import difference_maps, match_map, weight_maps
 from parentage.reports.meanings import arithmetic_words, meaning
 from parentage.reports.references import MEASURED_SOURCE, PUBLISHED_SOURCE
@@ -82,6 +83,7 @@ def _page(report: Report) -> dict[str, Any]:
         "parents_title": headline.parents_title(report),
         "weight_maps": weight_maps(report),
         "match_map": match_map(report),
+        "layer_grids": layer_grid(report),
         "difference_maps": difference_maps(report),
         "curve": curve_chart(report.consistency_curve),
         "histogram": histogram(offsets),

@@ -38,6 +38,7 @@ from parentage.reports.headline import (
     verdict_words,
     was_changed_later,
 )
+from parentage.reports.layer_map import LayerRun, layer_runs
 from parentage.reports.meanings import arithmetic_words, meaning
 from parentage.reports.wording import (
     bytes_text,
@@ -59,6 +60,7 @@ NAME_LIMIT = 120
 # A sentence of ours is at most about 400 characters; more is a name that floods the screen.
 PROSE_LIMIT = 1_200
 LISTED = 8
+RUNS_LISTED = 40
 BAR = 24
 _STATUS_STYLE = {
     "supported": "bold green",
@@ -86,6 +88,7 @@ def _sections(report: Report) -> Iterable[RenderableType]:
     yield from _verdict(report)
     yield from _section(parents_title(report), _parents(report))
     yield from _section("Part by part", _parts(report))
+    yield from _section("Layer by layer", _layers(report))
     yield from _section("What excludes the other explanations", _rivals(report, alive=False))
     yield from _section("Explanations that remain possible", _rivals(report, alive=True))
     yield from _section("Later training", _post_training(report))
@@ -162,6 +165,26 @@ def _parts(report: Report) -> RenderableType | None:
         lines.append(Text.assemble(_prose(part.where), ": ", (relation_words(part.relation), "bold")))
         lines.append(indented(Text(_prose(part.sentence))))
     return Group(*lines) if lines else None
+
+
+def _layers(report: Report) -> RenderableType | None:
+    runs = layer_runs(report)
+    if not runs:
+        return None
+    shown = [_layer_row(run) for run in runs[:RUNS_LISTED]]
+    lines: list[RenderableType] = [Aligned(shown, ("the suspect's", "from", "its", ""))]
+    if len(runs) > RUNS_LISTED:
+        more = count_text(len(runs) - RUNS_LISTED)
+        lines.append(Text(f"and {more} more stretches; --json and --html list every layer", style="dim"))
+    return Group(*lines)
+
+
+def _layer_row(run: LayerRun) -> tuple[Text, ...]:
+    own = Text(_name(f"{run.stack} {run.own}"))
+    if isinstance(run.source, Absent):
+        return own, Text("–"), Text(), Text(_prose(run.source.reason), style="dim")
+    words = "equal" if run.copied else "alike, not equal"
+    return own, Text(_name(run.source), style="bold"), Text(run.theirs), Text(words, style="dim")
 
 
 def _rivals(report: Report, *, alive: bool) -> RenderableType | None:

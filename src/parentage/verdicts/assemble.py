@@ -35,6 +35,7 @@ from parentage.verdicts.blend_tests import size_of_change
 from parentage.verdicts.claims import contradicts
 from parentage.verdicts.courses import heterogeneity
 from parentage.verdicts.described import differences, dtypes, merge_tests
+from parentage.verdicts.layers import layer_places, layers_told
 from parentage.verdicts.parts import tell_parts
 from parentage.verdicts.post_training import judge_later_change, strata
 from parentage.verdicts.previous import compare_previous
@@ -93,6 +94,7 @@ def assemble(
         differences=differences(readings, chosen.models),
         previous=compare_previous(readings),
         notes=evidence.notes,
+        layers=layer_places(readings),
     )
 
 
@@ -139,8 +141,19 @@ def _verdict(
         sentence=sentence,
         parents=parents,
         rivals=tuple(excluded + live + weaker),
-        limits=(*chosen.limits, *_general_limits(readings)),
+        limits=(*chosen.limits, *_layer_limits(readings, chosen), *_general_limits(readings)),
         parts=tuple(PartVerdict(*p) for p in tell_parts(readings, tensors, chosen)),
+    )
+
+
+def _layer_limits(readings: Readings, chosen: Weighing) -> tuple[str, ...]:
+    """A model whose layers were found by content is not told of as if they met by number."""
+    told = [
+        (i, words) for i in chosen.models or readings.related[:1] if (words := layers_told(readings, i))
+    ]
+    return tuple(
+        f"The suspect's layers are not simply those of {readings.name(i)}, number by number: {words}."
+        for i, words in told
     )
 
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
+
 from parentage.records.evidence import TensorEvidence
+from parentage.verdicts.layers import layers_told, straight
 from parentage.verdicts.readings import Readings, is_matrix
 from parentage.verdicts.weighing import Status, Weighing
 
@@ -11,7 +15,7 @@ __all__ = ["weigh_cast_copy", "weigh_copy", "weigh_passthrough"]
 
 def weigh_copy(readings: Readings) -> Weighing | None:
     """Supported when every element examined equals one model's, in the same number format."""
-    for model in _order(readings):
+    for model in _straight(readings):
         tensors = _shared(readings, model)
         same = all(t.equal[model - 1] == t.finite and t.dtypes[model] == t.dtypes[0] for t in tensors)
         if same and _tells(readings, tensors):
@@ -21,7 +25,7 @@ def weigh_copy(readings: Readings) -> Weighing | None:
 
 def weigh_cast_copy(readings: Readings) -> Weighing | None:
     """Supported when every element equals one model's, as it is or rounded to the suspect's dtype."""
-    for model in _order(readings):
+    for model in _straight(readings):
         tensors = _shared(readings, model)
         same = all(t.cast_equal[model - 1] == t.finite for t in tensors)
         if same and _tells(readings, tensors):
@@ -30,23 +34,22 @@ def weigh_cast_copy(readings: Readings) -> Weighing | None:
 
 
 def weigh_passthrough(readings: Readings) -> Weighing | None:
-    """Supported when every tensor is one model's as it is, and no single model's all of them."""
-    sources: dict[int, int] = {}
-    for tensor in readings.evidence.tensors:
-        if not tensor.finite:
-            continue
-        found = [
-            i for i in _order(readings) if i in tensor.present and tensor.equal[i - 1] == tensor.finite
-        ]
-        if not found:
-            return None
-        # What several models share says nothing of where it was taken from.
-        if len(found) == 1:
-            sources[found[0]] = sources.get(found[0], 0) + 1
-    if len(sources) < 2 or not _tells(readings, [t for t in readings.evidence.tensors if t.finite]):
+    """Supported when every tensor is one model's as it is, and no model's, layer by layer, all of them."""
+    finite = [t for t in readings.evidence.tensors if t.finite]
+    found = [_sources(readings, t) for t in finite]
+    if not all(found) or not _tells(readings, finite):
         return None
-    models = tuple(sorted(sources, key=lambda i: (-sources[i], i)))
-    told = ", ".join(f"{sources[i]} tensors of {readings.name(i)} alone" for i in models)
+    # What several models share says nothing of where it was taken from.
+    alone = Counter(models[0] for models in found if len(models) == 1)
+    if len(alone) >= 2:
+        models = tuple(sorted(alone, key=lambda i: (-alone[i], i)))
+        told = ", ".join(f"{alone[i]} tensors of {readings.name(i)} alone" for i in models)
+    else:
+        # One model's tensors all: put together only where its layers do not stand in its own order.
+        models = tuple(i for i in _order(readings) if all(i in m for m in found))[:1]
+        if not models or straight(readings, models[0]):
+            return None
+        told = f"{layers_told(readings, models[0])} of {readings.name(models[0])}"
     reason = f"every tensor is one model's in every element examined: {told}"
     return Weighing(
         "passthrough-merge",
@@ -56,6 +59,18 @@ def weigh_passthrough(readings: Readings) -> Weighing | None:
             (r, reason) for r in ("linear-merge", "fine-tune", "shared-ancestor", "independent")
         ),
     )
+
+
+def _sources(readings: Readings, tensor: TensorEvidence) -> tuple[int, ...]:
+    """The models that have the tensor's values, as they are or rounded to the suspect's number format."""
+    return tuple(
+        i for i in _order(readings) if i in tensor.present and tensor.cast_equal[i - 1] == tensor.finite
+    )
+
+
+def _straight(readings: Readings) -> Iterator[int]:
+    """Models whose layers the suspect has by number; of another it may have all values and is no copy."""
+    return (i for i in _order(readings) if straight(readings, i))
 
 
 def _tells(readings: Readings, shared: list[TensorEvidence]) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from parentage.records.absence import Absent
 from parentage.records.report import PostTraining, VerdictParent
+from parentage.verdicts.layers import layer_places, straight
 from parentage.verdicts.neighbours import origin_radius
 from parentage.verdicts.readings import Readings
 from parentage.verdicts.weighing import Status, Weighing
@@ -58,7 +59,8 @@ def _supported(
         "cast-copy": f"is {listing(names)} stored in another number format",
         "shared-ancestor": f"sits where {listing(names)} part: their common ancestor, a stage on the way "
         f"from one to the other, or next to such a model",
-        "passthrough-merge": f"is put together from tensors of {listing(names)}, each taken over as it is",
+        "passthrough-merge": f"is put together from {_what(readings, weighing)} of {listing(names)}, each "
+        f"taken over as it is{_foreign(readings)}",
         "independent": f"shows no weights in common with {listing(names)}",
     }
     if relation == "linear-merge":
@@ -66,6 +68,21 @@ def _supported(
     if relation == "fine-tune":
         return f"is a fine-tune of {listing(names)}{_size(readings, weighing)}"
     return told.get(relation, "")
+
+
+def _what(readings: Readings, weighing: Weighing) -> str:
+    """Layers where they stand in another order than in the models."""
+    return "tensors" if all(straight(readings, i) for i in weighing.models) else "layers"
+
+
+def _foreign(readings: Readings) -> str:
+    """The suspect's layers that no model given has."""
+    places = layer_places(readings)
+    if isinstance(places, Absent):
+        return ""
+    known = {p for p in places if any(not isinstance(o.number, Absent) for o in p.origins)}
+    foreign = [str(p.layer) for p in places if p not in known]
+    return f"; what its layers {listing(foreign)} are, no model given tells" if foreign else ""
 
 
 def _shares(parents: Sequence[VerdictParent]) -> str:
