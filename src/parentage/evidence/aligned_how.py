@@ -44,5 +44,5 @@ def alignment_notes(alignment: Alignment, names: Sequence[str]) -> tuple[str, ..
         return ()
     listed = ", ".join(unknown[:4]) + (f" and {len(unknown) - 4} more" if len(unknown) > 4 else "")
     return (
-        f"no family that is known here names its tensors as {listed} do: names and shapes alone matched",
+        f"No family that is known here names tensors as {listed} do: they were matched by name and shape.",
     )
