@@ -153,7 +153,7 @@ def audit(
     )
     with ExitStack() as stack:
         fetched = FetchProgress(progress)
-        inputs = open_inputs(stack, wanted, SharedSession(stack, limits, fetched.heard))
+        inputs = open_inputs(stack, wanted, SharedSession(stack, limits, fetched.heard, sampled=not full))
         options = _options(inputs, sample, seed, full, digests, workers)
         options = replace(options, budget=_budget(limits), **runs)
         asked["sample"] = options.sample
@@ -219,7 +219,7 @@ def verify(
     options = stored_options(stored.used, workers or _cores())
     options = replace(options, **_full_pass(options.full, engine, address, resume, workers))
     with ExitStack() as stack:
-        shared = SharedSession(stack, limits, FetchProgress(progress).heard)
+        shared = SharedSession(stack, limits, FetchProgress(progress).heard, sampled=not options.full)
         inputs = open_pinned(stack, stored.models, places or {}, shared)
         return rederive(stored, plain, inputs, options, progress)
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 
 from parentage.checkpoints.byte_files import Span
-from parentage.checkpoints.slice_cache import FileSlices
+from parentage.checkpoints.slice_cache import Slices
 
 __all__ = ["Extent", "Extents", "Memory", "missing_pieces"]
 
@@ -77,7 +77,7 @@ class Memory:
 class Extents:
     """One file's extents, in order, none overlapping another."""
 
-    def __init__(self, memory: Memory, slices: FileSlices | None) -> None:
+    def __init__(self, memory: Memory, slices: Slices | None) -> None:
         self._memory = memory
         self._list: list[Extent] = []
         self._starts: list[int] = []

@@ -11,7 +11,7 @@ from parentage.checkpoints.budget import Meter
 from parentage.checkpoints.byte_files import Span
 from parentage.checkpoints.extents import MAX_REQUEST, Extent, Extents, Memory, missing_pieces
 from parentage.checkpoints.remote_errors import closed, truncated
-from parentage.checkpoints.slice_cache import SliceCache
+from parentage.checkpoints.slice_cache import SliceStore
 
 __all__ = ["PREFIX", "RangeFile", "within"]
 
@@ -35,7 +35,7 @@ class RangeFile:
         meter: Meter,
         background: Background,
         memory: Memory,
-        cache: SliceCache | None,
+        store: SliceStore | None,
         published_sha256: str | None = None,
         first: bytes = b"",
     ) -> None:
@@ -46,8 +46,7 @@ class RangeFile:
         self.published_sha256 = published_sha256
         self._source, self._meter = source, meter
         self._background, self._memory = background, memory
-        key = source.key
-        slices = None if cache is None or key is None else cache.of(key)
+        slices = None if store is None else store.of(source.key)
         self._extents = Extents(memory, slices)
         self._closed = False
         self._next = self._ahead = 0

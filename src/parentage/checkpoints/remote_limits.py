@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -14,10 +13,14 @@ from parentage.checkpoints.locators import PlaceKind, place_kind
 if TYPE_CHECKING:
     from parentage.checkpoints.remote_session import RemoteSession
 
-__all__ = ["MEMORY_BYTES", "RemoteLimits", "SharedSession"]
+__all__ = ["MEMORY_BYTES", "SAMPLE_MEMORY_BYTES", "RemoteLimits", "SharedSession"]
 
-# Slices held for all models together; what exceeds it lies in the cache folder, or is fetched again.
+# Slices held for all models together; what exceeds it lies in the cache folder or an unnamed file.
 MEMORY_BYTES = 256 * 2**20
+# Where a sample is all that is read, each slice is small and is read two or three times, minutes apart.
+SAMPLE_MEMORY_BYTES = 32 * 2**20
+# Of the unnamed file: 65,536 elements of each tensor of three models of 3,000 are 1.2 GB.
+SPILL_BYTES = 2 * 2**30
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,7 @@ class SharedSession:
     """The one session of all remote models of a command, made when the first of them is opened.
 
     It is closed by ``stack``. ``heard`` is told the bytes received so far, on the network's thread.
+    ``sampled``: short slices are all that will be read.
     """
 
     def __init__(
@@ -45,9 +49,12 @@ class SharedSession:
         stack: ExitStack,
         limits: RemoteLimits | None = None,
         heard: Callable[[int], None] | None = None,
+        *,
+        sampled: bool = False,
     ) -> None:
         self.limits = limits or RemoteLimits()
         self.heard = heard
+        self.sampled = sampled
         self._stack = stack
         self._session: RemoteSession | None = None
 
@@ -67,15 +74,14 @@ class SharedSession:
     def _made(self) -> RemoteSession:
         from parentage.checkpoints.remote_session import RemoteSession
 
-        limits, folder = self.limits, self.limits.cache_folder
-        if folder is None and (limits.budget_bytes or 0) > MEMORY_BYTES // 2:
-            # What memory cannot hold would be fetched, and paid for, a second time.
-            folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="parentage-")))
+        limits = self.limits
         session = RemoteSession(
             budget_bytes=limits.budget_bytes,
             budget_requests=limits.budget_requests,
-            cache_folder=folder,
-            memory_bytes=MEMORY_BYTES,
+            cache_folder=limits.cache_folder,
+            memory_bytes=SAMPLE_MEMORY_BYTES if self.sampled else MEMORY_BYTES,
+            # What memory cannot hold would be fetched, and paid for, a second time.
+            spill_bytes=max(SPILL_BYTES, limits.budget_bytes or 0),
             progress=lambda counters: self._tell(counters.bytes_read),
         )
         self._stack.callback(session.close)

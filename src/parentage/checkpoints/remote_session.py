@@ -18,6 +18,7 @@ from parentage.checkpoints.range_files import RangeFile, within
 from parentage.checkpoints.remote_errors import closed
 from parentage.checkpoints.retries import RetryPolicy
 from parentage.checkpoints.slice_cache import SliceCache
+from parentage.checkpoints.spill import Spill
 
 __all__ = ["RemoteSession"]
 
@@ -28,8 +29,9 @@ class RemoteSession:
     """Shared by the models of an audit; use as a context manager. Safe from several threads.
 
     Without limits nothing is refused. ``cache_folder`` keeps slices for a run that goes on later, at most
-    ``cache_bytes`` from this process. ``progress`` hears the counters after each part of an answer, on the
-    network's thread: it must be quick. ``hub_endpoint`` and ``hub_token`` stand for huggingface_hub's own
+    ``cache_bytes`` from this process; without one, what memory does not hold lies in an unnamed file of at
+    most ``spill_bytes``. ``progress`` hears the counters after each part of an answer, on the network's
+    thread: it must be quick. ``hub_endpoint`` and ``hub_token`` stand for huggingface_hub's own
     settings (HF_ENDPOINT, HF_TOKEN, its login) when given. Nothing is started before the first request.
     """
 
@@ -42,6 +44,7 @@ class RemoteSession:
         cache_bytes: int = 16 * 2**30,
         concurrency: int = 64,
         memory_bytes: int = 256 * 2**20,
+        spill_bytes: int = 0,
         progress: Callable[[Counters], None] | None = None,
         retries: RetryPolicy | None = None,
         hub_endpoint: str | None = None,
@@ -55,6 +58,7 @@ class RemoteSession:
         self._progress = progress
         self._memory = Memory(memory_bytes)
         self._cache = None if cache_folder is None else SliceCache(cache_folder, cache_bytes)
+        self._spill = Spill(spill_bytes) if self._cache is None and spill_bytes else None
         self._background = Background(self._memory, concurrency)
 
     @property
@@ -89,18 +93,19 @@ class RemoteSession:
         self, name: str, source: RangeSource, meter: Meter, sha256: str | None, first: bytes = b""
     ) -> RangeFile:
         """A file of a source whose size is known."""
-        return RangeFile(name, source, meter, self._background, self._memory, self._cache, sha256, first)
+        store = self._cache or self._spill
+        return RangeFile(name, source, meter, self._background, self._memory, store, sha256, first)
 
     def cached_body(self, key: str | None, size: int | None) -> bytes | None:
         """A small file that an earlier run kept whole."""
-        if self._cache is None or key is None or not size:
-            return None
-        return self._cache.of(key).load(0, size)
+        kept = None if self._cache is None or not size else self._cache.of(key)
+        return None if kept is None or size is None else kept.load(0, size)
 
     def keep_body(self, key: str | None, data: bytes) -> None:
         """Keep a small file whole."""
-        if self._cache is not None and key is not None:
-            self._cache.of(key).save(0, data)
+        kept = None if self._cache is None else self._cache.of(key)
+        if kept is not None:
+            kept.save(0, data)
 
     def fetch_all(self, wanted: Sequence[tuple[ByteFile, Sequence[Span]]]) -> int:
         """Fetch spans of many files together and wait: what a plan over many shards needs.
@@ -133,6 +138,8 @@ class RemoteSession:
     def close(self) -> None:
         """Stop all requests and close all connections; safe to call twice."""
         self._background.close(self.client.close())
+        if self._spill is not None:
+            self._spill.close()
 
     def __enter__(self) -> RemoteSession:
         return self

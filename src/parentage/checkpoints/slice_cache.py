@@ -14,13 +14,34 @@ import re
 import tempfile
 import threading
 from pathlib import Path
+from typing import Protocol
 
 from parentage.errors import OutputError
 
-__all__ = ["FileSlices", "SliceCache"]
+__all__ = ["FileSlices", "SliceCache", "SliceStore", "Slices"]
 
 DIGEST = 32
 NAME = re.compile(r"(\d{1,19})-(\d{1,19})", re.ASCII)
+
+
+class Slices(Protocol):
+    """Slices of one file that lie on disk, by their first byte and their end."""
+
+    def spans(self) -> list[tuple[int, int]]:
+        """What is there, in order, none overlapping another."""
+
+    def load(self, start: int, end: int) -> bytes | None:
+        """The bytes; ``None`` when they are not there, or not what was saved."""
+
+    def save(self, start: int, data: bytes) -> bool:
+        """Keep the slice; whether it was kept."""
+
+
+class SliceStore(Protocol):
+    """Where slices lie on disk."""
+
+    def of(self, key: str | None) -> Slices | None:
+        """Those of the file whose bytes ``key`` names; ``None`` where it keeps none of it."""
 
 
 class SliceCache:
@@ -40,8 +61,10 @@ class SliceCache:
                 hint="name a folder that may be written to",
             ) from None
 
-    def of(self, key: str) -> FileSlices:
-        """The slices of one file."""
+    def of(self, key: str | None) -> FileSlices | None:
+        """The slices of one file; ``None`` where nothing names its bytes."""
+        if key is None:
+            return None
         digest = hashlib.sha256(key.encode()).hexdigest()
         return FileSlices(self, self._folder / digest[:40], key)
 
