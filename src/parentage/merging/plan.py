@@ -7,7 +7,7 @@ made of is listed as dropped, with the reason. Nothing is recast unless the reci
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from parentage.architectures.roles import role_of
@@ -120,7 +120,7 @@ def make_plan(
     if not made:
         raise PlanError("the models hold no tensor", code="plan-empty", hint="name models with weights")
     planner = _Planner(recipe, method, chosen, seed if seed is not None else recipe.seed or 0, opened)
-    tensors = tuple(planner.planned(sources) for sources in made)
+    tensors = _with_draws(method, tuple(planner.planned(sources) for sources in made))
     sources_named = {s.model for one in made for s in one.group.sources}
     template = recipe.base_model or made[0].group.sources[0].model
     dropped = tuple(
@@ -135,6 +135,21 @@ def make_plan(
     )
     notes = (*_notes(recipe, chosen), *aside, *_dtype_notes(tensors))
     return Plan(recipe, method, chosen, planner.seed, template, layouts, tensors, dropped, notes)
+
+
+def _with_draws(method: Method, tensors: tuple[PlannedTensor, ...]) -> tuple[PlannedTensor, ...]:
+    """A tool draws from one stream, tensor by tensor in lexicographic order: how much came before each."""
+    if method.random is None:
+        return tensors
+    drawn, before = 0, dict[str, int]()
+    for tensor in sorted(tensors, key=lambda t: t.name):
+        before[tensor.name] = drawn
+        if tensor.parameters is not None and tensor.profile is not None:
+            drawn += method.draws(tensor.operands, tensor.parameters, tensor.profile)
+    return tuple(
+        t if t.parameters is None else replace(t, parameters=replace(t.parameters, drawn=before[t.name]))
+        for t in tensors
+    )
 
 
 def _method(recipe: Recipe) -> Method:
