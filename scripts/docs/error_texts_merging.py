@@ -100,4 +100,17 @@ MERGING: Mapping[str, tuple[str, str]] = {
         "A recipe gives a parameter that its method does not have, so it would be of no effect.",
         "Check the spelling and the method.",
     ),
+    "recipe-not-recovered": (
+        "The audit found no recipe that explains the suspect, or one that no single recipe file can say.",
+        "Name the models that it may be made of with `--parent`.",
+    ),
+    "replay-differs": (
+        "The suspect is not, bit for bit, what the recipe makes: other weights, another arithmetic, other "
+        "revisions of the parents, or a change afterwards.",
+        "The output says which tensors differ, and where; `--profile` tries another tool's arithmetic.",
+    ),
+    "replay-no-digests": (
+        "`--by-digest` was given, and the suspect's place publishes no SHA-256 of its files.",
+        "Leave `--by-digest` out: the suspect's weights are read then.",
+    ),
 }

@@ -30,9 +30,11 @@ from parentage.evidence.proposals import Proposal, propose
 from parentage.evidence.reading_plan import ReadingBudget
 from parentage.evidence.rederive import rederive, stored_options
 from parentage.evidence.sampling import BLOCK, REMOTE_RUN
-from parentage.merging.merge import MergeOptions, write_merge
+from parentage.merging.merge import MergeOptions, replay_merge, write_merge
 from parentage.merging.merge import plan_merge as plan_merge_of
 from parentage.merging.recipe_reading import read_recipe
+from parentage.merging.recipe_writing import recipe_text
+from parentage.merging.recovered import recovered_recipe
 from parentage.records import evidence as evidence_records
 from parentage.records import report as report_records
 from parentage.records.codec import to_plain
@@ -42,6 +44,7 @@ from parentage.records.evidence_checks import read_evidence
 from parentage.records.inspection import Inspection
 from parentage.records.json_files import dumps, load_json, write_json
 from parentage.records.merge import MergeRecord
+from parentage.records.rebuild import Rebuild
 from parentage.records.recipe import Recipe
 from parentage.records.report import Report
 from parentage.records.verification import Verification
@@ -59,8 +62,11 @@ __all__ = [
     "load_report",
     "merge",
     "plan_merge",
+    "recovered_recipe",
     "render_html",
     "render_json",
+    "render_recipe",
+    "replay",
     "save_evidence",
     "verify",
 ]
@@ -293,6 +299,24 @@ def merge(
     return write_merge(wanted, out, options or MergeOptions(), progress)
 
 
+def replay(
+    recipe: Recipe | Path,
+    suspect: str,
+    options: MergeOptions | None = None,
+    *,
+    by_digest: bool = False,
+    progress: Progress = _silent,
+) -> Rebuild:
+    """Make a recipe's merge again and compare it with ``suspect``, element by element and file by file.
+
+    ``by_digest``: by the SHA-256 that the suspect's place publishes, without reading its weights. Parents
+    are hashed only where ``options`` ask for it. Raises ``ParentageError``.
+    """
+    wanted = read_recipe(recipe) if isinstance(recipe, Path) else recipe
+    chosen = options or MergeOptions(digests=False)
+    return replay_merge(wanted, suspect, chosen, read=not by_digest, progress=progress)
+
+
 def save_evidence(found: Evidence, path: Path) -> None:
     """Write an evidence file atomically."""
     plain = to_plain(found)
@@ -324,6 +348,22 @@ def load_report(path: Path) -> Report:
 def render_json(report: Report) -> str:
     """The report as JSON text."""
     return dumps(report_records.to_json(report))
+
+
+def render_recipe(found: Evidence) -> str:
+    """The recipe that an audit recovered, as YAML; ``NotRecoveredError`` where there is none.
+
+    Its first lines say how much of the suspect it explains.
+    """
+    recipe = recovered_recipe(found)
+    own = next(r for r in found.replays if r.subject == 0)
+    share = f"{own.informative_matches:,} of {own.informative:,}"
+    exact = own.informative_matches == own.informative > 0
+    what = "every element" if exact else "NOT EVERY element"
+    return (
+        "# Recovered by an audit. It reproduces "
+        f"{what} that was examined where the parents differ: {share}.\n{recipe_text(recipe)}"
+    )
 
 
 def render_html(report: Report) -> str:

@@ -268,6 +268,12 @@ class Checkpoint:
         when it was modified since it was opened."""
         return self._files[shard.name].blocks()
 
+    def head(self, shard: ShardRef) -> bytes:
+        """The header of a weight file, byte by byte."""
+        found = bytearray(shard.header_bytes)
+        self._files[shard.name].read_into(0, memoryview(found))
+        return bytes(found)
+
     def close(self) -> None:
         """Close all files; safe to call twice."""
         for file in self._files.values():

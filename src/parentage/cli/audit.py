@@ -43,6 +43,8 @@ Examples:
     parentage audit ./model -p ./a -p ./b --full --resume progress
   The same on a Ray cluster, where every machine has the files at these paths:
     parentage audit ./model -p ./a -p ./b --full --engine ray --address auto --resume progress
+  Write the recipe that was recovered, to carry it out again:
+    parentage audit ./model -p ./a -p ./b --recipe-out recipe.yaml
   Keep what others need to check it:
     parentage audit ./model -p ./a -p ./b --evidence evidence.json
 """
@@ -119,6 +121,10 @@ def command(
         str | None, typer.Option("--json", help="Write the report as JSON; - for standard output.")
     ] = None,
     html: Annotated[Path | None, typer.Option("--html", help="Write the report as HTML.")] = None,
+    recipe_out: Annotated[
+        Path | None,
+        typer.Option("--recipe-out", help="Write the recovered recipe, for replay and merge."),
+    ] = None,
     evidence: Annotated[
         Path | None, typer.Option("--evidence", help="Write the evidence, for verify.")
     ] = None,
@@ -143,13 +149,14 @@ def command(
     from parentage.cli.conditions import check_claim, check_conditions, refuse
     from parentage.cli.progress import progress
     from parentage.cli.targets import check_targets
+    from parentage.records.json_files import write_text
 
     check_claim(claim)
     check_conditions(fail_on or [])
     limits = limits_of(budget, budget_requests, cache)
     given = [suspect, *(parent or []), *(control or [])]
     given += [place for place in (base, previous, candidates) if place is not None]
-    check_targets(_targets(json_file, html, evidence, resume), given)
+    check_targets(_targets(json_file, html, evidence, resume, recipe_out), given)
     with progress() as report_progress:
         result = api.audit(
             suspect,
@@ -172,17 +179,23 @@ def command(
         )
     _write(result, json_file, html, evidence)
     _print(result.report, json_file, html)
+    if recipe_out is not None:
+        write_text(recipe_out, api.render_recipe(result.evidence))
     _completed(result)
     _examined(result)
     refuse(result, fail_on or [])
 
 
 def _targets(
-    json_file: str | None, html: Path | None, evidence: Path | None, resume: Path | None
+    json_file: str | None,
+    html: Path | None,
+    evidence: Path | None,
+    resume: Path | None,
+    recipe_out: Path | None,
 ) -> Iterator[Path]:
     if json_file is not None and json_file != "-":
         yield Path(json_file)
-    yield from (path for path in (html, evidence) if path is not None)
+    yield from (path for path in (html, evidence, recipe_out) if path is not None)
     if resume is not None and not resume.is_dir():
         yield resume
 

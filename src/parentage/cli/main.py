@@ -12,7 +12,7 @@ from typing import Annotated, ParamSpec
 import typer
 
 from parentage import __version__
-from parentage.cli import audit, diff, inspect, merge, report, verify
+from parentage.cli import audit, diff, inspect, merge, replay, report, verify
 from parentage.cli.compiler_cache import compiler_cache
 from parentage.cli.failures import report_failure
 from parentage.cli.streams import printing
@@ -29,6 +29,7 @@ Examples:
   parentage verify evidence.json
   parentage inspect ./model
   parentage merge recipe.yaml ./merge
+  parentage replay recipe.yaml ./model
 
 \b
 Exit codes:
@@ -37,7 +38,7 @@ Exit codes:
   2  the command or a file given to it makes no sense
   3  nothing could be examined
   4  something planned could not be read
-  5  the condition asked for does not hold (--fail-on, verify)
+  5  the condition asked for does not hold (--fail-on, verify, replay)
 
 Every error has a code in brackets, which docs/errors.md explains.
 """
@@ -62,7 +63,7 @@ def _printing(command: Callable[P, None]) -> Callable[P, None]:
     return guarded
 
 
-for module in (audit, verify, report, inspect, diff, merge):
+for module in (audit, verify, report, inspect, diff, merge, replay):
     name = module.__name__.rpartition(".")[2]
     app.command(name, help=module.HELP, epilog=module.EXAMPLES)(_printing(module.command))
 

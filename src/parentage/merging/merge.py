@@ -25,13 +25,14 @@ from parentage.merging.side_files import side_files
 from parentage.records.absence import Absent
 from parentage.records.json_files import write_bytes
 from parentage.records.merge import NOT_HASHED, MergedFile, MergeRecord
+from parentage.records.rebuild import Rebuild
 from parentage.records.recipe import ModelName, Recipe
 from parentage.records.tensors import ShardRef
 
 if TYPE_CHECKING:
     from parentage.checkpoints.remote_session import RemoteSession
 
-__all__ = ["MergeOptions", "open_models", "plan_merge", "write_merge"]
+__all__ = ["MergeOptions", "open_models", "plan_merge", "replay_merge", "write_merge"]
 
 NOT_PUBLISHED = Absent("its place publishes no digest")
 
@@ -103,6 +104,26 @@ def _sizes(opened: Mapping[ModelName, Checkpoint]) -> dict[ModelName, list[Merge
         model: [MergedFile(s.name, s.size, s.published_sha256 or unread) for s in c.shards]
         for model, c in opened.items()
     }
+
+
+def replay_merge(
+    recipe: Recipe, suspect: str, options: MergeOptions, *, read: bool, progress: Progress
+) -> Rebuild:
+    """Make the merge again, held against a model instead of written; ``read`` False: by the SHA-256 that
+    the suspect's place publishes, without a look at its weights."""
+    from parentage.merging.rebuild import rebuild
+
+    with open_models(recipe) as opened, open_checkpoint(suspect) as found:
+        plan = make_plan(recipe, opened, profile=options.profile, seed=options.seed)
+        if not read and not all(s.published_sha256 for s in found.shards):
+            raise RecipeError(
+                "the suspect's place publishes no SHA-256 of its files",
+                code="replay-no-digests",
+                where=suspect,
+                hint="leave --by-digest out: its weights are read then",
+            )
+        parents = parents_of(plan, opened, _digests(opened, options, progress))
+        return rebuild(plan, parents, found, read=read, workers=_threads(options), progress=progress)
 
 
 def write_merge(recipe: Recipe, out: Path, options: MergeOptions, progress: Progress) -> MergeRecord:

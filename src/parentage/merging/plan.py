@@ -17,7 +17,15 @@ from parentage.merging.groups import Sources, sources_of, unused
 from parentage.merging.layers import Layout, layout_of
 from parentage.merging.operands import Operand, Operands
 from parentage.merging.parameters import WITHOUT_EFFECT, resolve, unknown_parameters
-from parentage.methods.method import BASE_FORBIDDEN, BASE_IGNORED, PROFILES, Method, Parameters, Profile
+from parentage.methods.method import (
+    BASE_FORBIDDEN,
+    BASE_IGNORED,
+    ONE_ARITHMETIC,
+    PROFILES,
+    Method,
+    Parameters,
+    Profile,
+)
 from parentage.methods.registry import method as method_named
 from parentage.records.dtypes import DType
 from parentage.records.recipe import ModelName, Recipe
@@ -181,8 +189,8 @@ def _method(recipe: Recipe) -> Method:
 
 
 def _check_profile(method: Method, profile: str) -> None:
-    if profile not in PROFILES or profile not in method.profiles:
-        known = profile in PROFILES
+    if profile not in method.profiles:
+        known = profile in PROFILES or profile.startswith(ONE_ARITHMETIC)
         raise RecipeError(
             f"{method.id} does not exist in the arithmetic {profile}"
             if known

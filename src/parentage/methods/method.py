@@ -23,6 +23,7 @@ __all__ = [
     "BASE_IGNORED",
     "BASE_OPTIONAL",
     "BASE_REQUIRED",
+    "ONE_ARITHMETIC",
     "PROFILES",
     "Bits",
     "Declared",
@@ -44,6 +45,8 @@ BASE_OPTIONAL: Final = "optional"
 BASE_IGNORED: Final = "ignored"
 BASE_FORBIDDEN: Final = "forbidden"
 
+# ``linear/ID``: one arithmetic of linear merges by its id, as an audit names it (``methods.linear``).
+ONE_ARITHMETIC: Final = "linear/"
 PROFILES: Final[Mapping[str, str]] = {
     "parentage-1": "float32 without fused operations, sums in float64, draws from (seed, tensor, index)",
     "mergekit-0.1.5": "operands cast to the recipe's dtype first, then as mergekit 0.1.5 on one thread",
@@ -102,7 +105,7 @@ class Profile:
     out: DType
 
     def __post_init__(self) -> None:
-        if self.id not in PROFILES:
+        if self.id not in PROFILES and not self.id.startswith(ONE_ARITHMETIC):
             raise UsageError(
                 f"no arithmetic is called {self.id!r}", code="profile-unknown", hint=", ".join(PROFILES)
             )

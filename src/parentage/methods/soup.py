@@ -14,11 +14,30 @@ import numpy as np
 
 from parentage.errors import UsageError
 from parentage.methods.grids import on_grid, stored
-from parentage.methods.linear import FP64, Arithmetic, Wide, arithmetic, blend, narrow_format
-from parentage.methods.method import Bits, Declared, Method, Parameters, Profile, Reader, Rule, Values
+from parentage.methods.linear import (
+    ARITHMETICS,
+    FP64,
+    Arithmetic,
+    Wide,
+    arithmetic,
+    blend,
+    narrow_format,
+)
+from parentage.methods.method import (
+    ONE_ARITHMETIC,
+    Bits,
+    Declared,
+    Method,
+    Parameters,
+    Profile,
+    Reader,
+    Rule,
+    Values,
+)
+from parentage.numerics.formats import round_to, to_float32
 from parentage.records.dtypes import DType
 
-__all__ = ["LINEAR", "LinearRule", "weights_of"]
+__all__ = ["LINEAR", "LinearRule", "OneArithmetic", "weights_of"]
 
 # Which arithmetic a profile's linear merge is, in 16 bits and in float32.
 _NARROW: Final[Mapping[str, str]] = {
@@ -56,7 +75,52 @@ def weights_of(parameters: Parameters) -> list[float]:
     return [float(p["weight"]) for p in parameters.per_model]
 
 
+@dataclass(frozen=True, slots=True)
+class OneArithmetic:
+    """An arithmetic by its own id: operands are cast to the recipe's dtype (float32 casts nothing), and
+    blended and rounded as the audit's replays do."""
+
+    arithmetic: Arithmetic
+    params: Wide
+    profile: Profile
+    granularity: int = 1
+
+    def apply(self, start: int, values: Values) -> Bits:
+        """Storage bits [n]; elements do not depend on each other."""
+        cast = np.ascontiguousarray(on_grid(values, self.profile.dtype))
+        n, rule, grid = values.shape[1], self.arithmetic.rule, grid_of(self.profile)
+        total, wide = np.empty(n, np.float32), np.empty(n if rule == FP64 else 0)
+        blend(rule, self.params, cast, n, narrow_format(grid) is DType.F16, total, wide)
+        if rule == FP64:
+            total = to_float32(round_to(wide, grid), grid)
+        return stored(on_grid(total, grid), self.profile.out)
+
+
+def grid_of(profile: Profile) -> DType:
+    """The format that one arithmetic rounds its result to: the recipe's dtype, or what is stored."""
+    return profile.out if profile.dtype is DType.F32 else profile.dtype
+
+
+def _prepare_one(parameters: Parameters, profile: Profile, name: str) -> Rule:
+    chosen = arithmetic(profile.id.removeprefix(ONE_ARITHMETIC))
+    weights = weights_of(parameters)
+    if chosen.two_only and len(weights) != 2:
+        raise UsageError(
+            f"the arithmetic {chosen.id} is one of two models",
+            code="method-operands",
+            where=name,
+        )
+    params = chosen.params(weights, grid_of(profile))
+    if not parameters.shared["normalize"]:
+        params[-1] = 1.0
+    if params[-1] == 0:
+        raise UsageError("the weights sum to zero", code="weights-sum-zero", where=name)
+    return OneArithmetic(chosen, params, profile)
+
+
 def _prepare(reader: Reader, parameters: Parameters, profile: Profile, name: str) -> Rule:
+    if profile.id.startswith(ONE_ARITHMETIC):
+        return _prepare_one(parameters, profile, name)
     kind = (_WIDE if profile.dtype is DType.F32 else _NARROW)[profile.id]
     params = arithmetic(kind).params(weights_of(parameters), profile.dtype)
     if not parameters.shared["normalize"]:
@@ -81,5 +145,5 @@ LINEAR: Final = Method(
         Declared("weight", "the model's share", per_model=True),
         Declared("normalize", "divide by the sum of the weights", kind="switch", default=True),
     ),
-    profiles=tuple(_NARROW),
+    profiles=(*_NARROW, *(f"{ONE_ARITHMETIC}{a.id}" for a in ARITHMETICS)),
 )
