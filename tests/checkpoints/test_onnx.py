@@ -14,6 +14,8 @@ from parentage.checkpoints.checkpoint import Checkpoint
 from parentage.checkpoints.opening import open_checkpoint
 from parentage.errors import ParentageError
 from parentage.records.tensors import TensorRef
+from tests.worlds.fixtures import FOLDER as FIXTURES
+from tests.worlds.fixtures import manifest_files
 
 RNG = np.random.default_rng(0)
 
@@ -281,6 +283,62 @@ def test_data_beside_the_file_are_read_and_its_file_is_one_of_the_checkpoint(tmp
             assert [s.name for s in checkpoint.shards] == ["model.onnx_data", "model.onnx"]
             assert checkpoint.tensors["a.weight"].shard == "model.onnx_data"
             assert array(checkpoint, "a.weight").tobytes() == values.tobytes()
+
+
+FOLDER = FIXTURES / "onnx"
+# The exporter of torch.export works out position and type embeddings for its five tokens.
+FOLDED = {"embeddings.position_embeddings.weight", "embeddings.token_type_embeddings.weight"}
+
+
+def pairs(
+    file: str, truth: str = "truth"
+) -> dict[str, tuple[np.ndarray | None, np.ndarray, TensorRef | None]]:
+    """What is read under each true name, and the true numbers."""
+    with open_checkpoint(FOLDER / file) as read, open_checkpoint(FOLDER / f"{truth}.safetensors") as true:
+        return {
+            name: (
+                array(read, name).view(np.float32) if name in read.tensors else None,
+                array(true, name).view(np.float32),
+                read.tensors.get(name),
+            )
+            for name in true.tensors
+        }
+
+
+@pytest.mark.parametrize("file", ["torchscript.onnx", "tied.onnx", "dynamo.onnx"])
+def test_an_exported_model_has_the_names_shapes_and_bits_of_its_state_dict(file: str) -> None:
+    found = pairs(file, "tied" if file == "tied.onnx" else "truth")
+    assert len(found) == 39
+    lost = {name for name, (read, _, _) in found.items() if read is None}
+    assert lost == (FOLDED if file == "dynamo.onnx" else set())
+    for name, (read, true, _) in found.items():
+        if read is not None:
+            assert np.array_equal(read, true), name
+
+
+@pytest.mark.parametrize("file", ["tensor-uint8.onnx", "channel-int8.onnx", "dynamo-int8.onnx"])
+def test_a_model_that_onnxruntime_quantised_is_read_to_half_a_step(file: str) -> None:
+    found = pairs(file)
+    scaled = 0
+    for name, (read, true, ref) in found.items():
+        if read is None or ref is None:
+            assert name in FOLDED
+            assert file == "dynamo-int8.onnx"
+        elif ref.scaled is None:
+            assert np.array_equal(read, true), name
+        else:
+            scaled += 1
+            with open_checkpoint(FOLDER / file) as checkpoint:
+                assert checkpoint.tensors[name].encoding.endswith("with scales")
+            # 255 steps over the range, which onnxruntime widens to hold zero.
+            step = 2 * np.abs(true).max() / 254
+            assert np.abs(read - true).max() <= 0.51 * step, name
+    assert scaled == (14 if file == "dynamo-int8.onnx" else 16)
+
+
+def test_the_fixtures_are_those_that_the_manifest_pins() -> None:
+    listed = {f.path for name, f in manifest_files().items() if name.startswith("onnx/")}
+    assert listed == set(FOLDER.iterdir())
 
 
 @pytest.fixture(scope="module")

@@ -123,6 +123,13 @@ def test_a_folder_prefers_safetensors_and_passes_over_what_trainers_leave(tmp_pa
         assert [s.name for s in checkpoint.shards] == ["model.safetensors"]
 
 
+def test_a_file_of_data_beside_an_onnx_model_is_no_model(tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes((FIXTURES / "onnx" / "tied.onnx").read_bytes())
+    (tmp_path / "vocabulary.bin").write_bytes(b"words")
+    with open_checkpoint(tmp_path) as checkpoint:
+        assert [s.name for s in checkpoint.shards] == ["model.onnx"]
+
+
 def test_half_and_eight_bit_floats_keep_their_dtype() -> None:
     with open_checkpoint(FOLDER / "dtypes.pt") as checkpoint:
         assert {checkpoint.tensors[n].dtype for n in ("bfloat16", "float8_e4m3fn", "float8_e5m2")} == {

@@ -15,6 +15,8 @@ GGUF = "GGUF"
 # What a trainer leaves beside the weights, in the same format.
 _NO_WEIGHTS = re.compile(r"(training_args|optimizer|scheduler|rng_state|random_states|scaler)[._-].*")
 
+_SHARD = re.compile(r"-\d{4,}-of-\d{4,}\.")
+
 
 @dataclass(frozen=True, slots=True)
 class WeightFormat:
@@ -36,6 +38,12 @@ class WeightFormat:
         found = [n for n in names if n.endswith(tuple(f"{e}.index.json" for e in self.endings))]
         usual = [f"{n}.index.json" for n in self.usual]
         return sorted(found, key=lambda n: (n not in usual, n))
+
+    def certain(self, names: Sequence[str]) -> bool:
+        """Whether names say that a model is in this format: many things are called ``.bin``."""
+        weights = self.weights(names)
+        told = any(n in self.usual or _SHARD.search(n) for n in weights)
+        return bool(self.indexes(names)) or told or bool(weights and ".bin" not in self.endings)
 
     def single(self, weights: Sequence[str]) -> tuple[str, ...]:
         """The usual file where it is there, else all."""
@@ -60,5 +68,6 @@ def is_weight_name(name: str) -> bool:
 
 
 def format_among(names: Sequence[str]) -> WeightFormat | None:
-    """The first format of which there is an index or a weight file."""
-    return next((f for f in FORMATS if f.indexes(names) or f.weights(names)), None)
+    """The first format of which there is an index or a weight file; one without doubt first."""
+    certain = next((f for f in FORMATS if f.certain(names)), None)
+    return certain or next((f for f in FORMATS if f.weights(names)), None)

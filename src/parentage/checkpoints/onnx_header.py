@@ -9,7 +9,7 @@ import numpy as np
 
 from parentage.checkpoints.byte_files import ByteFile
 from parentage.checkpoints.onnx_graph import Model, Stored, read_model
-from parentage.checkpoints.onnx_names import Shown, presented
+from parentage.checkpoints.onnx_names import Shown, aliases, presented
 from parentage.checkpoints.onnx_wire import ONNX_HINT, Wire
 from parentage.checkpoints.safetensors_header import shown
 from parentage.errors import HeaderError
@@ -86,8 +86,9 @@ def read_onnx(file: ByteFile, open_beside: Callable[[str], ByteFile]) -> OnnxHea
     for tensor in model.tensors:
         builder.add(tensor, names[tensor.name])
     tensors = builder.scaled(names)
+    tensors += builder.aliases(aliases(model), tensors)
     oddities = [*_renamed(names), *_left(model), *builder.oddities]
-    data = sum(t.end - t.begin for t in tensors if t.shard == file.name)
+    data = sum(e - b for b, e in {(t.begin, t.end) for t in tensors if t.shard == file.name})
     return OnnxHeader(
         tuple(tensors),
         model.metadata,
@@ -169,6 +170,12 @@ class _Builder:
                 for part in filter(None, (codes.scale, codes.zero_point)):
                     found[part] = _turned(found[part], self._refs[part])
         return list(found.values())
+
+    def aliases(self, found: Mapping[str, str], tensors: list[TensorRef]) -> list[TensorRef]:
+        """The same tensors under further names; a name that is taken stays with its tensor."""
+        taken = {t.name for t in tensors}
+        named = [(n, self._refs[source]) for n, source in found.items() if source in self._refs]
+        return [replace(ref, name=name) for name, ref in named if name not in taken]
 
     def _with_scales(self, name: str, ref: TensorRef, names: Mapping[str, Shown]) -> TensorRef:
         codes = names[name].codes

@@ -1,8 +1,9 @@
 """What an exported graph made of a module's weights: names lost, matrices turned, numbers quantised.
 
 An exporter folds a linear layer's transposed weight into a constant with a name of its own
-(``onnx::MatMul_123``, ``val_49``). The module is told by the bias that is added to the product, by the path
-in the node's name (``/encoder/layer.0/attention/self/query/MatMul``) or by the node's scopes.
+(``onnx::MatMul_123``, ``val_49``). The module is told by the node's scopes, by the bias added to the
+product, or by the path in the node's name (``/encoder/layer.0/attention/self/query/MatMul``). Equal tensors
+are stored once: the other names are outputs of ``Identity``.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from dataclasses import dataclass, replace
 from parentage.checkpoints.onnx_graph import Model, Node, Stored
 from parentage.checkpoints.onnx_scales import Codes, Graph, codes_of
 
-__all__ = ["Shown", "presented"]
+__all__ = ["Shown", "aliases", "presented"]
 
 # Input that is the weight of a product.
 PRODUCTS: Mapping[str, int] = {
@@ -27,6 +28,8 @@ PRODUCTS: Mapping[str, int] = {
     "MatMulIntegerToFloat": 1,
     "DynamicQuantizeMatMul": 1,
 }
+# What onnxruntime appends to the name of a matrix that it turned before it quantised it.
+TURNED = "_Transposed"
 _SUFFIX = re.compile(r"_(quantized|quant|q|int8|uint8|qint8|quint8)$")
 _NUMBERED = re.compile(r"(_\d+|_quant|_token_\d+)+$")
 # From a weight to its product, and from the product to the bias, lie few operations.
@@ -73,17 +76,32 @@ def presented(model: Model) -> dict[str, Shown]:
     return {name: Shown(name, codes=_straight(shown)) for name, shown in found.items()}
 
 
+def aliases(model: Model) -> dict[str, str]:
+    """Further names of stored tensors, each with the stored name."""
+    stored = {t.name for t in model.tensors}
+    found: dict[str, str] = {}
+    for node in model.nodes:
+        if node.op == "Identity" and len(node.inputs) == 1 and len(node.outputs) == 1:
+            name, source = node.outputs[0], node.inputs[0]
+            if source in stored and name not in stored and _own(name) == name:
+                found.setdefault(name, source)
+    return found
+
+
 def _straight(shown: Shown) -> Codes | None:
-    codes = shown.codes
-    if codes is None or not shown.transposed:
-        return codes
-    return replace(codes, blocks=codes.blocks[::-1])
+    return _reversed(shown.codes) if shown.transposed else shown.codes
+
+
+def _reversed(codes: Codes | None) -> Codes | None:
+    return None if codes is None else replace(codes, blocks=codes.blocks[::-1])
 
 
 def _present(tensor: Stored, codes: Codes | None, graph: Graph) -> Shown:
     own = _own(tensor.name)
     if not own and codes is not None:
         own = next(filter(None, map(_own, graph.dequantised(tensor.name))), "")
+    if own.endswith(TURNED) and len(tensor.shape) == 2:
+        return Shown(own.removesuffix(TURNED), transposed=True, codes=_reversed(codes))
     if own:
         return Shown(own, codes=codes)
     if len(tensor.shape) != 2:
@@ -91,9 +109,7 @@ def _present(tensor: Stored, codes: Codes | None, graph: Graph) -> Shown:
     for use in _uses(tensor.name, graph):
         module = _module_of(use.node, graph)
         if module:
-            transposed = use.turned
-            turned = None if codes is None else replace(codes, blocks=codes.blocks[::-1])
-            return Shown(f"{module}.weight", transposed, turned if transposed else codes)
+            return Shown(f"{module}.weight", use.turned, _reversed(codes) if use.turned else codes)
     return Shown(tensor.name, codes=codes)
 
 
@@ -127,14 +143,14 @@ def _passes(node: Node) -> bool:
 
 
 def _module_of(node: Node, graph: Graph) -> str:
-    return _by_bias(node, graph) or _by_path(node) or node.scope
+    return node.scope or _by_bias(node, graph) or _by_path(node)
 
 
 def _by_bias(node: Node, graph: Graph) -> str:
     """``a.b`` where ``a.b.bias`` is added to the product."""
     third = {"Gemm": 2, "DynamicQuantizeMatMul": 4, "MatMulIntegerToFloat": 6, "QGemm": 6}.get(node.op)
     if third is not None and len(node.inputs) > third:
-        return _stem(node.inputs[third])
+        return _stem(node.inputs[third], graph)
     value = node.outputs[0] if node.outputs else ""
     for _ in range(FARTHEST):
         after = graph.consumers(value)
@@ -142,14 +158,17 @@ def _by_bias(node: Node, graph: Graph) -> str:
             return ""
         step = after[0][0]
         if step.op == "Add":
-            return next(filter(None, map(_stem, step.inputs)), "")
+            return next(filter(None, (_stem(name, graph) for name in step.inputs)), "")
         if step.op not in ("Cast", "Mul", "DequantizeLinear"):
             return ""
         value = step.outputs[0]
     return ""
 
 
-def _stem(name: str) -> str:
+def _stem(name: str, graph: Graph) -> str:
+    """The module of a bias, unless exporters let several modules share it because it is equal."""
+    if len(graph.consumers(name)) != 1:
+        return ""
     base = _SUFFIX.sub("", name)
     return base.removesuffix(".bias") if base.endswith(".bias") and _own(base) else ""
 

@@ -6,7 +6,7 @@ Wire format: https://protobuf.dev/programming-guides/encoding. Groups are refuse
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from parentage.checkpoints.byte_files import ByteFile
 from parentage.errors import HeaderError
@@ -26,8 +26,7 @@ def _lie(code: str, message: str, where: str) -> HeaderError:
     return HeaderError(message, code=code, where=where, hint=ONNX_HINT)
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(NamedTuple):
     """One field of a message: its number and wire type; ``value`` of a varint; the bytes [begin, end)."""
 
     number: int
@@ -78,6 +77,9 @@ class Wire:
         return Field(number, kind, 0, begin, begin + length)
 
     def _varint(self, at: int, end: int) -> tuple[int, int]:
+        inside = at - self._at
+        if 0 <= inside < len(self._window) and at < end and self._window[inside] < 128:
+            return self._window[inside], at + 1
         value = 0
         for shift in range(0, 70, 7):
             if at >= end:
