@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -244,3 +246,80 @@ def test_formats_that_are_not_compiled_are_named() -> None:
     assert LinearStream.supports([DType.BF16, DType.F16, DType.F32])
     assert not LinearStream.supports([DType.BF16, DType.F64])
     assert not LinearStream.supports([DType.F8_E4M3])
+
+
+QUICK = ["fp32-sum", "fp32-fma", "mergekit-0.1.4", "fp32-rest"]
+
+
+@pytest.mark.parametrize("share", [0.0, 0.0005, 0.02, 0.2, 0.9])
+@pytest.mark.parametrize("weights", [(0.6, 0.4), (0.5, 0.5), (1.75, -0.75)])
+@pytest.mark.parametrize("name", QUICK)
+def test_a_quick_look_counts_as_the_plain_replay_does(
+    name: str, weights: tuple[float, ...], share: float
+) -> None:
+    """Changed by steps of any size, some blocks not at all, one of them with an odd end."""
+    rng = np.random.default_rng(11)
+    size = 9 * BLOCK + 77
+    stream, models = planted(name, DType.BF16, DType.BF16, weights, size)
+    changed = rng.random(size) < share
+    changed[: 2 * BLOCK] = False
+    models[0][changed] += rng.integers(-9, 10, changed.sum()).astype(np.uint16)
+    assert streamed(stream, models, [BLOCK + 2, 5 * BLOCK + 1]) == plain(stream, models)
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_a_quick_look_at_finite_extremes_counts_as_the_plain_replay_does(name: str) -> None:
+    """Both zeros, subnormals, the largest numbers, blends that overflow, and what they meet."""
+    rng = np.random.default_rng(12)
+    extremes = np.array([0, 1, 2, 0x7F, 0x80, 0x3F80, 0x7F00, 0x7F7E, 0x7F7F], np.uint16)
+    extremes = np.concatenate([extremes, extremes | np.uint16(0x8000)])
+    models = [rng.choice(extremes, 4 * BLOCK) for _ in range(3)]
+    stream = LinearStream(arithmetic(name), (1.5, 0.75), (DType.BF16,) * 3, DType.BF16)
+    parents = [to_float32(b, DType.BF16) for b in models[1:]]
+    with np.errstate(all="ignore"):
+        blend = stream.arithmetic.apply((1.5, 0.75), parents, out_dtype=DType.BF16)
+    models[0] = np.where(rng.random(4 * BLOCK) < 0.9, blend, models[0])
+    assert streamed(stream, models) == plain(stream, models)
+    # Where all is finite, nothing but the quick look is left to say so.
+    models[0] = np.where((models[0] & 0x7FFF) < 0x7F80, models[0], np.uint16(0))
+    assert streamed(stream, models) == plain(stream, models)
+
+
+@pytest.mark.parametrize("bad", [0x7F80, 0xFF80, 0x7FC0, 0xFFFF, 0x7FFF])
+@pytest.mark.parametrize("model", [0, 1, 2])
+def test_one_number_that_is_not_finite_ends_the_quick_look_at_its_block(model: int, bad: int) -> None:
+    stream, models = planted("fp32-fma", DType.BF16, DType.BF16, (0.6, 0.4), 3 * BLOCK)
+    models[model][BLOCK + 9] = bad
+    found = streamed(stream, models)
+    assert found == plain(stream, models)
+    assert found[EXAMINED] == found[MATCHES] == 3 * BLOCK - 1
+
+
+@pytest.mark.parametrize("stored", [DType.BF16, DType.F16, DType.F32])
+@pytest.mark.parametrize("piece", [64, 1000, 2**16])
+def test_files_are_counted_as_numbers_in_memory_are(tmp_path: Path, stored: DType, piece: int) -> None:
+    stream, models = planted("fp32-fma", stored, stored, (0.6, 0.4), 20_001)
+    models[0][::7] += models[0].dtype.type(1)
+    files = []
+    with ExitStack() as stack:
+        for k, bits_of_it in enumerate(models):
+            path = tmp_path / str(k)
+            path.write_bytes(b"x" * (k + 1) + bits_of_it.tobytes())
+            files.append((stack.enter_context(path.open("rb")).fileno(), k + 1))
+        room = np.empty((3, piece * stored.itemsize), np.uint8)
+        counts, done = stream.count_files(files, 20_001, room, piece)
+    assert done == 20_001
+    assert [int(x) for x in counts] == streamed(stream, models)
+
+
+def test_a_file_that_ends_early_tells_how_far_all_were_read(tmp_path: Path) -> None:
+    stream, models = planted("fp32-fma", DType.BF16, DType.BF16, (0.6, 0.4), 20_000)
+    with ExitStack() as stack:
+        files = []
+        for k, bits_of_it in enumerate(models):
+            path = tmp_path / str(k)
+            path.write_bytes(bits_of_it.tobytes()[: 25_000 if k == 1 else None])
+            files.append((stack.enter_context(path.open("rb")).fileno(), 0))
+        counts, done = stream.count_files(files, 20_000, np.empty((3, 2048), np.uint8), 1024)
+    assert done == 12 * 1024
+    assert [int(x) for x in counts] == streamed(stream, [m[:done] for m in models])

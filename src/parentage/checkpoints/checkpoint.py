@@ -17,6 +17,7 @@ from parentage.checkpoints.dequantised import decode, stored_parts
 from parentage.checkpoints.gguf_places import split_oddities
 from parentage.checkpoints.headers import Header, OpenBeside, read_header
 from parentage.checkpoints.layouts import Run, runs_of
+from parentage.checkpoints.local_files import LocalFile
 from parentage.checkpoints.onnx_header import DECODED
 from parentage.checkpoints.remote_errors import at_opening
 from parentage.checkpoints.safetensors_header import shown
@@ -30,7 +31,7 @@ from parentage.errors import (
 )
 from parentage.records.tensors import ShardRef, TensorRef
 
-__all__ = ["Checkpoint", "Slices", "spans_of"]
+__all__ = ["Checkpoint", "Slices", "spans_of", "stored_runs"]
 
 MAX_CONFIG = 64 * 2**20
 Bits = NDArray[np.unsignedinteger]
@@ -50,12 +51,12 @@ def spans_of(slices: Sequence[Slices]) -> dict[str, list[Span]]:
     spans: dict[str, list[Span]] = {}
     for part in slices:
         for start in part.starts:
-            for run in _stored_runs(part.tensor, int(start), part.length):
+            for run in stored_runs(part.tensor, int(start), part.length):
                 spans.setdefault(run.source.shard, []).append(run.span)
     return spans
 
 
-def _stored_runs(tensor: TensorRef, start: int, count: int) -> Iterator[Run]:
+def stored_runs(tensor: TensorRef, start: int, count: int) -> Iterator[Run]:
     """Runs of what the files hold: codes and scales in place of the weights that they make."""
     for run in runs_of(tensor, start, count):
         if run.source.dequantised is None:
@@ -238,6 +239,17 @@ class Checkpoint:
             read += run.read_into(self._files[run.source.shard], out)
         with self._lock:
             self.bytes_read += read
+
+    def descriptor(self, tensor: TensorRef, start: int, count: int) -> tuple[int, int] | None:
+        """The descriptor of a local file and the offset in it, where these elements lie as they are read
+        and in one piece; None elsewhere."""
+        run = next(runs_of(tensor, start, count), None)
+        if run is None or run.count != count or start + count > tensor.elements:
+            return None
+        source = run.source
+        file = self._files.get(source.shard)
+        plain = not (source.transposed or source.encoding or source.dequantised is not None)
+        return (file.descriptor, run.span[0]) if plain and isinstance(file, LocalFile) else None
 
     def announce(self, tensor: TensorRef | str, start: int, count: int) -> None:
         """Elements [start, start + count) will be read soon."""

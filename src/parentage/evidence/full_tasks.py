@@ -8,7 +8,7 @@ from functools import cached_property
 
 from parentage.architectures.alignment import AlignedTensor
 from parentage.architectures.roles import TensorRole
-from parentage.checkpoints.layouts import runs_of
+from parentage.checkpoints.checkpoint import stored_runs
 from parentage.evidence.mixtures import AS_STORED
 from parentage.evidence.replays import Recipe
 from parentage.methods.linear_stream import LinearStream
@@ -105,7 +105,7 @@ def slice_bytes(task: SliceTask) -> Mapping[int, int]:
     slice is read."""
     found: dict[int, int] = {}
     for model, ref in task.job.models:
-        for run in runs_of(ref, task.start, task.count):
+        for run in stored_runs(ref, task.start, task.count):
             whole = run.source.transposed
             nbytes = run.count * run.source.dtype.itemsize if whole else run.span[1]
             found[model] = found.get(model, 0) + nbytes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numba import njit
@@ -20,42 +21,104 @@ from parentage.methods.linear import (
     start,
     step,
 )
+from parentage.numerics.read_kernels import fill
 from parentage.numerics.replay_kernels import (
     BLOCK,
     COUNTS,
     FORMATS,
+    INFORMATIVE,
+    INFORMATIVE_MATCHES,
     count,
     count_clean,
     decode,
     drop_not_finite,
     narrow,
 )
-from parentage.numerics.rounding_kernels import bits_of, from_bits, on_bf16_grid
+from parentage.numerics.rounding_kernels import from_bits
+from parentage.numerics.screen_kernels import HALF, MISS, UPPER, flagged, nearest_upper, survey
 from parentage.records.dtypes import DType
 
 __all__ = ["LinearStream"]
 
 Bytes = NDArray[np.uint8]
+Words = NDArray[np.uint32]
+Values = NDArray[np.float32]
+Pair = tuple[np.float32, np.float32]
+
+
+# Words that differ from the replay, of a block's 1,024, up to which a closer look is taken at these alone.
+FEW: Final = BLOCK // 4
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _screen(rule: int, raw: Bytes, begin: int, n: int, first: np.float32, second: np.float32) -> int:
-    """A quick look at a block of two bfloat16 parents whose weights sum to 1: the informative elements
-    when all is finite and every stored bit is the blend's, -1 when a closer look is needed."""
-    own = raw[0, 2 * begin : 2 * (begin + n)].view(np.uint16)
-    left = raw[1, 2 * begin : 2 * (begin + n)].view(np.uint16)
-    right = raw[2, 2 * begin : 2 * (begin + n)].view(np.uint16)
-    wrong, largest, informative = np.uint32(0), np.uint32(0), np.int32(0)
+def _pair(rule: int, first: np.float32, second: np.float32, a: np.uint32, b: np.uint32) -> np.uint32:
+    """The blend of two numbers given by the upper halves of words, rounded to an upper half."""
+    if rule == MERGEKIT_014:
+        # Products are rounded as ``step`` rounds them, of numbers that are known to be finite.
+        one = from_bits(np.uint32(nearest_upper(first * from_bits(a)) & UPPER))
+        other = from_bits(np.uint32(nearest_upper(second * from_bits(b)) & UPPER))
+        return nearest_upper(start(rule) + one + other)
+    begun = step(rule, False, start(rule), first, from_bits(a))
+    return nearest_upper(step(rule, False, begun, second, from_bits(b)))
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _compare(
+    rule: int, own: Words, left: Words, right: Words, n: int, weights: Pair, differences: Words
+) -> np.uint32:
+    """Two bfloat16 parents whose weights sum to 1, against the stored bits: for each of ``n`` words the
+    bits that differ (those of the upper half count), and all of them together."""
+    first, second, all_of_them = weights[0], weights[1], np.uint32(0)
     for i in range(n):
-        a = from_bits(np.uint32(left[i]) << np.uint32(16))
-        b = from_bits(np.uint32(right[i]) << np.uint32(16))
-        total = step(rule, False, step(rule, False, start(rule), first, a), second, b)
-        replay = bits_of(on_bf16_grid(total))
-        wrong |= np.uint32(replay ^ np.uint32(np.uint32(own[i]) << np.uint32(16)))
-        largest = max(largest, bits_of(abs(a)), bits_of(abs(b)))
-        largest = max(largest, np.uint32(replay & np.uint32(0x7FFFFFFF)))
-        informative = np.int32(informative + np.int32(a != b))
-    return -1 if wrong != 0 or largest >= np.uint32(0x7F800000) else int(informative)
+        upper = _pair(rule, first, second, np.uint32(left[i] & UPPER), np.uint32(right[i] & UPPER))
+        lower = _pair(rule, first, second, np.uint32(left[i] << HALF), np.uint32(right[i] << HALF))
+        apart = np.uint32(
+            np.uint32(upper ^ np.uint32(own[i] & UPPER)) | np.uint32(lower ^ np.uint32(own[i] << HALF))
+        )
+        differences[i] = apart
+        all_of_them |= apart
+    return all_of_them
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _compare_by(
+    rule: int, own: Words, left: Words, right: Words, n: int, weights: Pair, differences: Words
+) -> np.uint32:
+    # Each rule has a loop of its own, without branches.
+    if rule == SUM:
+        return _compare(SUM, own, left, right, n, weights, differences)
+    if rule == FUSED:
+        return _compare(FUSED, own, left, right, n, weights, differences)
+    return _compare(MERGEKIT_014, own, left, right, n, weights, differences)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _take(words: Words, places: NDArray[np.int32], n: int, out: Values, at: int) -> None:
+    """Decode both numbers of the words at ``places`` to ``out`` from ``at`` on."""
+    for j in range(n):
+        word = words[places[j]]
+        out[at + 2 * j] = from_bits(np.uint32(word << HALF))
+        out[at + 2 * j + 1] = from_bits(np.uint32(word & UPPER))
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _count_kept(
+    rule: int,
+    params: NDArray[np.float64],
+    own: Values,
+    values: Values,
+    n: int,
+    weights: NDArray[np.float64],
+    counts: NDArray[np.int64],
+) -> None:
+    """Count ``n`` bfloat16 numbers that were put aside, and whose informative ones are counted already."""
+    total, moved = np.empty(n, np.float32), np.empty(n, np.int32)
+    before = counts[INFORMATIVE]
+    blend(rule, params, values, n, False, total, np.empty(0))
+    count(total, own, values, n, 0, weights, counts, moved)
+    again = counts[INFORMATIVE] - before
+    counts[INFORMATIVE] -= again
+    counts[INFORMATIVE_MATCHES] -= again
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -75,38 +138,84 @@ def _count_chunk(
     models = raw.shape[0] - 1
     own, values = np.empty(BLOCK, np.float32), np.empty((models, BLOCK), np.float32)
     total, wide, moved = np.empty(BLOCK, np.float32), np.empty(BLOCK), np.empty(BLOCK, np.int32)
+    differences, places = np.empty(BLOCK // 2, np.uint32), np.empty(BLOCK // 2, np.int32)
+    # Words off the replay are put aside until there is a block of them.
+    kept_own, kept_values, kept = np.empty(BLOCK, np.float32), np.empty((models, BLOCK), np.float32), 0
+    pair = (np.float32(params[0]), np.float32(params[1]))
     # BF16 is format 0.
     quick = models == 2 and grid == 0 and cast <= 0 and np.all(stored == 0) and params[2] == 1.0
-    first, second = np.float32(params[0]), np.float32(params[1])
+    quick = quick and (rule in (SUM, FUSED, MERGEKIT_014))
     skipped, wait = 0, 0
     for begin in range(0, n, BLOCK):
-        here, clean = min(BLOCK, n - begin), -1
-        if quick and wait == 0:
-            if rule == SUM:
-                clean = _screen(SUM, raw, begin, here, first, second)
-            elif rule == FUSED:
-                clean = _screen(FUSED, raw, begin, here, first, second)
-            elif rule == MERGEKIT_014:
-                clean = _screen(MERGEKIT_014, raw, begin, here, first, second)
-            # Where block after block holds a miss, ever fewer get a quick look that fails.
-            skipped = 0 if clean >= 0 else min(2 * skipped + 1, 63)
+        here = min(BLOCK, n - begin)
+        if quick and wait == 0 and here % 2 == 0:
+            # Rows are sliced one by one: only so does the compiler know that they are contiguous.
+            row_0 = raw[0, 2 * begin : 2 * (begin + here)]
+            row_1 = raw[1, 2 * begin : 2 * (begin + here)]
+            row_2 = raw[2, 2 * begin : 2 * (begin + here)]
+            bits, left, right = row_0.view(np.uint32), row_1.view(np.uint32), row_2.view(np.uint32)
+            informative = survey(row_0.view(np.uint16), row_1.view(np.uint16), row_2.view(np.uint16), here)
+            few = -1
+            if informative >= 0:
+                some = _compare_by(rule, bits, left, right, here // 2, pair, differences)
+                few = flagged(differences, here // 2, places) if some >= MISS else 0
+            if 0 <= few <= FEW:
+                skipped = 0
+                count_clean(here - 2 * few, informative, counts)
+                if few:
+                    if kept + 2 * few > BLOCK:
+                        _count_kept(rule, params, kept_own, kept_values, kept, weights, counts)
+                        kept = 0
+                    _take(bits, places, few, kept_own, kept)
+                    _take(left, places, few, kept_values[0], kept)
+                    _take(right, places, few, kept_values[1], kept)
+                    kept += 2 * few
+                continue
+            # Where block after block holds many, ever fewer get a quick look that fails.
+            skipped = min(2 * skipped + 1, 63)
             wait = skipped
         elif wait > 0:
             wait -= 1
-        if clean >= 0:
-            count_clean(here, clean, counts)
-            continue
         finite = True
         for k in range(models + 1):
             size = 4 if stored[k] == 2 else 2
-            part = raw[k, begin * size : (begin + here) * size]
-            finite &= decode(part, stored[k], cast if k else -1, here, values[k - 1] if k else own)
+            row = raw[k, begin * size : (begin + here) * size]
+            finite &= decode(row, stored[k], cast if k else -1, here, values[k - 1] if k else own)
         if not finite:
             here = drop_not_finite(values, own, here)
         blend(rule, params, values, here, binary16, total, wide)
         if rule == FP64:
             narrow(wide, grid, here, total)
         count(total, own, values, here, grid, weights, counts, moved)
+    if kept:
+        _count_kept(rule, params, kept_own, kept_values, kept, weights, counts)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _count_files(
+    descriptors: NDArray[np.int64],
+    offsets: NDArray[np.int64],
+    raw: Bytes,
+    stored: NDArray[np.int64],
+    n: int,
+    piece: int,
+    cast: int,
+    rule: int,
+    params: NDArray[np.float64],
+    binary16: bool,
+    grid: int,
+    weights: NDArray[np.float64],
+    counts: NDArray[np.int64],
+) -> int:
+    """Read and count piece by piece; how many of ``n`` elements are done when reading fails."""
+    for begin in range(0, n, piece):
+        here = min(piece, n - begin)
+        for k in range(raw.shape[0]):
+            size = 4 if stored[k] == 2 else 2
+            if not fill(descriptors[k], offsets[k] + begin * size, raw[k], here * size):
+                return begin
+        _count_chunk(raw, stored, here, cast, rule, params, binary16, grid, weights, counts)
+    return n
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,16 +244,34 @@ class LinearStream:
         Rows begin at multiples of 4 bytes and hold the bits little-endian from their start.
         """
         counts = np.zeros(COUNTS, np.int64)
-        _count_chunk(
-            raw,
-            np.array([FORMATS[d] for d in self.stored], np.int64),
-            elements,
+        _count_chunk(raw, self._formats(), elements, *self._recipe(), counts)
+        return counts
+
+    def count_files(
+        self, files: Sequence[tuple[int, int]], elements: int, room: NDArray[np.uint8], piece: int
+    ) -> tuple[NDArray[np.int64], int]:
+        """The same over ``elements`` of open files, by (descriptor, offset) of suspect and parents; and how
+        many of them were read before a read failed, a multiple of ``piece`` unless all were.
+
+        ``room`` [1 + K, bytes of a piece at least] is overwritten.
+        """
+        counts = np.zeros(COUNTS, np.int64)
+        descriptors, offsets = (np.array(column, np.int64) for column in zip(*files, strict=True))
+        done = _count_files(
+            descriptors, offsets, room, self._formats(), elements, piece, *self._recipe(), counts
+        )
+        return counts, int(done)
+
+    def _formats(self) -> NDArray[np.int64]:
+        return np.array([FORMATS[d] for d in self.stored], np.int64)
+
+    def _recipe(self) -> tuple[int, int, NDArray[np.float64], bool, int, NDArray[np.float64]]:
+        """Cast, rule, parameters, is binary16, grid and weights, as the compiled loops take them."""
+        return (
             -1 if self.cast is None else FORMATS[self.cast],
             self.arithmetic.rule,
             self.arithmetic.params(self.weights, self.out),
             narrow_format(self.out) is DType.F16,
             FORMATS[self.out],
             np.array(self.weights, np.float64),
-            counts,
         )
-        return counts
