@@ -264,6 +264,11 @@ def _coverage(
             NotExamined(u.tensor, f"{inputs.models[u.checkpoint_index].name}: {u.reason}")
             for u in alignment.unmatched
         ),
+        *(
+            NotExamined(name, f"{model.name}: not read: {reason}")
+            for model, checkpoint in zip(inputs.models, checkpoints, strict=False)
+            for name, reason in sorted(checkpoint.unread.items())
+        ),
     ]
     for group in alignment.groups:
         if not group.suspect.dtype.is_float:
@@ -281,7 +286,7 @@ def _coverage(
             not_examined.append(NotExamined(tensor.name, reason))
     suspect = checkpoints[0]
     return Coverage(
-        tensors=len(suspect.tensors),
+        tensors=len(suspect.tensors) + len(suspect.unread),
         tensors_examined=len(tensors),
         elements=sum(t.elements for t in suspect.tensors.values()),
         elements_examined=sum(examined.values()),
