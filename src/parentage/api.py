@@ -79,6 +79,8 @@ DEFAULT_SAMPLE = 65_536
 # Two runs of each tensor, and 32 across the borders of a layer's experts: three models of 3,000 tensors are
 # read in some 15,000 requests and less than 100 MB.
 REMOTE_SAMPLE = 4_096
+# What that leaves open is read further, within 100 MB or the budget that was given.
+REMOTE_STAGES = (16_384, 65_536)
 
 
 def _silent(stage: str, done: int, total: int) -> None:
@@ -120,12 +122,12 @@ def audit(
 ) -> AuditResult:
     """Audit a suspect; a model is a path to a file or folder, or an address (docs/places.md).
 
-    ``sample``: elements examined in each tensor (65,536, or 4,096 where a model is read over a network);
-    ``full``: replay the recipe on every element too.
-    ``candidates``: a folder of models, or a file that names one a line. ``limits``: what reading over a
-    network may cost, and where slices are kept; a budget that ends leaves tensors out, which
-    ``AuditResult.left_out`` names. ``engine``: where the full pass runs, "threads" or "ray", on the
-    cluster at ``address``; ``resume``: a file that keeps what of it is done (docs/scale.md); neither moves
+    ``sample``: elements examined in each tensor; without it 65,536, and where a model is read over a
+    network 4,096, then 16,384 and 65,536 of those parts whose question is still open. ``full``: replay the
+    recipe on every element too. ``candidates``: a folder of models, or a file that names one a line.
+    ``limits``: what reading over a network may cost, and where slices are kept; a budget that ends leaves
+    tensors out, which ``AuditResult.left_out`` names. ``engine``: where the full pass runs, "threads" or
+    "ray", on the cluster at ``address``; ``resume``: a file that keeps what of it is done (docs/scale.md); neither moves
     a result. ``progress`` is also called on another thread while bytes come. Raises ``ParentageError``.
     """
     runs = _full_pass(full, engine, address, resume, workers)
@@ -191,7 +193,8 @@ def _options(
     """Over a network, fewer elements in longer runs: a request costs what many of them do."""
     remote = any(m.checkpoint.remote for m in inputs.models)
     default, run = (REMOTE_SAMPLE, REMOTE_RUN) if remote else (DEFAULT_SAMPLE, BLOCK)
-    return Options(sample or default, seed, full, digests, workers or _cores(), run)
+    further = REMOTE_STAGES if remote and sample is None else ()
+    return Options(sample or default, seed, full, digests, workers or _cores(), run, further=further)
 
 
 def _budget(limits: RemoteLimits) -> ReadingBudget | None:

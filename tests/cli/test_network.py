@@ -190,3 +190,66 @@ def test_amounts_are_read_as_people_write_them(said: str, meant: int) -> None:
 def test_what_is_no_amount_is_refused(said: str, run: Run, tmp_path: Path) -> None:
     done = run("audit", tmp_path / "absent", "-p", "x", f"--budget={said}")
     assert (done.error, done.code) == ("usage-amount", 2)
+
+
+def changed_site(site: Site, change: float) -> None:
+    models = merge_world(layers=2, change=change)
+    site.files = {f"/{n}/model.safetensors": packed(tensors) for n, tensors in models.items()}
+
+
+def test_what_one_stage_answers_is_read_no_further(audit: Audit, tmp_path: Path) -> None:
+    assert audit("--evidence", tmp_path / "e.json").code == 0
+    found = plain(tmp_path / "e.json")
+    assert found["used"]["stages"] == [4096, 16_384, 65_536]
+    assert found["used"]["reached"] == {}
+    reading = found["reading"]
+    assert reading["ended"] == "every component's question was answered"
+    assert [(c["component"], c["outcome"], c["stages"]) for c in reading["components"]] == [
+        ("attention", "blend", 1),
+        ("mlp", "blend", 1),
+    ]
+    assert all(c["for_blend"] > reading["needed"] for c in reading["components"])
+    assert all(c["weight"]["low"] <= 0.6 <= c["weight"]["high"] for c in reading["components"])
+
+
+def test_what_it_leaves_open_is_read_further_and_verifies(audit: Audit, tmp_path: Path) -> None:
+    """A later change of .9 grid steps: two runs of a tensor do not show the grid, more do."""
+    changed_site(audit.site, 1.1e-4)
+    assert audit("--evidence", tmp_path / "e.json", "--workers", "2").code == 0
+    found = plain(tmp_path / "e.json")
+    assert max(found["used"]["reached"].values()) > 1
+    for tensor in found["tensors"]:
+        stages = found["used"]["reached"].get(tensor["component"], 1)
+        assert tensor["examined"] > 4096 * stages or stages == 1
+    assert {c["outcome"] for c in found["reading"]["components"]} == {"blend"}
+    assert audit("--evidence", tmp_path / "again.json", "--workers", "1").code == 0
+    assert (tmp_path / "again.json").read_bytes() == (tmp_path / "e.json").read_bytes()
+    found["reading"]["components"][0]["for_blend"] += 1.0
+    (tmp_path / "lie.json").write_text(json.dumps(found))
+    done = audit.run("verify", tmp_path / "lie.json", "--json")
+    assert [v["path"] for v in json.loads(done.out)["values"]] == ["reading.components[0].for_blend"]
+
+
+def test_a_budget_ends_reading_between_two_stages(audit: Audit, tmp_path: Path) -> None:
+    changed_site(audit.site, 1.1e-4)
+    assert audit("--budget", "600kB", "--evidence", tmp_path / "e.json").code == 0
+    assert received(audit.site) <= 600_000
+    found = plain(tmp_path / "e.json")
+    assert found["used"]["left_out"] == []
+    assert found["used"]["reached"] == {}
+    assert found["reading"]["ended"].startswith("the next stage exceeds the budget of 600,000 bytes; open:")
+
+
+@pytest.mark.parametrize(
+    ("stages", "reached"),
+    [
+        ([4096, 4096], {}), ([4096, 2**21], {}), ([1024, 4096], {}), ("4096", {}), (None, {}), ([], {}),
+        ([4096, 8192], {"mlp": 3}), ([4096, 8192], {"mlp": True}), ([4096, 8192], None),
+        ([4096, *range(5000, 5008)], {}), ([4096, "8192"], {}),
+    ],
+)  # fmt: skip
+def test_stages_that_are_none_are_refused(stages: object, reached: object) -> None:
+    used = {"sample": 4096, "seed": 0, "run": 2048, "full": False, "digests": True}
+    with pytest.raises(EvidenceError) as caught:
+        stored_options({**used, "stages": stages, "reached": reached}, 1)
+    assert caught.value.code == "evidence-used"

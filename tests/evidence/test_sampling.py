@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from parentage.architectures.roles import TensorRole, role_of
-from parentage.evidence.sampling import BLOCK, REMOTE_RUN, SamplePlan, Sampling, experts_of, plan_sample
+from parentage.evidence.sampling import (
+    BLOCK,
+    REMOTE_RUN,
+    SamplePlan,
+    Sampling,
+    experts_of,
+    new_elements,
+    plan_sample,
+)
 
 UP = "model.language_model.layers.7.mlp.experts.gate_up_proj"
 DOWN = "model.language_model.layers.7.mlp.experts.down_proj"
@@ -32,6 +42,56 @@ def test_runs_lie_inside_and_do_not_meet(
     assert plan.starts[-1] + plan.length <= rows * columns
     assert (np.diff(plan.starts) >= plan.length).all() or plan.whole
     assert plan.whole == (rows * columns <= max(elements, run))
+
+
+@given(
+    rows=st.integers(1, 3_000),
+    columns=st.integers(1, 3_000),
+    elements=st.integers(1, 20_000),
+    run=st.sampled_from([BLOCK, REMOTE_RUN]),
+    seed=st.integers(0, 2**32),
+)
+def test_a_later_stage_keeps_what_was_read_and_adds_what_was_not(
+    rows: int, columns: int, elements: int, run: int, seed: int
+) -> None:
+    further = (4 * elements, 16 * elements)
+    role, shape = role_of("w"), (rows, columns)
+    plans = [
+        plan_sample("w", role, shape, Sampling(elements, seed, run, further, (("other", n),)))
+        for n in range(3)
+    ]
+    assert np.array_equal(
+        plans[0].starts, plan_sample("w", role, shape, Sampling(elements, seed, run)).starts
+    )
+    for before, after in pairwise(plans):
+        new = new_elements(before, after)
+        assert after.elements == new.size
+        assert int(np.count_nonzero(~new)) == before.elements
+        assert (np.diff(after.starts) >= after.length).all()
+        assert after.starts[-1] + after.length <= rows * columns
+
+
+def test_a_later_stage_reads_only_the_components_that_reached_it() -> None:
+    sampling = Sampling(4096, 0, REMOTE_RUN, (16_384,), (("mlp", 1),))
+    mlp, attention = "model.layers.0.mlp.up_proj.weight", "model.layers.0.self_attn.q_proj.weight"
+    shape = (4096, 4096)
+    assert plan_sample(attention, role_of(attention), shape, sampling).elements == 4096
+    assert 3 * 4096 < plan_sample(mlp, role_of(mlp), shape, sampling).elements <= 16_384
+
+
+def test_a_later_stage_visits_other_experts() -> None:
+    seen: list[set[int]] = []
+    for count in range(3):
+        sampling = Sampling(4096, 0, REMOTE_RUN, (16_384, 65_536), (("experts", count),))
+        plans = [
+            (plan_sample(n, role_of(n), shape, sampling), n, shape)
+            for n, shape in ((UP, UP_SHAPE), (DOWN, DOWN_SHAPE))
+        ]
+        experts = [experts_of(plan, role_of(n), shape) for plan, n, shape in plans]
+        seen.append({int(e) for found in experts if found is not None for e in np.unique(found)})
+    assert len(seen[0]) == 64
+    assert seen[0] < seen[1] < seen[2]
+    assert len(seen[1]) >= 128
 
 
 def test_a_known_role_is_read_at_the_same_places_under_any_name() -> None:

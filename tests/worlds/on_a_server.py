@@ -15,9 +15,12 @@ Bits = NDArray[np.uint16]
 SHAPE = (512, 384)
 
 
-def merge_world(layers: int = 4, weight: float = 0.6, seed: int = 5) -> dict[str, dict[str, Bits]]:
+def merge_world(
+    layers: int = 4, weight: float = 0.6, seed: int = 5, change: float = 0.0
+) -> dict[str, dict[str, Bits]]:
     """``suspect`` = bf16(weight · a + (1 - weight) · b) in float32, ``a`` and ``b``, and ``other``, one
-    more fine-tune of ``b``: by name, bit patterns of bfloat16 by tensor."""
+    more fine-tune of ``b``: by name, bit patterns of bfloat16 by tensor. ``change``: noise on the stored
+    suspect, in units of the weights."""
     rng = np.random.default_rng(seed)
     models: dict[str, dict[str, Bits]] = {name: {} for name in ("suspect", "a", "b", "other")}
     for layer in range(layers):
@@ -28,7 +31,11 @@ def merge_world(layers: int = 4, weight: float = 0.6, seed: int = 5) -> dict[str
             for model in ("a", "other"):
                 models[model][name] = _stored(base + 3e-4 * rng.standard_normal(SHAPE))
             a, b = (to_float64(models[m][name], DType.BF16).astype(np.float32) for m in ("a", "b"))
-            models["suspect"][name] = _stored(np.float32(weight) * a + np.float32(1 - weight) * b)
+            blend = _stored(np.float32(weight) * a + np.float32(1 - weight) * b)
+            if change:
+                moved = to_float64(blend, DType.BF16) + change * rng.standard_normal(SHAPE)
+                blend = _stored(moved)
+            models["suspect"][name] = blend
     return models
 
 

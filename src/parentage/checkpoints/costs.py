@@ -62,6 +62,8 @@ def reading_cost(checkpoint: Checkpoint, slices: Sequence[Slices]) -> Cost:
     nothing = Extents(Memory(0), None)
     total = Cost(0, 0)
     for name, spans in spans_of(slices).items():
+        if name not in sizes:
+            continue  # decoded when the model was opened, and held in memory
         pieces = missing_pieces(nothing, spans, sizes[name])
         total += Cost(sum(end - start for start, end in pieces), len(pieces))
     return total

@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 from parentage.architectures.alignment import AlignedTensor, align
 from parentage.checkpoints.checkpoint import Checkpoint
 from parentage.checkpoints.opening import open_checkpoint
+from parentage.checkpoints.remote_limits import SharedSession
 from parentage.errors import ParentageError
+from parentage.evidence.fetching import fetch
 from parentage.evidence.reading import read_sample, recast
-from parentage.evidence.sampling import Sampling, seeded_rng
+from parentage.evidence.sampling import BLOCK, REMOTE_RUN, Sampling, seeded_rng
 from parentage.numerics.cells import rounding_cells
 from parentage.numerics.formats import round_to
 from parentage.records.absence import Absent
@@ -54,13 +56,17 @@ class Look:
         return self.correlation >= RELATED
 
 
-def look_at(own: Checkpoint, place: str, seed: int) -> Look | Absent:
+def look_at(own: Checkpoint, place: str, seed: int, shared: SharedSession) -> Look | Absent:
     """Compare samples of the matrices that both have; Absent: they cannot be compared, and why."""
     with ExitStack() as stack:
         try:
-            other = stack.enter_context(open_checkpoint(place))
+            other = stack.enter_context(open_checkpoint(place, session=shared.of(place)))
             groups = [g for g in align(own, [other], by_content=True).groups if _is_matrix(g)]
-            read = [_Matrix.read(g, own, other, seed) for g in _spread(own, groups, seed)]
+            remote = own.remote or other.remote
+            sampling = Sampling(SAMPLE, seed, REMOTE_RUN if remote else BLOCK)
+            chosen = list(_spread(own, groups, seed))
+            fetch(chosen, [own, other], sampling)
+            read = [_Matrix.read(g, own, other, sampling) for g in chosen]
         except ParentageError as error:
             return Absent(f"{error.message} ({error.code})")
     found = {m.name: m for m in read if m is not None}
@@ -99,8 +105,10 @@ class _Matrix:
     same: bool
 
     @staticmethod
-    def read(group: AlignedTensor, own: Checkpoint, other: Checkpoint, seed: int) -> _Matrix | None:
-        sample = read_sample(group, [own, other], Sampling(SAMPLE, seed))
+    def read(
+        group: AlignedTensor, own: Checkpoint, other: Checkpoint, sampling: Sampling
+    ) -> _Matrix | None:
+        sample = read_sample(group, [own, other], sampling)
         second = sample.models[1]
         if second is None:
             return None

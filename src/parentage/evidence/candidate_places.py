@@ -1,7 +1,8 @@
 """Where candidates for parents may lie: a folder, a list, or names in the suspect's own files.
 
-What a suspect's files name is a claim by whoever wrote them, so a name leads no farther than the folder
-that the suspect itself lies in: plain names only, and no link out of there.
+What a suspect's files name is a claim by whoever wrote them, so a name leads no farther than where the
+suspect itself lies: for a local one to its folder (plain names only, and no link out of there), for one on
+the hub to a few models of the same hub.
 """
 
 from __future__ import annotations
@@ -12,25 +13,31 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from parentage.checkpoints.formats import format_among, is_weight_name
+from parentage.checkpoints.locators import PlaceKind, hub_model, place_kind
 from parentage.checkpoints.places import open_file
 from parentage.errors import ParentageError, UsageError
 
-__all__ = ["declared_places", "listed_places"]
+__all__ = ["MOST_FROM_HUB", "declared_places", "listed_places"]
 
 MOST_CANDIDATES = 256
 MOST_BYTES = 2**20
+# Models that a card on the hub names are opened there: so many, for each costs headers and a brief look.
+MOST_FROM_HUB = 8
 # models--org--name/snapshots/commit/part, the deepest place that the hub's cache puts a model.
 DEEPEST = 4
 MOST_FOLDERS = 20_000
 SHARD = re.compile(r".*-\d{4,}-of-\d{4,}\.(safetensors|bin)", re.IGNORECASE)
-HINT = "name a folder of models, or a text file with one path a line"
+HINT = "name a folder of models, a model on a network, or a text file that names one a line"
 
 
 def listed_places(given: str) -> tuple[str, ...]:
     """The models in a folder, or those that a text file names one a line (``#`` begins a comment).
 
-    Paths in a list are taken from the list's own folder. Raises ``UsageError`` when there are none.
+    Paths in a list are taken from the list's own folder; ``org/name``, where that holds no such folder, and
+    addresses are models elsewhere. So is ``given`` itself. Raises ``UsageError`` when there are none.
     """
+    if place_kind(given) is not PlaceKind.LOCAL:
+        return (given,)
     path = Path(given)
     try:
         if path.is_dir():
@@ -104,15 +111,41 @@ def _in_list(path: Path) -> list[str]:
         raise _refused(f"a list of more than {MOST_BYTES:,} bytes", str(path))
     # A # within a path is part of it.
     lines = [re.split(r"(?:^|\s)#", line)[0].strip() for line in raw.decode("utf-8-sig").split("\n")]
-    return [str(path.parent / line) for line in lines if line]
+    return [_listed(path.parent, line) for line in lines if line]
+
+
+def _listed(folder: Path, line: str) -> str:
+    local = folder / line
+    there = os.path.lexists(local) or os.path.lexists(folder / Path(line).parts[0])
+    return line if not there and place_kind(line) is not PlaceKind.LOCAL else str(local)
 
 
 def declared_places(suspect: str, names: Sequence[str]) -> Iterator[tuple[str, str | None]]:
-    """(name, place) for each name that the suspect's files declare; None where nothing is beside it."""
+    """(name, place) for each name that the suspect's files declare; None where nothing is beside it, or,
+    for a suspect on the hub, where the name is none of a model there or too many came before it."""
+    kind = place_kind(suspect)
+    if kind is PlaceKind.HUB:
+        yield from _on_the_hub(suspect, names)
+        return
+    if kind is not PlaceKind.LOCAL:
+        yield from ((name, None) for name in names)
+        return
     path = Path(suspect).absolute()
     beside = (path if path.is_dir() else path.parent).parent
     for name in names:
         yield name, _beside(beside, name) or (None if path.is_dir() else _beside(path.parent, name))
+
+
+def _on_the_hub(suspect: str, names: Sequence[str]) -> Iterator[tuple[str, str | None]]:
+    own, taken = hub_model(suspect).repository, 0
+    for name in names:
+        place = f"hf://{name}" if name.count("/") == 1 and name != own else None
+        try:
+            named = place is not None and bool(hub_model(place).repository)
+        except UsageError:
+            named = False
+        taken += named
+        yield name, place if named and taken <= MOST_FROM_HUB else None
 
 
 def _beside(folder: Path, name: str) -> str | None:

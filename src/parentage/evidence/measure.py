@@ -13,19 +13,17 @@ from parentage import __version__
 from parentage.architectures.alignment import AlignedTensor, Alignment, align
 from parentage.checkpoints.checkpoint import Checkpoint
 from parentage.engines.engine import Engine
-from parentage.engines.threads import map_ordered
-from parentage.errors import ReadError
 from parentage.evidence.aligned_how import alignment_findings, alignment_notes
-from parentage.evidence.fetching import FetchProgress, budget_ended, fetch
+from parentage.evidence.fetching import FetchProgress
 from parentage.evidence.pinning import pin_models
 from parentage.evidence.quiet_rows import measure_quiet_rows
-from parentage.evidence.reading import read_sample
-from parentage.evidence.reading_plan import ReadingBudget, affordable, cost_of_reading
+from parentage.evidence.reading_plan import ReadingBudget, affordable
 from parentage.evidence.replay_search import ReplayContext, search_replays
 from parentage.evidence.sampling import BLOCK, Sampling
+from parentage.evidence.stages import FirstPass
 from parentage.evidence.structure import measure_spectra
 from parentage.evidence.sweeps import shared_sweeps
-from parentage.evidence.tensors import MeasuredTensor, TensorPlan, measure_tensor
+from parentage.evidence.tensors import TensorPlan
 from parentage.records.evidence import (
     Coverage,
     Evidence,
@@ -73,6 +71,8 @@ class Options:
     """What decides the evidence (``workers``, ``engine`` and ``resume`` do not).
 
     ``left_out``: tensors that are not to be read, as an evidence says; None: ``budget`` decides.
+    ``further``: elements of a tensor at later stages; ``reached``: how many of these a component was read
+    in, as an evidence says; None: its question decides.
     """
 
     sample: int
@@ -83,13 +83,15 @@ class Options:
     run: int = BLOCK
     budget: ReadingBudget | None = None
     left_out: tuple[str, ...] | None = None
+    further: tuple[int, ...] = ()
+    reached: tuple[tuple[str, int], ...] | None = None
     engine: Engine | None = None
     resume: Path | None = None
 
     @property
     def sampling(self) -> Sampling:
         """How much of each tensor is read, and where."""
-        return Sampling(self.sample, self.seed, self.run)
+        return Sampling(self.sample, self.seed, self.run, self.further)
 
 
 def measure(
@@ -105,17 +107,23 @@ def measure(
     alignment = align(checkpoints[0], checkpoints[1:], by_content=True)
     plan = _plan(inputs, options)
     groups = _readable(alignment, checkpoints, options)
-    if fetched is not None:
-        fetched.plan(cost_of_reading(groups, checkpoints, options.sampling).nbytes)
-    fetch(groups, checkpoints, options.sampling)
-    measured = _first_pass(groups, checkpoints, plan, options, progress)
-    tensors = tuple(m.evidence for m in measured)
-    sweeps = shared_sweeps(measured)
+    first = FirstPass(
+        groups,
+        checkpoints,
+        plan,
+        workers=options.workers,
+        progress=progress,
+        fetched=fetched,
+        budget=options.budget,
+    )
+    found = first.run(options.sampling, options.reached)
+    tensors = tuple(m.evidence for m in found.measured)
+    sweeps = shared_sweeps(found.measured)
     context = ReplayContext(
         groups={g.name: g for g in groups},
         checkpoints=checkpoints,
         controls=(*plan.controls, *_previous(inputs)),
-        sampling=options.sampling,
+        sampling=found.sampling,
         workers=options.workers,
         progress=progress,
         full=options.full,
@@ -136,7 +144,7 @@ def measure(
     return Evidence(
         tool={"name": "parentage", "version": __version__},
         asked=dict(asked),
-        used=_used(options, left_out),
+        used=_used(options, left_out, found.sampling),
         models=pins,
         coverage=_coverage(alignment, checkpoints, tensors, replays, inputs, _unpaid(options, left_out)),
         curve_grid=tuple(float(x) for x in CURVE_GRID),
@@ -146,10 +154,11 @@ def measure(
         quiet_rows=quiet,
         notes=(*notes, *alignment_notes(alignment, names), *((OVER_A_NETWORK,) if remote else ())),
         alignment=alignment_findings(alignment),
+        reading=found.reading,
     )
 
 
-def _used(options: Options, left_out: tuple[str, ...]) -> dict[str, Any]:
+def _used(options: Options, left_out: tuple[str, ...], sampling: Sampling) -> dict[str, Any]:
     used: dict[str, Any] = {
         "sample": options.sample,
         "run": options.run,
@@ -160,6 +169,9 @@ def _used(options: Options, left_out: tuple[str, ...]) -> dict[str, Any]:
     if options.budget is not None:
         used["budget"] = {"bytes": options.budget.nbytes, "requests": options.budget.requests}
         used["left_out"] = list(left_out)
+    if sampling.further:
+        used["stages"] = [sampling.elements, *sampling.further]
+        used["reached"] = {component: 1 + later for component, later in sampling.reached}
     return used
 
 
@@ -200,32 +212,6 @@ def _plan(inputs: AuditInputs, options: Options) -> TensorPlan:
 def _previous(inputs: AuditInputs) -> tuple[int, ...]:
     """The earlier upload is replayed beside the controls: was it the same blend?"""
     return tuple(i for i, m in enumerate(inputs.models) if m.role is ModelRole.PREVIOUS)
-
-
-def _first_pass(
-    groups: Sequence[AlignedTensor],
-    checkpoints: Sequence[Checkpoint],
-    plan: TensorPlan,
-    options: Options,
-    progress: Progress,
-) -> list[MeasuredTensor]:
-    """Those of ``groups`` that could be read: a budget may end before, where requests were repeated."""
-
-    def work(aligned: AlignedTensor) -> MeasuredTensor | None:
-        try:
-            sample = read_sample(aligned, checkpoints, options.sampling)
-        except ReadError as error:
-            if not budget_ended(error):
-                raise
-            return None
-        return measure_tensor(sample, plan)
-
-    measured = []
-    for done, item in enumerate(map_ordered(work, groups, workers=options.workers), 1):
-        progress("measuring tensors", done, len(groups))
-        if item is not None:
-            measured.append(item)
-    return measured
 
 
 def _pins(

@@ -7,19 +7,22 @@ which serve as controls; what was set aside is noted, with the reason.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import numpy as np
 
 from parentage.checkpoints.checkpoint import Checkpoint
 from parentage.checkpoints.declared import declared_sources
+from parentage.checkpoints.locators import PlaceKind, place_kind
 from parentage.checkpoints.opening import open_checkpoint
 from parentage.checkpoints.places import model_files
+from parentage.checkpoints.remote_limits import SharedSession
 from parentage.checkpoints.twins import same_weights
 from parentage.errors import AlignmentError, ParentageError, UsageError
 from parentage.evidence.best_sets import best_set
 from parentage.evidence.brief_look import Look, look_at
-from parentage.evidence.candidate_places import declared_places, listed_places
+from parentage.evidence.candidate_places import MOST_FROM_HUB, declared_places, listed_places
 from parentage.evidence.opening import MOST_PARENTS
 from parentage.records.absence import Absent
 
@@ -49,6 +52,7 @@ def propose(
     others: Sequence[str],
     seed: int,
     progress: Progress,
+    shared: SharedSession | None = None,
 ) -> Proposal:
     """Look at ``candidates`` (a folder or a list), else at what the suspect's own files name.
 
@@ -56,16 +60,18 @@ def propose(
     ``UsageError`` (``usage-no-parents``) when nothing was named anywhere, ``AlignmentError``
     (``no-candidate``) when nothing that was named can be compared with the suspect.
     """
-    with open_checkpoint(suspect) as own:
+    with ExitStack() as stack:
+        shared = SharedSession(stack) if shared is None else shared
+        own = stack.enter_context(open_checkpoint(suspect, session=shared.of(suspect)))
         declared = declared_sources(own)
         places, notes = _places(suspect, candidates, declared, (*parents, *others))
         looks: list[Look] = []
         for k, place in enumerate(places):
             progress("looking at candidates", k, len(places))
-            found = look_at(own, place, seed)
+            found = look_at(own, place, seed, shared)
             if isinstance(found, Absent):
                 notes.append(f"candidate {place}: set aside, {found.reason}")
-            elif known := _known_already(found, looks, (*parents, *others)):
+            elif known := _known_already(found, looks, (*parents, *others), shared):
                 notes.append(known)
             else:
                 looks.append(found)
@@ -111,9 +117,9 @@ def _places(
         found = []
         for name, place in declared_places(suspect, declared):
             if place is None:
-                notes.append(f"its own files name {name}, which is not beside it")
+                notes.append(f"its own files name {name}, {_not_found(suspect)}")
             else:
-                notes.append(f"its own files name {name}, found at {place}")
+                notes.append(f"its own files name {name}, {_found(place)}")
                 found.append(place)
     kept: list[str] = []
     taken = [model_files(p) for p in (suspect, *given)]
@@ -125,6 +131,17 @@ def _places(
     if not kept:
         raise _nothing_named(candidates, declared)
     return kept, notes
+
+
+def _found(place: str) -> str:
+    remote = place_kind(place) is not PlaceKind.LOCAL
+    return f"opened from the hub as {place}" if remote else f"found at {place}"
+
+
+def _not_found(suspect: str) -> str:
+    if place_kind(suspect) is PlaceKind.HUB:
+        return f"which is no other model of the hub, or beyond the {MOST_FROM_HUB} that are tried"
+    return "which is not beside it"
 
 
 def _nothing_named(candidates: str | None, declared: Sequence[str]) -> UsageError:
@@ -154,13 +171,15 @@ def _none_compared(own: Checkpoint, places: Sequence[str], notes: Sequence[str])
     )
 
 
-def _known_already(found: Look, looks: Sequence[Look], given: Sequence[str]) -> str | None:
+def _known_already(
+    found: Look, looks: Sequence[Look], given: Sequence[str], shared: SharedSession
+) -> str | None:
     """A note when the candidate holds the very weights of a model that has a place already."""
     alike = [c.place for c in looks if _equal(c, found)]
-    with open_checkpoint(found.place) as own:
+    with open_checkpoint(found.place, session=shared.of(found.place)) as own:
         for place in (*given, *alike):
             try:
-                with open_checkpoint(place) as other:
+                with open_checkpoint(place, session=shared.of(place)) as other:
                     if same_weights(own, other):
                         return f"candidate {found.place}: set aside, it has the same weights as {place}"
             except ParentageError:

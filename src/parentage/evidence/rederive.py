@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from parentage import __version__
@@ -59,7 +60,32 @@ def stored_options(used: Mapping[str, Any], workers: int) -> Options:
         raise _lie(message, "$.used.sample")
     if not 1 <= run <= MOST_SAMPLED:
         raise _lie(f"runs of {run:,} elements; between 1 and {MOST_SAMPLED:,} can be read", "$.used.run")
-    return Options(sample, seed, full, digests, workers, run, *_stored_plan(used))
+    budget, left_out = _stored_plan(used)
+    further, reached = _stored_stages(used, sample)
+    return Options(sample, seed, full, digests, workers, run, budget, left_out, further, reached)
+
+
+def _stored_stages(
+    used: Mapping[str, Any], sample: int
+) -> tuple[tuple[int, ...], tuple[tuple[str, int], ...] | None]:
+    """Later stages, and how many of them each component was read in."""
+    if "stages" not in used:
+        return (), None
+    stages, reached = used["stages"], used.get("reached")
+    listed = isinstance(stages, Sequence) and not isinstance(stages, str)
+    numbers = [sample, *([] if not listed else stages[1:])]
+    growing = all(
+        isinstance(n, int) and not isinstance(n, bool) and m < n <= MOST_SAMPLED
+        for m, n in pairwise(numbers)
+    )
+    if not listed or not growing or len(numbers) != len(stages) or stages[0] != sample or len(stages) > 8:
+        raise _lie("the evidence does not say in which stages it was read", "$.used.stages")
+    counts = range(2, len(numbers) + 1)
+    if not isinstance(reached, Mapping) or any(
+        type(n) is not int or n not in counts for n in reached.values()
+    ):
+        raise _lie("the evidence does not say how far each component was read", "$.used.reached")
+    return tuple(numbers[1:]), tuple(sorted((str(c), n - 1) for c, n in reached.items()))
 
 
 def _stored_plan(used: Mapping[str, Any]) -> tuple[ReadingBudget | None, tuple[str, ...] | None]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from bisect import bisect_left
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +24,7 @@ __all__ = [
     "SamplePlan",
     "Sampling",
     "experts_of",
+    "new_elements",
     "plan_sample",
     "seeded_rng",
 ]
@@ -44,11 +46,21 @@ _ONE_OF_MANY = re.compile(r"\.experts\.\d+\.")
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How much is read: ``elements`` of each tensor, in runs of ``run``, at places drawn from ``seed``."""
+    """How much is read: ``elements`` of each tensor, in runs of ``run``, at places drawn from ``seed``.
+
+    ``further``: elements at each later stage, which keeps what earlier ones read. ``reached``: how many
+    later stages a component was read in; none where it is not named.
+    """
 
     elements: int
     seed: int
     run: int = BLOCK
+    further: tuple[int, ...] = ()
+    reached: tuple[tuple[str, int], ...] = ()
+
+    def later(self, component: str) -> tuple[int, ...]:
+        """Elements at each of the later stages that ``component`` was read in."""
+        return self.further[: dict(self.reached).get(component, 0)]
 
     @property
     def runs(self) -> int:
@@ -75,19 +87,26 @@ def seeded_rng(seed: int, *names: str) -> np.random.Generator:
 def plan_sample(name: str, role: TensorRole, shape: tuple[int, ...], sampling: Sampling) -> SamplePlan:
     """Plan the reading of one tensor: all of it when it has at most ``sampling.elements``."""
     elements = int(np.prod(shape, dtype=np.int64)) if shape else 1
-    run = sampling.run
-    if elements <= max(sampling.elements, run):
+    run, later = sampling.run, sampling.later(role.component)
+    if elements <= max(sampling.elements, run, *later):
         return SamplePlan(np.zeros(1, np.int64), elements, True, elements)
     own = (name,) if role.role == "other" else (role.role, str(role.layer))
     rng = seeded_rng(sampling.seed, "sample", *own, str(elements))
     fused = role.role in _FUSED and len(shape) == 3 and shape[0] > 3
     if fused and sampling.runs < 4 * EXPERT_PAIRS:
-        starts = _expert_borders(role, shape, sampling)
+        starts = _expert_borders(role, shape, sampling, 0)
     elif sampling.runs == 2 and _one_run(name, role, elements):
         run = sampling.runs * run
         starts = rng.integers(0, elements - run, 1, dtype=np.int64, endpoint=True)
     else:
         starts = _spread(rng, elements, sampling.runs, run)
+    before = sampling.elements
+    for turn, size in enumerate(later, 1):
+        rng = seeded_rng(sampling.seed, "sample", *own, str(elements), "stage", str(turn))
+        more = _spread(rng, elements, max(1, (size - before) // run), run)
+        if fused and sampling.runs < 4 * EXPERT_PAIRS:
+            more = np.concatenate([_expert_borders(role, shape, sampling, turn), more])
+        starts, before = _joined(starts, more, run), size
     return SamplePlan(starts, run, False, starts.size * run)
 
 
@@ -104,13 +123,37 @@ def _one_run(name: str, role: TensorRole, elements: int) -> bool:
     return elements < SMALL or role.role == "vision" or _ONE_OF_MANY.search(name) is not None
 
 
-def _expert_borders(role: TensorRole, shape: tuple[int, ...], sampling: Sampling) -> NDArray[np.int64]:
-    """Runs across the borders of neighbouring experts; the layer's other fused tensor takes other pairs."""
+def _joined(starts: NDArray[np.int64], more: NDArray[np.int64], run: int) -> NDArray[np.int64]:
+    """Earlier runs, and those of ``more`` that meet neither them nor each other."""
+    kept: list[int] = starts.tolist()
+    for start in more.tolist():
+        place = bisect_left(kept, start)
+        free_below = place == 0 or kept[place - 1] + run <= start
+        free_above = place == len(kept) or start + run <= kept[place]
+        if free_below and free_above:
+            kept.insert(place, start)
+    return np.array(kept, dtype=np.int64)
+
+
+def new_elements(before: SamplePlan, after: SamplePlan) -> NDArray[np.bool_]:
+    """Which elements of ``after`` [n] the earlier plan did not read."""
+    return ~np.isin(_positions(after), _positions(before))
+
+
+def _positions(plan: SamplePlan) -> NDArray[np.int64]:
+    return np.asarray(plan.starts[:, None] + np.arange(plan.length, dtype=np.int64)[None, :]).reshape(-1)
+
+
+def _expert_borders(
+    role: TensorRole, shape: tuple[int, ...], sampling: Sampling, turn: int
+) -> NDArray[np.int64]:
+    """Runs across the borders of neighbouring experts; the layer's other fused tensor takes other pairs,
+    and so does each later stage while there are any."""
     experts, each = shape[0], int(np.prod(shape[1:], dtype=np.int64))
     rng = seeded_rng(sampling.seed, "experts", str(role.layer), str(experts))
     pairs = rng.permutation(experts // 2)
     count = min(EXPERT_PAIRS, max(1, pairs.size // 2))
-    first = 0 if role.role == _FUSED[0] else count
+    first = (2 * turn + (role.role != _FUSED[0])) * count
     chosen = np.sort(pairs[first : first + count])
     borders = (2 * chosen.astype(np.int64) + 1) * each - sampling.run // 2
     last = experts * each - sampling.run
@@ -122,5 +165,4 @@ def experts_of(plan: SamplePlan, role: TensorRole, shape: tuple[int, ...]) -> ND
     if role.role not in _FUSED or len(shape) != 3:
         return None
     each = max(1, int(np.prod(shape[1:], dtype=np.int64)))
-    where = (plan.starts[:, None] + np.arange(plan.length, dtype=np.int64)[None, :]).reshape(-1)
-    return (where // each).astype(np.int32)
+    return (_positions(plan) // each).astype(np.int32)

@@ -13,6 +13,7 @@ from typing import Any
 
 from parentage.records.absence import Absent
 from parentage.records.alignment import NOT_RECORDED, AlignmentFindings
+from parentage.records.reading import ONE_STAGE, Reading
 from parentage.records.weight_sets import TOO_COARSE, SetComparison, WeightSet
 
 __all__ = [
@@ -365,3 +366,4 @@ class Evidence:
     quiet_rows: tuple[QuietRows, ...]
     notes: tuple[str, ...] = field(default=())
     alignment: AlignmentFindings | Absent = NOT_RECORDED
+    reading: Reading | Absent = ONE_STAGE

@@ -36,6 +36,7 @@ from parentage.records.findings import (
     TreeBranch,
 )
 from parentage.records.json_files import load_json
+from parentage.records.reading import Reading
 
 __all__ = [
     "NOT_MEASURED",
@@ -309,6 +310,7 @@ class Report:
     previous: PreviousUpload | Absent = NOT_MEASURED
     notes: tuple[str, ...] = ()
     layers: tuple[LayerPlace, ...] | Absent = NOT_MEASURED
+    reading: Reading | Absent = NOT_MEASURED
 
 
 # Mappings whose order says nothing are written sorted, so that equal reports are equal files.

@@ -95,6 +95,7 @@ def assemble(
         previous=compare_previous(readings),
         notes=evidence.notes,
         layers=layer_places(readings),
+        reading=evidence.reading,
     )
 
 
@@ -164,6 +165,14 @@ def _general_limits(readings: Readings) -> tuple[str, ...]:
         limits.append(
             f"{coverage.elements_examined:,} of {coverage.elements:,} elements were examined; "
             f"--full replays all of them."
+        )
+    reading = readings.evidence.reading
+    if not isinstance(reading, Absent):
+        limits.append(
+            f"It was read in stages, up to {max(c.stages for c in reading.components)} of "
+            f"{len(reading.stages)}: {reading.ended}. Where an e-value ended it, the chance that any of "
+            f"these answers is wrong is at most {reading.level:.0%} for the whole model, were its elements "
+            f"independent; the verdict rests on its own rules."
         )
     if not any(m.role is ModelRole.CONTROL for m in readings.evidence.models):
         limits.append(
