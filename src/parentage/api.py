@@ -127,8 +127,9 @@ def audit(
     recipe on every element too. ``candidates``: a folder of models, or a file that names one a line.
     ``limits``: what reading over a network may cost, and where slices are kept; a budget that ends leaves
     tensors out, which ``AuditResult.left_out`` names. ``engine``: where the full pass runs, "threads" or
-    "ray", on the cluster at ``address``; ``resume``: a file that keeps what of it is done (docs/scale.md); neither moves
-    a result. ``progress`` is also called on another thread while bytes come. Raises ``ParentageError``.
+    "ray", on the cluster at ``address``; ``resume``: a file that keeps what of it is done (docs/scale.md);
+    neither moves a result. ``progress`` is also called on another thread while bytes come. Raises
+    ``ParentageError``.
     """
     runs = _full_pass(full, engine, address, resume, workers)
     limits = limits or RemoteLimits()

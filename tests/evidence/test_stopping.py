@@ -73,6 +73,9 @@ def test_a_blend_of_known_weight_is_an_answer() -> None:
 def test_a_blend_of_unknown_weight_is_read_further() -> None:
     wide = [tensor(f"w{k}", mixture(comparison(alpha_low=0.4, alpha_high=0.8))) for k in range(4)]
     assert read(wide, *[LogEvidence(for_blend=40.0)] * 4).outcome == OPEN
+    seen = [replace(t, mixtures=(replace(t.mixtures[0], informative=9000),)) for t in wide]
+    found = read(seen, *[LogEvidence(for_blend=40.0)] * 4)
+    assert (found.outcome, found.reason[-8:]) == ("blend", "e weight")
     none = [tensor(f"w{k}", mixture(comparison(alpha_low=NONE, alpha_high=NONE))) for k in range(4)]
     assert read(none, *[LogEvidence(for_blend=40.0)] * 4).outcome == OPEN
 

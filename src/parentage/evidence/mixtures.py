@@ -18,6 +18,7 @@ from parentage.records.evidence import TOO_COARSE, Comparison, Mixture
 
 __all__ = [
     "AS_STORED",
+    "LIKELIHOOD_ELEMENTS",
     "MixtureRequest",
     "cast_operand",
     "in_dtype_of",

@@ -74,7 +74,7 @@ class FirstPass:
         self._announce(self._groups, sampling, sampling, first=True)
         self._found = self._measured(self._groups, sampling)
         self._groups = [g for g in self._groups if g.name in self._found]
-        if not sampling.further or not self._plan.pairs:
+        if not sampling.further or not self._plan.pairs or not self._groups:
             return StagedPass(self._in_order(), sampling, ONE_STAGE)
         self._totals = self._tested(sampling)
         needed = needed_for(len(self._components()), len(self._plan.pairs))

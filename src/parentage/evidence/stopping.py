@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from parentage.evidence.mixtures import LIKELIHOOD_ELEMENTS
 from parentage.numerics.intervals_binomial import hartung_knapp
 from parentage.numerics.predictive import LogEvidence, majority
 from parentage.records.absence import Absent
@@ -56,8 +57,7 @@ class _Tested:
 
     @property
     def exact(self) -> bool:
-        """One weight explains every element that differs between the parents, and the others are theirs."""
-        return self.mixture.consistency == 1.0 and self.mixture.equal == self.mixture.equal_agree
+        return _is_exact(self.mixture)
 
     @property
     def for_blend(self) -> float:
@@ -74,7 +74,9 @@ def component_reading(
     """What is known of one component; ``totals``: of its matrices that were drawn for the test."""
     pairs = [(t, tested_mixture(t)) for t in tensors if t.name in totals]
     tested = [_Tested(t, m, totals[t.name]) for t, m in pairs if m is not None]
-    weight = _weight(tested)
+    pair = _pair(tested[0]) if tested else ()
+    mixtures = [m for t in tensors if (m := tested_mixture(t)) is not None]
+    weight = _weight([m for m in mixtures if (m.first, m.second) == pair])
     scores = {
         "blend": majority(t.for_blend for t in tested),
         "never-stored": majority(t.evidence.for_free for t in tested),
@@ -85,7 +87,7 @@ def component_reading(
         component=component,
         stages=stages,
         tensors=len(tensors),
-        pair=(tested[0].mixture.first, tested[0].mixture.second) if tested else (),
+        pair=pair,
         tested=len(tested),
         exact=sum(t.exact for t in tested),
         for_blend=_bounded(scores["blend"]),
@@ -95,6 +97,11 @@ def component_reading(
         outcome=outcome,
         reason=reason,
     )
+
+
+def _is_exact(mixture: Mixture) -> bool:
+    """One weight explains every element that differs between the parents, and the others are theirs."""
+    return mixture.consistency == 1.0 and mixture.equal == mixture.equal_agree
 
 
 def _bounded(value: float) -> float:
@@ -111,10 +118,26 @@ def _outcome(
     plain = _without_a_test(tensors, tested)
     if plain is not None:
         return plain
+    decided = _decided(tested, scores, weight, needed)
+    if decided is not None:
+        return decided
+    if 2 * sum(_hidden(t.mixture) for t in tested) > len(tested):
+        return "no-grid", f"the change exceeds {MOST_STEPS} grid steps, which no more elements make visible"
+    best = max(scores.values())
+    return OPEN, f"nothing has reached {_powers(needed)} to 1 (the most: {_powers(best)} to 1)"
+
+
+def _decided(
+    tested: Sequence[_Tested], scores: Mapping[str, float], weight: Estimate | Absent, needed: float
+) -> tuple[str, str] | None:
+    """What an e-value decides."""
     if scores["blend"] >= needed:
         width = math.inf if isinstance(weight, Absent) else weight.high - weight.low
+        sure = f"at least half are stored blends, {_powers(scores['blend'])} to 1"
         if width <= WIDTH:
-            return "blend", f"at least half are stored blends, {_powers(scores['blend'])} to 1"
+            return "blend", sure
+        if all(t.mixture.informative > LIKELIHOOD_ELEMENTS for t in tested):
+            return "blend", f"{sure}; no more elements of a matrix would narrow the weight"
         return OPEN, f"stored blends, whose weight is known to {width:.3f}, and not yet to {WIDTH}"
     for outcome, words in (
         ("never-stored", "at least half are no stored blend of these parents"),
@@ -122,10 +145,7 @@ def _outcome(
     ):
         if scores[outcome] >= needed:
             return outcome, f"{words}, {_powers(scores[outcome])} to 1"
-    if 2 * sum(_hidden(t.mixture) for t in tested) > len(tested):
-        return "no-grid", f"the change exceeds {MOST_STEPS} grid steps, which no more elements make visible"
-    best = max(scores.values())
-    return OPEN, f"nothing has reached {_powers(needed)} to 1 (the most: {_powers(best)} to 1)"
+    return None
 
 
 def _without_a_test(tensors: Sequence[TensorEvidence], tested: Sequence[_Tested]) -> tuple[str, str] | None:
@@ -162,15 +182,15 @@ def _powers(log: float) -> str:
     return f"{math.exp(log):.2g}" if -2.0 < power < 4.0 else f"10^{power:.0f}"
 
 
-def _weight(tested: Sequence[_Tested]) -> Estimate | Absent:
+def _weight(mixtures: Sequence[Mixture]) -> Estimate | Absent:
     """Of the first parent: what all exact matrices allow, else pooled over matrices."""
-    exact = [t.mixture for t in tested if t.exact]
-    if exact and len(exact) == len(tested):
+    exact = [m for m in mixtures if _is_exact(m)]
+    if exact and len(exact) == len(mixtures):
         low, high = max(m.low for m in exact), min(m.high for m in exact)
         if low <= high:
             return Estimate((low + high) / 2.0, low, high, 1.0)
-    ends = [e for t in tested if (e := _ends(t.mixture)) is not None]
-    if len(ends) < 2 or 2 * len(ends) < len(tested):
+    ends = [e for m in mixtures if (e := _ends(m)) is not None]
+    if len(ends) < 2 or 2 * len(ends) < len(mixtures):
         return Absent("fewer than two matrices, or than half of them, have an interval of their own")
     pooled = hartung_knapp([m for m, _ in ends], [v for _, v in ends])
     return Estimate(pooled.estimate, pooled.low, pooled.high, 0.95)

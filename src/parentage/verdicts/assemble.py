@@ -169,7 +169,7 @@ def _general_limits(readings: Readings) -> tuple[str, ...]:
     reading = readings.evidence.reading
     if not isinstance(reading, Absent):
         limits.append(
-            f"It was read in stages, up to {max(c.stages for c in reading.components)} of "
+            f"It was read in stages, up to {max((c.stages for c in reading.components), default=1)} of "
             f"{len(reading.stages)}: {reading.ended}. Where an e-value ended it, the chance that any of "
             f"these answers is wrong is at most {reading.level:.0%} for the whole model, were its elements "
             f"independent; the verdict rests on its own rules."
