@@ -147,22 +147,29 @@ def audit(
     }
     if limits.bounded:
         asked["budget"] = {"bytes": limits.budget_bytes, "requests": limits.budget_requests}
-    proposal = Proposal()
     others = (*controls, *(p for p in (base, previous) if p is not None))
-    if candidates is not None or not (parents or others):
-        proposal = propose(
-            suspect, candidates, parents=parents, others=others, seed=seed, progress=progress
-        )
-    wanted = wanted_models(
-        suspect,
-        (*parents, *proposal.parents),
-        (*controls, *proposal.controls),
-        base,
-        previous,
-    )
     with ExitStack() as stack:
         fetched = FetchProgress(progress)
-        inputs = open_inputs(stack, wanted, SharedSession(stack, limits, fetched.heard, sampled=not full))
+        shared = SharedSession(stack, limits, fetched.heard, sampled=not full)
+        proposal = Proposal()
+        if candidates is not None or not (parents or others):
+            proposal = propose(
+                suspect,
+                candidates,
+                parents=parents,
+                others=others,
+                seed=seed,
+                progress=progress,
+                shared=shared,
+            )
+        wanted = wanted_models(
+            suspect,
+            (*parents, *proposal.parents),
+            (*controls, *proposal.controls),
+            base,
+            previous,
+        )
+        inputs = open_inputs(stack, wanted, shared)
         options = _options(inputs, sample, seed, full, digests, workers)
         options = replace(options, budget=_budget(limits), **runs)
         asked["sample"] = options.sample

@@ -44,6 +44,7 @@ def test_runs_lie_inside_and_do_not_meet(
     assert plan.whole == (rows * columns <= max(elements, run))
 
 
+@settings(deadline=None)
 @given(
     rows=st.integers(1, 3_000),
     columns=st.integers(1, 3_000),

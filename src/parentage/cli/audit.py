@@ -20,8 +20,8 @@ __all__ = ["EXAMPLES", "HELP", "command"]
 HELP = (
     "What is SUSPECT made of? Reads weights only; never executes anything that it examines.\n\n"
     "Without --parent the parents are proposed from --candidates, or from the models that the "
-    "suspect's own card, config, recipe and metadata name, where those lie beside it. Every model is "
-    "a safetensors file, or a folder that holds one or several."
+    "suspect's own card, config, recipe and metadata name, where those lie beside it or, for a model on "
+    "the hub, there. A model is a file or folder here, or an address (docs/places.md)."
 )
 EXAMPLES = """\
 \b

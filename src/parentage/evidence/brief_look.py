@@ -18,17 +18,17 @@ from parentage.checkpoints.remote_limits import SharedSession
 from parentage.errors import ParentageError
 from parentage.evidence.fetching import fetch
 from parentage.evidence.reading import read_sample, recast
-from parentage.evidence.sampling import BLOCK, REMOTE_RUN, Sampling, seeded_rng
+from parentage.evidence.sampling import Sampling, seeded_rng
 from parentage.numerics.cells import rounding_cells
 from parentage.numerics.formats import round_to
 from parentage.records.absence import Absent
 from parentage.records.dtypes import DType
 
-__all__ = ["RELATED", "Look", "look_at"]
+__all__ = ["LOOKED_AT", "RELATED", "Look", "look_at"]
 
 # 16 runs of 256 in each of up to 24 matrices read 400 kB a model and tell a relative (raw weights
 # correlate above .9) from a stranger (below .1) in every one of them.
-SAMPLE = 4_096
+LOOKED_AT = 4_096
 MATRICES = 24
 RELATED = 0.5
 # In standard deviations of the weights: nothing that is related is so far, and squares stay finite.
@@ -56,15 +56,16 @@ class Look:
         return self.correlation >= RELATED
 
 
-def look_at(own: Checkpoint, place: str, seed: int, shared: SharedSession) -> Look | Absent:
-    """Compare samples of the matrices that both have; Absent: they cannot be compared, and why."""
+def look_at(own: Checkpoint, place: str, sampling: Sampling, shared: SharedSession) -> Look | Absent:
+    """Compare samples of the matrices that both have; Absent: they cannot be compared, and why.
+
+    Looks that are to be combined take one ``sampling`` of ``LOOKED_AT`` elements a matrix.
+    """
     with ExitStack() as stack:
         try:
             other = stack.enter_context(open_checkpoint(place, session=shared.of(place)))
             groups = [g for g in align(own, [other], by_content=True).groups if _is_matrix(g)]
-            remote = own.remote or other.remote
-            sampling = Sampling(SAMPLE, seed, REMOTE_RUN if remote else BLOCK)
-            chosen = list(_spread(own, groups, seed))
+            chosen = list(_spread(own, groups, sampling.seed))
             fetch(chosen, [own, other], sampling)
             read = [_Matrix.read(g, own, other, sampling) for g in chosen]
         except ParentageError as error:

@@ -21,9 +21,10 @@ from parentage.checkpoints.remote_limits import SharedSession
 from parentage.checkpoints.twins import same_weights
 from parentage.errors import AlignmentError, ParentageError, UsageError
 from parentage.evidence.best_sets import best_set
-from parentage.evidence.brief_look import Look, look_at
+from parentage.evidence.brief_look import LOOKED_AT, Look, look_at
 from parentage.evidence.candidate_places import MOST_FROM_HUB, declared_places, listed_places
 from parentage.evidence.opening import MOST_PARENTS
+from parentage.evidence.sampling import BLOCK, REMOTE_RUN, Sampling
 from parentage.records.absence import Absent
 
 __all__ = ["Proposal", "propose"]
@@ -65,10 +66,13 @@ def propose(
         own = stack.enter_context(open_checkpoint(suspect, session=shared.of(suspect)))
         declared = declared_sources(own)
         places, notes = _places(suspect, candidates, declared, (*parents, *others))
+        # The same elements of all, or their differences from the suspect could not be combined.
+        remote = any(place_kind(p) is not PlaceKind.LOCAL for p in (suspect, *places))
+        sampling = Sampling(LOOKED_AT, seed, REMOTE_RUN if remote else BLOCK)
         looks: list[Look] = []
         for k, place in enumerate(places):
             progress("looking at candidates", k, len(places))
-            found = look_at(own, place, seed, shared)
+            found = look_at(own, place, sampling, shared)
             if isinstance(found, Absent):
                 notes.append(f"candidate {place}: set aside, {found.reason}")
             elif known := _known_already(found, looks, (*parents, *others), shared):

@@ -18,7 +18,7 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
-__all__ = ["COMMIT", "Asked", "Hub", "Site", "Threaded", "ranged"]
+__all__ = ["COMMIT", "Asked", "Hub", "Hubs", "Site", "Threaded", "ranged"]
 
 COMMIT = "c0ffee" + "0" * 34
 SECRET = "hf_secret"
@@ -148,12 +148,13 @@ class Site:
 
 @dataclass
 class Hub(Site):
-    """One repository ``org/model`` at one commit; weights are kept on the host ``storage``."""
+    """One repository at one commit; weights are kept on the host ``storage``."""
 
     private: bool = False
     gated: bool = False
     sizes_in_info: bool = True
     signature: int = 1
+    repository: str = "org/model"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -177,13 +178,13 @@ class Hub(Site):
                 status=403, headers={"X-Error-Code": "GatedRepo", "X-Error-Message": "Access is restricted"}
             )
         if path in (
-            "/api/models/org/model",
-            *(f"/api/models/org/model/revision/{r}" for r in self._known()),
+            f"/api/models/{self.repository}",
+            *(f"/api/models/{self.repository}/revision/{r}" for r in self._known()),
         ):
             return self._info(request)
-        if path == f"/api/models/org/model/tree/{COMMIT}":
+        if path == f"/api/models/{self.repository}/tree/{COMMIT}":
             return web.json_response([self._entry(n, "path") for n in self.files])
-        found = re.fullmatch(r"/org/model/resolve/([^/]+)/(.+)", path)
+        found = re.fullmatch(rf"/{re.escape(self.repository)}/resolve/([^/]+)/(.+)", path)
         if found is not None and found[1] in self._known() and found[2] in self.files:
             return self._resolve(request, found[2])
         code = "EntryNotFound" if found else "RevisionNotFound" if "revision" in path else "RepoNotFound"
@@ -203,7 +204,7 @@ class Hub(Site):
     def _info(self, request: web.Request) -> web.StreamResponse:
         told = self.sizes_in_info and "blobs" in request.query
         siblings = [self._entry(n, "rfilename") if told else {"rfilename": n} for n in self.files]
-        return web.json_response({"id": "org/model", "sha": COMMIT, "siblings": siblings})
+        return web.json_response({"id": self.repository, "sha": COMMIT, "siblings": siblings})
 
     def _resolve(self, request: web.Request, name: str) -> web.StreamResponse:
         data = self.files[name]
@@ -219,6 +220,25 @@ class Hub(Site):
     def add(self, files: dict[str, bytes]) -> None:
         """Files of the repository."""
         self.files |= files
+
+
+@dataclass
+class Hubs(Site):
+    """Several repositories at one address."""
+
+    repositories: dict[str, Hub] = field(default_factory=dict)
+
+    def add(self, repository: str, files: dict[str, bytes]) -> None:
+        """One more."""
+        self.repositories[repository] = Hub(self.threaded, files, repository=repository)
+
+    def answer(self, request: web.Request, path: str) -> web.StreamResponse:
+        """As the hub of the repository that the path names."""
+        found = re.match(r"/(?:api/models/)?([^/]+/[^/]+)(?:/|$)", path)
+        hub = self.repositories.get(found[1]) if found else None
+        if hub is None:
+            return web.Response(status=404, headers={"X-Error-Code": "RepoNotFound"})
+        return hub.answer(request, path)
 
 
 def index_of(shards: dict[str, str]) -> bytes:
