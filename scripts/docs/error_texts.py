@@ -540,6 +540,14 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "elements.",
         "Merge it in the arithmetic `parentage-1`, whose order needs no sort.",
     ),
+    "nuslerp-columns": (
+        "NuSLERP was asked for column by column, which is not computed here.",
+        "Switch `nuslerp_row_wise` off, or `nuslerp_flatten` on.",
+    ),
+    "directions-cancel": (
+        "The weighted directions of the models of a Multi-SLERP cancel: there is no mean on the sphere.",
+        "Choose other weights.",
+    ),
     "della-spread": (
         "A density and an epsilon of DELLA give probabilities below zero or above one.",
         "Choose an epsilon smaller than the density and than one minus it.",

@@ -33,8 +33,10 @@ def _operands(seed: int, models: int, shape: tuple[int, ...], coarse: bool) -> N
 def _merges(draw: st.DrawFn, name: str) -> tuple[Method, ArrayReader, Parameters, Profile]:
     found = method(name)
     least, most = found.models
+    based = found.base == "required" or (found.base == "optional" and draw(st.booleans()))
+    least, most = max(least, found.others[0] + based), min(most, found.others[1] + based)
     models = draw(st.integers(least, min(most, max(least, 6))))
-    base = None if found.base in ("ignored", "forbidden") else models - 1
+    base = models - 1 if based else None
     shape = draw(st.sampled_from(SHAPES))
     values = _operands(draw(st.integers(0, 10**6)), models, shape, draw(st.booleans()))
     profile = Profile(

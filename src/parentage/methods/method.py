@@ -126,7 +126,8 @@ Prepare = Callable[[Reader, Parameters, Profile, str], Rule]
 class Method:
     """A merge method. ``id`` as recipes spell it; ``relation``: the report's id of such merges.
 
-    ``models``: least and most operands, the base included. ``profiles``: the arithmetics it exists in.
+    ``models``: least and most operands, the base included; ``others``: those that are not the base.
+    ``profiles``: the arithmetics it exists in.
     ``optional``: what becomes of a tensor that only some models have ("error", "copy-single",
     "copy-base", "base-or-skip").
     """
@@ -139,6 +140,7 @@ class Method:
     parameters: tuple[Declared, ...] = ()
     base: str = BASE_IGNORED
     models: tuple[int, int] = (1, 1024)
+    others: tuple[int, int] = (0, 1024)
     profiles: tuple[str, ...] = ("parentage-1", "mergekit-0.1.5")
     optional: str = "error"
     random: Callable[[Reader, Parameters, Profile], int] | None = None
@@ -199,6 +201,13 @@ class Method:
         if not least <= reader.models <= most:
             raise UsageError(
                 f"{self.id} takes {least} to {most} models, the base included; here are {reader.models}",
+                code="method-operands",
+            )
+        least, most = self.others
+        others = reader.models - (reader.base is not None)
+        if not least <= others <= most:
+            raise UsageError(
+                f"{self.id} takes {least} to {most} models beside the base; here are {others}",
                 code="method-operands",
             )
         missing = self.needs_base and reader.base is None

@@ -13,6 +13,7 @@ __all__ = ["METHODS", "method", "names"]
 
 METHODS: Final[Mapping[str, str]] = {
     "linear": "parentage.methods.soup:LINEAR",
+    "slerp": "parentage.methods.slerp:SLERP",
     "task_arithmetic": "parentage.methods.task_arithmetic:TASK_ARITHMETIC",
     "ties": "parentage.methods.ties:TIES",
     "dare_linear": "parentage.methods.dare:DARE_LINEAR",
@@ -21,6 +22,10 @@ METHODS: Final[Mapping[str, str]] = {
     "breadcrumbs_ties": "parentage.methods.breadcrumbs:BREADCRUMBS_TIES",
     "della": "parentage.methods.della:DELLA",
     "della_linear": "parentage.methods.della:DELLA_LINEAR",
+    "model_stock": "parentage.methods.model_stock:MODEL_STOCK",
+    "nearswap": "parentage.methods.nearswap:NEARSWAP",
+    "nuslerp": "parentage.methods.nuslerp:NUSLERP",
+    "multislerp": "parentage.methods.multislerp:MULTISLERP",
 }
 
 
