@@ -68,7 +68,7 @@ def test_chunks_may_be_applied_in_any_order(name: str, data: st.DataObject) -> N
         assert np.array_equal(one, other)
 
 
-@pytest.mark.parametrize("name", [n for n in names() if method(n).random is not None])
+@pytest.mark.parametrize("name", [n for n in names() if n.startswith(("dare", "della"))])
 def test_our_draws_depend_on_the_seed_and_the_tensor_and_a_tools_on_what_was_drawn_before(
     name: str,
 ) -> None:

@@ -130,3 +130,24 @@ def test_multislerp_refuses_weights_that_sum_to_zero() -> None:
 @BOTH
 def test_multislerp_of_one_model_is_that_model(profile: Profile) -> None:
     assert merge("multislerp", [[2.0, 3.0]], profile, None, (0.5,)).tolist() == [2.0, 3.0]
+
+
+@BOTH
+def test_the_karcher_mean_of_two_is_half_way_and_of_three_axes_is_their_diagonal(profile: Profile) -> None:
+    two = merge("karcher", [[2.0, 0.0], [0.0, 2.0]], profile, None)
+    assert np.abs(two - math.sqrt(2)).max() < 1e-6
+    three = merge("karcher", [[3.0, 0.0, 0.0], [0.0, 3.0, 0.0], [0.0, 0.0, 3.0]], profile, None)
+    assert np.abs(three - math.sqrt(3)).max() < 1e-5
+
+
+@BOTH
+def test_the_karcher_mean_lies_where_the_logarithms_cancel(profile: Profile) -> None:
+    # Angles 0, 0 and 1.2 on a circle: the mean is at .4, not at the direction of the sum.
+    angle = 1.2
+    found = merge("karcher", [[1.0, 0.0], [1.0, 0.0], [math.cos(angle), math.sin(angle)]], profile, None)
+    assert abs(math.atan2(found[1], found[0]) - 0.4) < 1e-5
+
+
+@BOTH
+def test_the_karcher_mean_of_nothing_is_zero(profile: Profile) -> None:
+    assert merge("karcher", [[0.0, 0.0], [0.0, 0.0]], profile, None).tolist() == [0.0, 0.0]

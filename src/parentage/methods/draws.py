@@ -15,13 +15,15 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-__all__ = ["CounterDraws", "Draws", "TorchDraws"]
+__all__ = ["CounterDraws", "Draws", "TorchDraws", "words_below"]
 
 UNIT: Final = np.float32(2.0**-24)
 # Words drawn at once on the way to a later place of the stream.
 STRIDE: Final = 1 << 20
 # States kept; a tensor's operands each go through the stream at their own place.
 KEPT: Final = 4096
+# From here on ``torch.randint`` takes two words a number.
+WIDE: Final = 1 << 28
 
 
 class Draws:
@@ -45,6 +47,18 @@ class TorchDraws(Draws):
         """The numbers of elements ``start`` to ``start + n`` of one operand."""
         words = _words(self._seed, self._drawn + operand * self._elements + start, n)
         return (words & np.uint32(0xFFFFFF)).astype(np.float32) * UNIT
+
+    def below(self, n: int, count: int) -> NDArray[np.int64]:
+        """``torch.randint(n, (count,))``: a word each modulo ``n``, two words from n = 2**28 on."""
+        words = _words(self._seed, self._drawn, count * words_below(n)).astype(np.uint64)
+        if n >= WIDE:
+            words = (words[0::2] << np.uint64(32)) | words[1::2]
+        return (words % np.uint64(n)).astype(np.int64)
+
+
+def words_below(n: int) -> int:
+    """Words that one draw below ``n`` takes."""
+    return 2 if n >= WIDE else 1
 
 
 # States of streams by seed and place: a cache that changes no result, only how far back one must begin.

@@ -26,6 +26,10 @@ METHODS: Final[Mapping[str, str]] = {
     "nearswap": "parentage.methods.nearswap:NEARSWAP",
     "nuslerp": "parentage.methods.nuslerp:NUSLERP",
     "multislerp": "parentage.methods.multislerp:MULTISLERP",
+    "arcee_fusion": "parentage.methods.arcee_fusion:ARCEE_FUSION",
+    "karcher": "parentage.methods.karcher:KARCHER",
+    "sce": "parentage.methods.sce:SCE",
+    "passthrough": "parentage.methods.passthrough:PASSTHROUGH",
 }
 
 

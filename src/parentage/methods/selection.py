@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from parentage.errors import UsageError
 from parentage.methods.method import Values
-from parentage.methods.tool_order import sort_around
+from parentage.methods.tool_order import sort_around, topk_around
 
 __all__ = ["Asked", "Cut", "cuts", "keys_of"]
 
@@ -116,9 +116,18 @@ class _Found:
     before: int
 
 
-def cuts(blocks: Blocks, asked: Sequence[Asked], rows: int, elements: int, *, as_tool: bool) -> list[Cut]:
+def cuts(
+    blocks: Blocks,
+    asked: Sequence[Asked],
+    rows: int,
+    elements: int,
+    *,
+    as_tool: bool,
+    topk: bool = False,
+) -> list[Cut]:
     """The cuts asked for. ``blocks()`` yields (first element, numbers [rows, n]), and is called three times
-    or, ``as_tool``, once more for each row in which a cut falls between equal magnitudes."""
+    or, ``as_tool``, once more for each row in which a cut falls between equal magnitudes. ``topk``: the
+    tool takes one cut a row, in the order of its ``topk`` and not of its ``sort``."""
     found = _magnitudes(blocks, asked, rows, elements)
     made = _indices(blocks, asked, found, elements)
     if not as_tool:
@@ -126,7 +135,7 @@ def cuts(blocks: Blocks, asked: Sequence[Asked], rows: int, elements: int, *, as
     split = [j for j, f in enumerate(found) if 0 < f.before < f.ties]
     for row, down in sorted({(asked[j].row, asked[j].descending) for j in split}):
         mine = [j for j in split if (asked[j].row, asked[j].descending) == (row, down)]
-        prefixes = _prefixes(blocks, row, down, [asked[j].count for j in mine], elements)
+        prefixes = _prefixes(blocks, row, down, [asked[j].count for j in mine], elements, topk)
         for j, prefix in zip(mine, prefixes, strict=True):
             made[j] = Cut(found[j].magnitude, 0, prefix)
     return made
@@ -181,14 +190,19 @@ def _indices(blocks: Blocks, asked: Sequence[Asked], found: Sequence[_Found], el
     return [Cut(f.magnitude, i) for f, i in zip(found, index, strict=True)]
 
 
-def _prefixes(blocks: Blocks, row: int, down: bool, counts: Sequence[int], n: int) -> list[Bitmap]:
+def _prefixes(
+    blocks: Blocks, row: int, down: bool, counts: Sequence[int], n: int, topk: bool
+) -> list[Bitmap]:
     """Which elements a tool's sort puts before each of ``counts``, a bit each."""
     with _room(n) as (keys, places):
         for start, x in blocks():
             keys[start : start + x.shape[1]] = keys_of(x[row], descending=down)
         for start in range(0, n, IN_MEMORY):
             places[start : start + IN_MEMORY] = np.arange(start, min(n, start + IN_MEMORY))
-        sort_around(keys, places, np.array(counts, np.int64))
+        if topk:
+            topk_around(keys, places, counts[0])
+        else:
+            sort_around(keys, places, np.array(counts, np.int64))
         return [_bitmap(places[:count], n) for count in counts]
 
 

@@ -1,0 +1,96 @@
+"""Sorting as a tool sorts: a true sort, with the same answer from the part that is gone into."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from parentage.methods.selection import Asked, cuts
+from parentage.methods.tool_order import sort_around, sort_row, topk_around
+
+KEYS = st.lists(st.integers(0, 12), min_size=1, max_size=400).map(lambda x: np.array(x, np.uint32))
+
+
+def _places(keys: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    return np.arange(keys.size, dtype=np.uint32)
+
+
+def _killer(n: int) -> NDArray[np.uint32]:
+    """Musser's sequence: every median of three is the second smallest, so that the depth runs out."""
+    half = n // 2
+    first = [i + 1 if i % 2 == 0 else half + i + (half % 2 == 0) for i in range(half)]
+    return np.array([*first, *(2 * (i + 1) for i in range(half))], np.uint32)
+
+
+@settings(max_examples=200, deadline=None)
+@given(KEYS)
+def test_a_row_is_sorted_and_its_places_go_along(keys: NDArray[np.uint32]) -> None:
+    mine, places = keys.copy(), _places(keys)
+    sort_row(mine, places, 0, keys.size)
+    assert np.array_equal(mine, np.sort(keys))
+    assert np.array_equal(keys[places], mine)
+    assert np.array_equal(np.sort(places), _places(keys))
+
+
+@settings(max_examples=200, deadline=None)
+@given(KEYS, st.data())
+def test_what_lies_before_a_mark_is_as_after_the_whole_sort(
+    keys: NDArray[np.uint32], data: st.DataObject
+) -> None:
+    marks = sorted(data.draw(st.lists(st.integers(0, keys.size), min_size=1, max_size=3)))
+    whole, places = keys.copy(), _places(keys)
+    sort_row(whole, places, 0, keys.size)
+    part, found = keys.copy(), _places(keys)
+    sort_around(part, found, np.array(marks, np.int64))
+    for mark in marks:
+        assert set(found[:mark].tolist()) == set(places[:mark].tolist())
+
+
+def test_a_sequence_that_exhausts_the_depth_is_sorted_all_the_same() -> None:
+    for n in (1000, 4096, 20_000):
+        keys = _killer(n)
+        mine, places = keys.copy(), _places(keys)
+        sort_row(mine, places, 0, n)
+        assert np.array_equal(mine, np.sort(keys))
+        assert np.array_equal(keys[places], mine)
+
+
+@settings(max_examples=200, deadline=None)
+@given(KEYS, st.data())
+def test_the_first_k_are_the_k_smallest(keys: NDArray[np.uint32], data: st.DataObject) -> None:
+    k = data.draw(st.integers(1, keys.size))
+    mine, places = keys.copy(), _places(keys)
+    topk_around(mine, places, k)
+    assert np.array_equal(np.sort(keys[places[:k]]), np.sort(keys)[:k])
+
+
+def test_equal_keys_come_out_in_the_order_of_the_librarys_swaps() -> None:
+    # Twenty equal keys: the median of three swaps the middle with the front, the partition crosses from
+    # both ends, and insertion leaves equal ones alone. torch.argsort(torch.zeros(20)) with torch 2.13.
+    keys, places = np.zeros(20, np.uint32), np.arange(20, dtype=np.uint32)
+    sort_row(keys, places, 0, 20)
+    assert places.tolist() == ZEROS_SORTED
+
+
+ZEROS_SORTED = [10, 19, 18, 17, 16, 15, 14, 13, 12, 11, 0, 9, 8, 7, 6, 5, 4, 3, 2, 1]
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.integers(-5, 5), min_size=1, max_size=200), st.data())
+def test_cuts_split_a_tensor_as_a_stable_sort_does(numbers: list[int], data: st.DataObject) -> None:
+    x = np.array(numbers, np.float32)[None]
+    n, size = x.shape[1], data.draw(st.integers(1, 50))
+    down, count = data.draw(st.booleans()), data.draw(st.integers(0, n))
+    (cut,) = cuts(
+        lambda: ((i, np.ascontiguousarray(x[:, i : i + size])) for i in range(0, n, size)),
+        [Asked(0, count, down)],
+        1,
+        n,
+        as_tool=False,
+    )
+    order = np.argsort(-np.abs(x[0]) if down else np.abs(x[0]), kind="stable")[:count]
+    wanted = np.zeros(n, np.bool_)
+    wanted[order] = True
+    assert np.array_equal(cut.before(x[0], 0, descending=down), wanted)
