@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from parentage.checkpoints.budget import Counters
 from parentage.checkpoints.opening import open_checkpoint
 from parentage.checkpoints.remote_limits import RemoteLimits, SharedSession
 from parentage.engines.engine import Engine
@@ -46,7 +47,7 @@ from parentage.records.json_files import dumps, load_json, write_json
 from parentage.records.merge import MergeRecord
 from parentage.records.rebuild import Rebuild
 from parentage.records.recipe import Recipe
-from parentage.records.report import Report
+from parentage.records.report import NetworkCost, Report
 from parentage.records.verification import Verification
 from parentage.verdicts.judge import judge
 
@@ -175,7 +176,14 @@ def audit(
         asked["sample"] = options.sample
         notes = (*proposal.notes, *input_notes(inputs))
         found = measure(inputs, options, asked, notes, progress, fetched)
-    return AuditResult(found, judge(found, claim=claim))
+    return AuditResult(found, _with_cost(judge(found, claim=claim), shared.counters))
+
+
+def _with_cost(report: Report, counters: Counters | None) -> Report:
+    if counters is None:
+        return report
+    cost = NetworkCost(counters.bytes_read, counters.requests, counters.resolves)
+    return replace(report, coverage=replace(report.coverage, network=cost))
 
 
 def _full_pass(

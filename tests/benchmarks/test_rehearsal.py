@@ -57,6 +57,10 @@ def test_the_trained_experts_are_named_and_no_other(trained: dict[str, Any]) -> 
     assert trained["verdict"]["post_training"] == "detected"
     found = trained["trained"]
     assert (found["planted"], found["found"], found["found though untouched"]) == (1, 1, [])
+    hub, network = trained["cost"]["hub"], trained["verdict"]["coverage"]["network"]
+    sent = sum(hub[kind] for kind in ("listings", "small files", "resolves", "ranges"))
+    assert (network["requests"], network["resolves"]) == (sent, hub["resolves"])
+    assert hub["bytes of ranges"] < network["bytes_received"] < hub["bytes of ranges"] + 500_000
     changed = [row for row in trained["rows"] if row["inconsistent"]]
     assert [row["name"] for row in changed] == ["experts"]
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from parentage.checkpoints.budget import Counters
 from parentage.checkpoints.locators import PlaceKind, place_kind
 
 if TYPE_CHECKING:
@@ -67,9 +68,9 @@ class SharedSession:
         return self._session
 
     @property
-    def spent(self) -> tuple[int, int]:
-        """Bytes received and requests sent so far."""
-        return (0, 0) if self._session is None else (self._session.bytes_read, self._session.requests)
+    def counters(self) -> Counters | None:
+        """Bytes received, requests and resolves so far; None where nothing lies over a network."""
+        return None if self._session is None else self._session.counters
 
     def _made(self) -> RemoteSession:
         from parentage.checkpoints.remote_session import RemoteSession

@@ -56,6 +56,7 @@ __all__ = [
     "LeastSquares",
     "MergeTest",
     "ModelInput",
+    "NetworkCost",
     "NotExamined",
     "Novelty",
     "PartDifference",
@@ -247,9 +248,28 @@ class NotExamined:
     reason: str
 
 
+NO_NETWORK = Absent("nothing came over a network, or the report was made from saved evidence")
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkCost:
+    """What reading over a network took, of all models: headers, listings and repeated requests included.
+
+    It differs from run to run, so evidence does not hold it. ``resolves``: requests that asked where a file
+    lies; they are among the ``requests``.
+    """
+
+    bytes_received: int
+    requests: int
+    resolves: int
+
+
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """How much was looked at; elements are the suspect's, bytes are of all models."""
+    """How much was looked at; elements are the suspect's, bytes are of all models.
+
+    ``bytes_read`` were read by the measures, some more than once.
+    """
 
     tensors: int
     tensors_examined: int
@@ -257,6 +277,7 @@ class Coverage:
     elements_examined: int
     bytes_read: int
     not_examined: tuple[NotExamined, ...] = ()
+    network: NetworkCost | Absent = NO_NETWORK
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,7 @@ from parentage.reports.wording import (
     count_text,
     estimate_text,
     interval_text,
+    is_open,
     level_text,
     match_text,
     plain,
@@ -130,6 +131,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.tests["absent"] = _is_absent
+    environment.tests["open"] = is_open
     environment.filters.update(
         arithmetic=lambda text: clipped(arithmetic_words(text), PROSE_LIMIT),
         bits=bits_text,

@@ -17,7 +17,7 @@ from parentage.records.findings import PartDifference
 from parentage.records.report import Report, TensorVerdict
 from parentage.reports.headline import COPIES
 from parentage.reports.stacks import Place, column_of, column_rank, place_of
-from parentage.reports.wording import count_text, match_text, relation_words, size_text
+from parentage.reports.wording import count_text, is_open, match_text, relation_words, size_text
 
 __all__ = [
     "DIFFERENCE_STEPS",
@@ -255,10 +255,11 @@ def _weight_cell(tensors: Sequence[TensorVerdict], *, parent: int, parents: int)
     known = [
         (t.elements_examined, w.estimate)
         for t in blended
-        if isinstance(w := _weight(t, parent, parents), Estimate)
+        if isinstance(w := _weight(t, parent, parents), Estimate) and not is_open(w)
     ]
     if not known:
-        return _nothing(tensors)
+        wide = sum(isinstance(_weight(t, parent, parents), Estimate) for t in blended)
+        return Cell("–", "", f"{_tensors(wide)}: too wide a range") if wide else _nothing(tensors)
     mean = _mean(known)
     low, high = min(w for _, w in known), max(w for _, w in known)
     reading = f"{mean:.4f} in {_tensors(len(known))}"

@@ -15,7 +15,7 @@ from parentage.records.absence import Absent
 from parentage.records.estimate import Estimate
 from parentage.records.report import LeastSquares, Report, TensorVerdict, VerdictParent
 from parentage.reports.stacks import Place, column_of, place_of
-from parentage.reports.wording import count_text, match_text, relation_words
+from parentage.reports.wording import count_text, is_open, match_text, relation_words
 
 __all__ = ["FOLDED_FROM", "TABLE_LIMIT", "Fold", "Row", "TensorTable", "WeightColumn", "tensor_table"]
 
@@ -163,7 +163,9 @@ def _summary(tensors: Sequence[TensorVerdict], parents: Sequence[VerdictParent])
 
 def _first_weights(tensors: Iterable[TensorVerdict], parents: int) -> Iterable[float]:
     for tensor in tensors:
-        if len(tensor.weights) == parents and isinstance(first := tensor.weights[0], Estimate):
+        if len(tensor.weights) != parents or not isinstance(first := tensor.weights[0], Estimate):
+            continue
+        if not is_open(first):
             yield first.estimate
 
 

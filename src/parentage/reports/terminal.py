@@ -319,6 +319,13 @@ def _coverage(report: Report) -> RenderableType:
             f"tensors; {bytes_text(c.bytes_read)} read"
         )
     ]
+    if not isinstance(c.network, Absent):
+        lines.append(
+            Text(
+                f"{bytes_text(c.network.bytes_received)} came over the network, in "
+                f"{count_text(c.network.requests)} requests"
+            )
+        )
     if c.not_examined:
         lines.append(Text(f"Left out: {count_text(len(c.not_examined))}"))
     for missed in c.not_examined[:LISTED]:

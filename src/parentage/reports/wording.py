@@ -22,6 +22,7 @@ __all__ = [
     "count_text",
     "estimate_text",
     "interval_text",
+    "is_open",
     "level_text",
     "match_text",
     "plain",
@@ -33,6 +34,8 @@ __all__ = [
     "visible",
 ]
 
+# Wider than a tenth, an interval holds several weights that a merger may have meant.
+WIDEST: Final = 0.1
 # Escapes, bidirectional overrides, zero-width and private characters, lone surrogates, line ends,
 # marks that enclose what stands before: all of them can make a name look like another or reach a
 # terminal as a command.
@@ -226,6 +229,12 @@ def _digits(estimate: Estimate) -> int:
     if not math.isfinite(width) or width <= 0:
         return 6
     return min(9, max(2, 1 - math.floor(math.log10(width))))
+
+
+def is_open(estimate: Estimate) -> bool:
+    """Whether the interval is so wide that a point in it would say more than was measured: vectors of a few
+    numbers that are one step apart leave a weight anywhere from ½ to ¾, or to 1.5."""
+    return estimate.high - estimate.low > WIDEST
 
 
 def estimate_text(estimate: Estimate) -> str:
