@@ -1,14 +1,16 @@
 """A hub that serves six complete checkpoints of 397 B parameters from nothing, and audits against it.
 
     python benchmarks/virtual_hub.py serve [--small] [--port 0] [--latency MS] [--failing SHARE]
+    python benchmarks/virtual_hub.py read [--small] [--latency MS ...] [--failing SHARE] [--model NAME ...]
     python benchmarks/virtual_hub.py run [--small] [--setting NAME ...] [--out results.json] [--keep DIR]
 
 ``serve`` prints its address: with ``HF_ENDPOINT`` set to it, ``parentage audit rehearsal/merged
 -p rehearsal/tuned -p rehearsal/base`` and ``huggingface_hub`` itself read from it. Every byte is computed
 when it is asked for, and is the same whatever range asks.
 
-``run`` audits: every setting has a hub of its own in a process of its own, and an audit through the command
-line in another, whose time and memory are measured. At full size each takes minutes on two cores.
+``read`` reads what an audit reads and measures nothing: what the network takes. ``run`` audits: every
+setting has a hub of its own in a process of its own, and an audit through the command line in another, whose
+time and memory are measured. At full size each takes minutes on two cores.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import json
 from pathlib import Path
 
 from virtual_hub_parts.process import new_hub, serve
+from virtual_hub_parts.reading import TRIPLE, read_from, read_under
 from virtual_hub_parts.rehearsal import SETTINGS, rehearse, summary
 from virtual_hub_parts.server import Conditions
 
@@ -32,6 +35,13 @@ def main() -> None:
     command.add_argument("--latency", type=float, default=0.0, help="milliseconds before each answer")
     command.add_argument("--failing", type=float, default=0.0, help="share of range requests that fail")
     command.set_defaults(run=_serve)
+    command = commands.add_parser("read", help="read the sample of an audit, without its measures")
+    command.add_argument("--small", action="store_true", help="the miniature")
+    command.add_argument("--address", help="a hub that is served already")
+    command.add_argument("--model", action="append", help=f"default: {', '.join(TRIPLE)}")
+    command.add_argument("--latency", type=float, action="append", help="milliseconds; again for more")
+    command.add_argument("--failing", type=float, default=0.0, help="share of range requests that fail")
+    command.set_defaults(run=_read)
     command = commands.add_parser("run", help="audit them and measure")
     command.add_argument("--small", action="store_true", help="the miniature: seconds a setting")
     names = [s.name for s in SETTINGS]
@@ -48,6 +58,16 @@ def main() -> None:
 def _serve(given: argparse.Namespace) -> None:
     conditions = Conditions(given.latency / 1000, given.failing)
     asyncio.run(serve(new_hub(small=given.small, conditions=conditions), given.port))
+
+
+def _read(given: argparse.Namespace) -> None:
+    models = given.model or TRIPLE
+    if given.address is not None:
+        print(json.dumps(read_from(given.address, models)))
+        return
+    for latency in given.latency or [0.0]:
+        conditions = Conditions(latency / 1000, given.failing)
+        print(json.dumps(read_under(conditions, small=given.small, models=models)), flush=True)
 
 
 def _run(given: argparse.Namespace) -> None:
