@@ -9,8 +9,8 @@
 when it is asked for, and is the same whatever range asks.
 
 ``read`` reads what an audit reads and measures nothing: what the network takes. ``run`` audits: every
-setting has a hub of its own in a process of its own, and an audit through the command line in another, whose
-time and memory are measured. At full size each takes minutes on two cores.
+setting has a hub of its own in a process of its own, and an audit through the command line in another,
+whose time and memory are measured. At full size each takes minutes on two cores.
 """
 
 from __future__ import annotations

@@ -31,8 +31,9 @@ __all__ = ["STAGE_BUDGET", "FirstPass", "StagedPass"]
 
 Progress = Callable[[str, int, int], None]
 
-# Later stages are read where all of it together stays within this, when no budget was given.
-STAGE_BUDGET = ReadingBudget(100_000_000)
+# Later stages are read where all of it together stays within this, when no budget was given: hubs limit
+# anonymous users to some thousands of requests in five minutes.
+STAGE_BUDGET = ReadingBudget(100_000_000, 15_000)
 # Matrices of a component whose e-values are computed, drawn from the seed: .1 to .3 s each and stage.
 MOST_TESTED = 12
 
