@@ -164,8 +164,10 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "Give every machine the same files at the same paths.",
     ),
     "usage-engine": (
-        "There is no engine of that name, or an address was given for an engine that has none.",
-        "Use one of the names that the message lists; `--address` goes with `--engine ray`.",
+        "There is no engine of that name, its package is not installed, an address was given for an engine "
+        "that has none, or a budget for workers that cannot share one.",
+        "Use one of the names that the message lists; `--address` goes with `--engine ray`, `--budget` "
+        "with threads.",
     ),
     "usage-not-full": (
         "`--engine` and `--resume` are for a full pass, and none was asked for.",

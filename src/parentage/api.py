@@ -132,8 +132,8 @@ def audit(
     neither moves a result. ``progress`` is also called on another thread while bytes come. Raises
     ``ParentageError``.
     """
-    runs = _full_pass(full, engine, address, resume, workers)
     limits = limits or RemoteLimits()
+    runs = _full_pass(full, engine, address, resume, workers, limits)
     asked: dict[str, Any] = {
         "suspect": suspect,
         "parents": list(parents),
@@ -187,7 +187,12 @@ def _with_cost(report: Report, counters: Counters | None) -> Report:
 
 
 def _full_pass(
-    full: bool, engine: str | Engine, address: str | None, resume: str | Path | None, workers: int
+    full: bool,
+    engine: str | Engine,
+    address: str | None,
+    resume: str | Path | None,
+    workers: int,
+    limits: RemoteLimits | None,
 ) -> dict[str, Any]:
     """Where the full pass runs and what keeps its progress, refused before anything is read."""
     chosen = choose_engine(engine, address, workers) if isinstance(engine, str) else engine
@@ -196,6 +201,12 @@ def _full_pass(
             "an engine or a file to resume from is for the full pass, which was not asked for",
             code="usage-not-full",
             hint="add --full (verify: the evidence is of a sample)",
+        )
+    if chosen is not None and chosen.remote and limits is not None and limits.bounded:
+        raise UsageError(
+            "workers in other processes do not share a budget",
+            code="usage-engine",
+            hint="go without --budget, or with --engine threads",
         )
     kept = None if resume is None else Path(resume)
     if kept is not None:
@@ -242,7 +253,7 @@ def verify(
     plain = _load_evidence(path)
     stored = read_evidence(plain)
     options = stored_options(stored.used, workers or _cores())
-    options = replace(options, **_full_pass(options.full, engine, address, resume, workers))
+    options = replace(options, **_full_pass(options.full, engine, address, resume, workers, limits))
     with ExitStack() as stack:
         shared = SharedSession(stack, limits, FetchProgress(progress).heard, sampled=not options.full)
         inputs = open_pinned(stack, stored.models, places or {}, shared)

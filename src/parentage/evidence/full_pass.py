@@ -165,9 +165,11 @@ def _key(sampled: Replay, tasks: Sequence[SliceTask], pinned: Sequence[PinnedChe
         # A remote file without a digest of its own is known by its commit, and by the sample.
         one = (model.locator, model.revision, to_plain(model.shards), model.stamps)
         digest.update(json.dumps(one).encode())
+    names = {task.job.name for task in tasks}
     for tensor in sampled.tensors:
-        whole = (tensor.examined, tensor.matches, tensor.informative, tensor.offsets)
-        digest.update(json.dumps((tensor.name, whole)).encode())
+        if tensor.name in names:
+            seen = (tensor.examined, tensor.matches, tensor.informative, tensor.offsets)
+            digest.update(json.dumps((tensor.name, seen)).encode())
     for task in tasks:
         if task.start == 0:
             digest.update(_job_text(task.job).encode())
