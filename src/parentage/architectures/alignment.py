@@ -37,6 +37,8 @@ class AlignedTensor:
     role: TensorRole
     suspect: TensorRef
     others: tuple[TensorRef | Absent, ...]
+    turned: bool = False
+    """Does the suspect's file hold a linear map as [in, out]?"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +140,7 @@ class _Work:
             elif isinstance(ref, Absent):
                 self.unmatched.append(Unmatched(k + 1, name, ref.reason))
         if any(isinstance(ref, TensorRef) for ref in others):
-            self.groups.append(AlignedTensor(name, role_of(name), suspect, tuple(others)))
+            self.groups.append(AlignedTensor(name, role_of(name), suspect, tuple(others), own.turned))
         else:
             self.unmatched.append(Unmatched(0, name, unmatched_reason(own)))
 

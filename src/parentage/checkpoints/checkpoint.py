@@ -19,6 +19,7 @@ from parentage.checkpoints.headers import Header, OpenBeside, read_header
 from parentage.checkpoints.layouts import Run, runs_of
 from parentage.checkpoints.local_files import LocalFile
 from parentage.checkpoints.onnx_header import DECODED
+from parentage.checkpoints.orders import ordered_parts, read_ordered
 from parentage.checkpoints.remote_errors import at_opening
 from parentage.checkpoints.safetensors_header import shown
 from parentage.checkpoints.scales import Found, apply_scales, shape_from, shapes_wanted
@@ -59,6 +60,10 @@ def spans_of(slices: Sequence[Slices]) -> dict[str, list[Span]]:
 def stored_runs(tensor: TensorRef, start: int, count: int) -> Iterator[Run]:
     """Runs of what the files hold: codes and scales in place of the weights that they make."""
     for run in runs_of(tensor, start, count):
+        if run.source.order is not None:
+            for part in ordered_parts(run.source, run.start, run.count):
+                yield from _stored_runs(*part)
+            continue
         if run.source.dequantised is None:
             yield run
             continue
@@ -232,6 +237,9 @@ class Checkpoint:
             )
         read = 0
         for run in runs_of(tensor, start, out.size):
+            if run.source.order is not None:
+                out[run.at : run.at + run.count] = read_ordered(run.source, run.start, run.count, self.read)
+                continue
             if run.source.dequantised is not None:
                 found = decode(run.source, run.start, run.count, self.read)
                 out[run.at : run.at + run.count] = found.view(out.dtype)

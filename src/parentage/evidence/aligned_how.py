@@ -6,20 +6,26 @@ from collections.abc import Iterator, Sequence
 
 from parentage.architectures.alignment import Alignment
 from parentage.architectures.layer_maps import LayersFound
+from parentage.architectures.unit_orders import FoundOrder
+from parentage.numerics.assignment import RowMatch
 from parentage.records.absence import Absent
-from parentage.records.alignment import AlignmentFindings, LayerMap, Layout
+from parentage.records.alignment import AlignmentFindings, LayerMap, Layout, UnitOrder
 
-__all__ = ["alignment_findings", "alignment_notes"]
+__all__ = ["alignment_findings", "alignment_notes", "unit_orders"]
 
 
-def alignment_findings(alignment: Alignment) -> AlignmentFindings:
+def alignment_findings(
+    alignment: Alignment, orders: Sequence[FoundOrder], by_content: bool
+) -> AlignmentFindings:
     """Families, layouts and layer maps, in the order of the models and of the suspect's names."""
     maps = (
         _layer_map(model, found)
         for model, several in enumerate(alignment.layers, start=1)
         for found in several
     )
-    return AlignmentFindings(alignment.families, tuple(_layouts(alignment)), tuple(maps))
+    return AlignmentFindings(
+        alignment.families, tuple(_layouts(alignment)), tuple(maps), unit_orders(orders), by_content
+    )
 
 
 def _layouts(alignment: Alignment) -> Iterator[Layout]:
@@ -45,4 +51,58 @@ def alignment_notes(alignment: Alignment, names: Sequence[str]) -> tuple[str, ..
     listed = ", ".join(unknown[:4]) + (f" and {len(unknown) - 4} more" if len(unknown) > 4 else "")
     return (
         f"No family that is known here names tensors as {listed} do: they were matched by name and shape.",
+    )
+
+
+# What the rows and the columns of a matrix count, by its role; a linear map is [out, in].
+_UNITS = {
+    "attention.q": ("queries and keys", "hidden"),
+    "attention.k": ("queries and keys", "hidden"),
+    "attention.v": ("values", "hidden"),
+    "attention.o": ("hidden", "values"),
+    "mlp.gate": ("neurons", "hidden"),
+    "mlp.up": ("neurons", "hidden"),
+    "mlp.down": ("hidden", "neurons"),
+    "embedding.token": ("tokens", "hidden"),
+    "embedding.position": ("positions", "hidden"),
+    "head": ("tokens", "hidden"),
+}
+
+
+def _units(found: FoundOrder) -> tuple[str, str]:
+    group = found.group
+    rows, columns = _UNITS.get(group.role.role, ("rows", "columns"))
+    if len(group.suspect.shape) == 1 and group.role.component == "norm":
+        return "hidden", ""
+    return (columns, rows) if group.turned else (rows, columns)
+
+
+Key = tuple[int, int, str, int]
+
+
+def unit_orders(found: Sequence[FoundOrder]) -> tuple[UnitOrder, ...]:
+    """By model, layer and what is reordered; tensors of one length together."""
+    sides: dict[Key, list[tuple[str, RowMatch]]] = {}
+    for entry in found:
+        layer = entry.group.role.layer
+        for unit, side in zip(_units(entry), (entry.rows, entry.columns), strict=True):
+            if side is not None:
+                key = (entry.model, -1 if layer is None else layer, unit, side.order.size)
+                sides.setdefault(key, []).append((entry.group.name, side))
+    return tuple(_unit_order(key, sides[key]) for key in sorted(sides))
+
+
+def _unit_order(key: Key, several: Sequence[tuple[str, RowMatch]]) -> UnitOrder:
+    model, layer, unit, size = key
+    first = several[0][1].order
+    return UnitOrder(
+        model=model,
+        layer=Absent("outside the layers") if layer < 0 else layer,
+        unit=unit,
+        tensors=tuple(name for name, _ in several),
+        units=size,
+        moved=max(side.moved for _, side in several),
+        multiplied=max(side.multiplied for _, side in several),
+        scaled=max(side.scaled for _, side in several),
+        one_order=all(bool((side.order == first).all()) for _, side in several),
     )

@@ -11,6 +11,7 @@ import numpy as np
 
 from parentage import __version__
 from parentage.architectures.alignment import AlignedTensor, Alignment, align
+from parentage.architectures.unit_orders import undo_orders
 from parentage.checkpoints.checkpoint import Checkpoint
 from parentage.engines.engine import Engine
 from parentage.evidence.aligned_how import alignment_findings, alignment_notes
@@ -105,6 +106,7 @@ def measure(
     """All passes: tensors, replays, structure, digests. Deterministic for equal inputs and options."""
     checkpoints = [m.checkpoint for m in inputs.models]
     alignment = align(checkpoints[0], checkpoints[1:], by_content=True)
+    alignment, orders = undo_orders(alignment, checkpoints)
     plan = _plan(inputs, options)
     groups = _readable(alignment, checkpoints, options)
     first = FirstPass(
@@ -153,8 +155,8 @@ def measure(
         replays=replays,
         quiet_rows=quiet,
         notes=(*notes, *alignment_notes(alignment, names), *((OVER_A_NETWORK,) if remote else ())),
-        alignment=alignment_findings(alignment),
         reading=found.reading,
+        alignment=alignment_findings(alignment, orders, not remote),
     )
 
 

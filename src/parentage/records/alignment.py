@@ -42,28 +42,32 @@ class LayerMap:
 
 @dataclass(frozen=True, slots=True)
 class UnitOrder:
-    """Neurons or heads of a layer that stand in another order than the model's.
+    """Parts of a layer that stand in another order than the model's, or are multiplied.
 
-    ``unit``: ``neurons``, ``heads`` or ``key-value-heads``. ``moved`` of ``units`` have another place,
-    ``scaled`` another scale that the next matrix takes back. ``undone``: the comparison put them back;
-    Absent where it did not, and why.
+    ``unit``: what is reordered (``neurons``, ``queries and keys``, ``values``, ``hidden``, ``tokens``), in
+    ``tensors`` of the suspect, ``units`` of them. ``moved`` have another place and ``multiplied`` a factor
+    that is a power of two or negative: both were undone before comparing. ``scaled`` have another factor,
+    which was not. ``one_order``: all tensors are reordered alike, so that the model computes the same.
     """
 
     model: int
-    stack: str
-    layer: int
+    layer: int | Absent
     unit: str
+    tensors: tuple[str, ...]
     units: int
     moved: int
+    multiplied: int
     scaled: int
-    undone: bool | Absent
+    one_order: bool
 
 
 @dataclass(frozen=True, slots=True)
 class AlignmentFindings:
-    """``families``: by model, Absent where its names are of no known family."""
+    """``families``: by model, Absent where its names are of no known family. ``by_content``: other orders
+    of layers and within them were looked for; over a network they are not."""
 
     families: tuple[str | Absent, ...]
     layouts: tuple[Layout, ...] = ()
     layer_maps: tuple[LayerMap, ...] = ()
     orders: tuple[UnitOrder, ...] = ()
+    by_content: bool = False

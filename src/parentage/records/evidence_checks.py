@@ -68,7 +68,7 @@ def _check_alignment(found: AlignmentFindings, real: int) -> None:
         _length(layers.theirs, len(layers.own), f"{where}.layer_maps[{k}].theirs")
     for k, order in enumerate(found.orders):
         _index(order.model, real, f"{where}.orders[{k}].model")
-        for count in (order.moved, order.scaled):
+        for count in (order.moved, order.multiplied, order.scaled):
             _ordered((count, order.units), f"{where}.orders[{k}]")
 
 

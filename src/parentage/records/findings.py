@@ -22,6 +22,7 @@ __all__ = [
     "PreviousUpload",
     "QuietRows",
     "RecipeCandidate",
+    "Reordering",
     "Spectrum",
     "Stratum",
     "Tree",
@@ -54,6 +55,24 @@ class LayerOrigin:
     model: str
     number: int | Absent
     copied: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Reordering:
+    """Units of some layers that stand in another order than a model's, or are multiplied; counts are sums.
+
+    ``moved`` and ``multiplied`` (by a power of two, or negated) were undone before comparing, ``scaled``
+    (by another factor) were not. ``one_order``: all tensors of a layer show the same order.
+    """
+
+    model: str
+    unit: str
+    layers: tuple[int, ...]
+    units: int
+    moved: int
+    multiplied: int
+    scaled: int
+    one_order: bool
 
 
 @dataclass(frozen=True, slots=True)

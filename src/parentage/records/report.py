@@ -30,6 +30,7 @@ from parentage.records.findings import (
     PreviousUpload,
     QuietRows,
     RecipeCandidate,
+    Reordering,
     Spectrum,
     Stratum,
     Tree,
@@ -65,6 +66,7 @@ __all__ = [
     "PreviousUpload",
     "QuietRows",
     "RecipeCandidate",
+    "Reordering",
     "Replay",
     "Report",
     "Rival",
@@ -332,6 +334,7 @@ class Report:
     notes: tuple[str, ...] = ()
     layers: tuple[LayerPlace, ...] | Absent = NOT_MEASURED
     reading: Reading | Absent = NOT_MEASURED
+    reorderings: tuple[Reordering, ...] | Absent = NOT_MEASURED
 
 
 # Mappings whose order says nothing are written sorted, so that equal reports are equal files.

@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import prod
 
+import numpy as np
+from numpy.typing import NDArray
+
 from parentage.records.dtypes import DType
 
-__all__ = ["Dequantised", "Piece", "Scaled", "ShardRef", "TensorRef"]
+__all__ = ["Dequantised", "Order", "Piece", "Scaled", "ShardRef", "TensorRef"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,7 @@ class TensorRef:
     one after the other, and has no bytes of its own (``shard`` empty). ``transposed``: the file holds the
     matrix [n, m] of which ``shape`` is [m, n]. ``scaled``: where the scales of quantised weights are.
     ``dequantised``: weights are read through them; ``dtype`` is float32, ``encoding`` names the codes.
+    ``order``: another tensor's rows and columns in another order; it has no bytes of its own.
     """
 
     name: str
@@ -47,6 +51,7 @@ class TensorRef:
     transposed: bool = False
     scaled: Scaled | None = None
     dequantised: Dequantised | None = None
+    order: Order | None = None
 
     @property
     def stored_as(self) -> str:
@@ -61,6 +66,8 @@ class TensorRef:
     @property
     def nbytes(self) -> int:
         """Bytes of data, those of its pieces included."""
+        if self.order is not None:
+            return self.order.source.nbytes
         if self.pieces:
             return sum(p.count * p.source.nbytes // max(p.source.elements, 1) for p in self.pieces)
         return self.end - self.begin
@@ -68,6 +75,8 @@ class TensorRef:
     @property
     def stored_names(self) -> tuple[str, ...]:
         """The tensors of the file that it is made of."""
+        if self.order is not None:
+            return self.order.source.stored_names
         if not self.pieces:
             return (self.name,)
         return tuple(dict.fromkeys(n for p in self.pieces for n in p.source.stored_names))
@@ -86,6 +95,21 @@ class Dequantised:
     zero_point: TensorRef | None
     blocks: tuple[int, ...]
     packed_bits: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Order:
+    """Row ``rows[i]`` and column ``columns[j]`` of ``source``, [n, m] or [n], lie at (i, j); None: as is.
+
+    ``row_factors``, ``column_factors``: by which the numbers are multiplied at (i, j); each is a power of
+    two or its negative, so that nothing is rounded.
+    """
+
+    source: TensorRef
+    rows: NDArray[np.int64] | None = None
+    columns: NDArray[np.int64] | None = None
+    row_factors: NDArray[np.float64] | None = None
+    column_factors: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ from parentage.reports.charts import curve_chart, histogram, weight_bar
 from parentage.reports.findings_text import biased, loosest, ranks, unmeasured
 from parentage.reports.glossary import GLOSSARY
 from parentage.reports.guidance import audit_command, next_steps, verify_command
-from parentage.reports.layer_map import layer_grid
+from parentage.reports.layer_map import layer_grid, reordering_text
 from parentage.reports.maps import difference_maps, match_map, weight_maps
 from parentage.reports.meanings import arithmetic_words, meaning
 from parentage.reports.references import MEASURED_SOURCE, PUBLISHED_SOURCE
@@ -148,6 +148,7 @@ def _environment() -> Environment:
         name=_name,
         plain=_plain,
         prose=_prose,
+        reordering=reordering_text,
         relation=lambda text: clipped(relation_words(text), NAME_LIMIT),
         sentence=_sentence,
         settings=_settings,

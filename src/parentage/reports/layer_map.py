@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from parentage.records.absence import Absent
-from parentage.records.report import LayerOrigin, LayerPlace, Report
+from parentage.records.report import LayerOrigin, LayerPlace, Reordering, Report
+from parentage.reports.wording import count_text
 
-__all__ = ["LayerGrid", "LayerRun", "layer_grid", "layer_runs"]
+__all__ = ["LayerGrid", "LayerRun", "layer_grid", "layer_runs", "reordering_text"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,32 @@ def _run(first: LayerPlace, last: LayerPlace) -> LayerRun:
 
 def _numbers(first: int, last: int) -> str:
     return str(first) if first == last else f"{first}–{last}"
+
+
+def reordering_text(found: Reordering) -> str:
+    """One kind of unit in one sentence."""
+    where = f"layers {_listed(found.layers)}" if found.layers else "outside the layers"
+    parts = [
+        f"{count_text(count)} {words}"
+        for count, words in (
+            (found.moved, "in another place"),
+            (found.multiplied, "times a power of two or negated"),
+            (found.scaled, "times another factor, which was not undone"),
+        )
+        if count
+    ]
+    told = f"{found.unit} of {found.model} ({where}): of {count_text(found.units)}, {', '.join(parts)}"
+    return told if found.one_order else f"{told}; tensors of one layer show different orders"
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    runs: list[list[int]] = []
+    for n in numbers:
+        if runs and n == runs[-1][-1] + 1:
+            runs[-1].append(n)
+        else:
+            runs.append([n])
+    return ", ".join(_numbers(r[0], r[-1]) for r in runs)
 
 
 def layer_grid(report: Report) -> tuple[LayerGrid, ...]:

@@ -38,7 +38,7 @@ from parentage.reports.headline import (
     verdict_words,
     was_changed_later,
 )
-from parentage.reports.layer_map import LayerRun, layer_runs
+from parentage.reports.layer_map import LayerRun, layer_runs, reordering_text
 from parentage.reports.meanings import arithmetic_words, meaning
 from parentage.reports.wording import (
     bytes_text,
@@ -89,6 +89,7 @@ def _sections(report: Report) -> Iterable[RenderableType]:
     yield from _section(parents_title(report), _parents(report))
     yield from _section("Part by part", _parts(report))
     yield from _section("Layer by layer", _layers(report))
+    yield from _section("In another order", _reorderings(report))
     yield from _section("What excludes the other explanations", _rivals(report, alive=False))
     yield from _section("Explanations that remain possible", _rivals(report, alive=True))
     yield from _section("Later training", _post_training(report))
@@ -177,6 +178,12 @@ def _layers(report: Report) -> RenderableType | None:
         more = count_text(len(runs) - RUNS_LISTED)
         lines.append(Text(f"and {more} more stretches; --json and --html list every layer", style="dim"))
     return Group(*lines)
+
+
+def _reorderings(report: Report) -> RenderableType | None:
+    if isinstance(report.reorderings, Absent):
+        return None
+    return _bullets([reordering_text(r) for r in report.reorderings])
 
 
 def _layer_row(run: LayerRun) -> tuple[Text, ...]:

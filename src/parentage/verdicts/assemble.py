@@ -36,6 +36,7 @@ from parentage.verdicts.claims import contradicts
 from parentage.verdicts.courses import heterogeneity
 from parentage.verdicts.described import differences, dtypes, merge_tests
 from parentage.verdicts.layers import layer_places, layers_told
+from parentage.verdicts.orders import orders_told, reorderings
 from parentage.verdicts.parts import tell_parts
 from parentage.verdicts.post_training import judge_later_change, strata
 from parentage.verdicts.previous import compare_previous
@@ -96,6 +97,7 @@ def assemble(
         notes=evidence.notes,
         layers=layer_places(readings),
         reading=evidence.reading,
+        reorderings=reorderings(readings),
     )
 
 
@@ -148,11 +150,11 @@ def _verdict(
 
 
 def _layer_limits(readings: Readings, chosen: Weighing) -> tuple[str, ...]:
-    """A model whose layers were found by content is not told of as if they met by number."""
-    told = [
-        (i, words) for i in chosen.models or readings.related[:1] if (words := layers_told(readings, i))
-    ]
-    return tuple(
+    """A model whose layers or neurons were found by content is not told of as if they met by number."""
+    models = chosen.models or readings.related[:1]
+    orders = tuple(sentence for i in models for sentence in orders_told(readings, i))
+    told = [(i, words) for i in models if (words := layers_told(readings, i))]
+    return orders + tuple(
         f"The suspect's layers are not simply those of {readings.name(i)}, number by number: {words}."
         for i, words in told
     )

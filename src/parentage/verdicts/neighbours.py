@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 
+from parentage.verdicts.orders import searched
 from parentage.verdicts.readings import AT_FORK, OWN_COSINE, Readings, Triangle
 from parentage.verdicts.weighing import Status, Weighing
 
@@ -291,6 +292,18 @@ def _hidden_fork(readings: Readings, nearest: int, other: int) -> Weighing:
     )
 
 
+def _disguises(readings: Readings) -> str:
+    if searched(readings):
+        return (
+            "Layers, neurons and heads in another order were looked for and not found; rotated bases and "
+            "experts in another order are not undone: a copy disguised so would read as independent."
+        )
+    return (
+        "Layers, neurons or heads in another order and rotated bases are not undone: a copy disguised so "
+        "would read as independent."
+    )
+
+
 def weigh_independent(readings: Readings) -> Weighing | None:
     """Supported when no model's weights correlate with the suspect's in any matrix."""
     if not readings.all_unrelated or not readings.matrices:
@@ -303,8 +316,5 @@ def weigh_independent(readings: Readings) -> Weighing | None:
         Status.SUPPORTED,
         models=readings.others,
         excluded=tuple((r, reason) for r in rivals),
-        limits=(
-            "Permuted neurons or heads, rotated bases and pruned layers are not undone: a copy "
-            "disguised so would read as independent.",
-        ),
+        limits=(_disguises(readings),),
     )

@@ -8,6 +8,7 @@ from parentage.records.absence import Absent
 from parentage.records.report import PostTraining, VerdictParent
 from parentage.verdicts.layers import layer_places, straight
 from parentage.verdicts.neighbours import origin_radius
+from parentage.verdicts.orders import reordered_units
 from parentage.verdicts.readings import Readings
 from parentage.verdicts.weighing import Status, Weighing
 
@@ -55,8 +56,9 @@ def _supported(
 ) -> str:
     relation = weighing.relation
     told = {
-        "copy": f"is a copy of {listing(names)}: every weight examined is equal",
-        "cast-copy": f"is {listing(names)} stored in another number format",
+        "copy": f"is a copy of {listing(names)}: every weight examined is equal"
+        f"{_put_back(readings, weighing)}",
+        "cast-copy": f"is {listing(names)} stored in another number format{_put_back(readings, weighing)}",
         "shared-ancestor": f"sits where {listing(names)} part: their common ancestor, a stage on the way "
         f"from one to the other, or next to such a model",
         "passthrough-merge": f"is put together from {_what(readings, weighing)} of {listing(names)}, each "
@@ -73,6 +75,12 @@ def _supported(
 def _what(readings: Readings, weighing: Weighing) -> str:
     """Layers where they stand in another order than in the models."""
     return "tensors" if all(straight(readings, i) for i in weighing.models) else "layers"
+
+
+def _put_back(readings: Readings, weighing: Weighing) -> str:
+    """What stands in another order than in the model, and was undone."""
+    units = [u for i in weighing.models for u in reordered_units(readings, i)]
+    return f", once its reordered {listing(units)} are put back" if units else ""
 
 
 def _foreign(readings: Readings) -> str:

@@ -1,0 +1,76 @@
+"""Reading a tensor whose rows and columns stand in another order than in the file: whole rows are read, and
+what is wanted is picked from them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from parentage.numerics.formats import round_to, to_float64
+from parentage.records.tensors import Order, TensorRef
+
+__all__ = ["ordered_parts", "read_ordered"]
+
+Bits = NDArray[np.unsignedinteger]
+Read = Callable[[TensorRef, int, int], Bits]
+
+
+def ordered_parts(tensor: TensorRef, start: int, count: int) -> Iterator[tuple[TensorRef, int, int]]:
+    """What is read of the source for elements [start, start + count): (source, start, count)."""
+    order = _order(tensor)
+    columns = _width(tensor)
+    for _, source, first, width in _rows(tensor, order, start, count):
+        if order.columns is None:
+            yield order.source, source * columns + first, width
+        else:
+            yield order.source, source * columns, columns
+
+
+def read_ordered(tensor: TensorRef, start: int, count: int, read: Read) -> Bits:
+    """Storage bits of elements [start, start + count)."""
+    order, columns = _order(tensor), _width(tensor)
+    out = np.empty(count, tensor.dtype.storage)
+    at = 0
+    for row, source, first, width in _rows(tensor, order, start, count):
+        part = out[at : at + width]
+        if order.columns is None:
+            part[:] = read(order.source, source * columns + first, width)
+        else:
+            part[:] = read(order.source, source * columns, columns)[order.columns[first : first + width]]
+        _multiply(part, order, row, slice(first, first + width), tensor)
+        at += width
+    return out
+
+
+def _order(tensor: TensorRef) -> Order:
+    assert tensor.order is not None
+    return tensor.order
+
+
+def _width(tensor: TensorRef) -> int:
+    """Elements of a row; a vector is a matrix of one column."""
+    return tensor.elements // max(tensor.shape[0], 1)
+
+
+def _rows(tensor: TensorRef, order: Order, start: int, count: int) -> Iterator[tuple[int, int, int, int]]:
+    """(row, its row in the source, first column, how many) for a run of elements."""
+    width, end = _width(tensor), start + count
+    while start < end:
+        row, first = divmod(start, width)
+        part = min(width - first, end - start)
+        yield row, row if order.rows is None else int(order.rows[row]), first, part
+        start += part
+
+
+def _multiply(part: Bits, order: Order, row: int, columns: slice, tensor: TensorRef) -> None:
+    """By powers of two, so that only the exponent changes; what overflows becomes infinite."""
+    factor = 1.0 if order.row_factors is None else order.row_factors[row]
+    several = order.column_factors
+    if several is None and factor == 1.0:
+        return
+    by = factor if several is None else factor * several[columns]
+    with np.errstate(over="ignore", invalid="ignore"):
+        part[:] = round_to(to_float64(part, tensor.dtype) * by, tensor.dtype)
