@@ -62,7 +62,7 @@ def stored_runs(tensor: TensorRef, start: int, count: int) -> Iterator[Run]:
     for run in runs_of(tensor, start, count):
         if run.source.order is not None:
             for part in ordered_parts(run.source, run.start, run.count):
-                yield from _stored_runs(*part)
+                yield from stored_runs(*part)
             continue
         if run.source.dequantised is None:
             yield run
