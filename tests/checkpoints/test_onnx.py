@@ -357,7 +357,9 @@ def test_the_real_int8_copy_has_its_bases_names_and_every_number_that_onnx_reads
     matched = 0
     with open_checkpoint(quantised) as checkpoint:
         listed = {**checkpoint.tensors, **checkpoint.parts}
-        assert len(listed) == len(stored)
+        assert "20 constants of the graph's arithmetic are not listed" in checkpoint.oddities
+        stored = {n: a for n, a in stored.items() if "." in n or n.endswith(("_q", "_scale"))}
+        assert len(listed) == len(stored) == 140
         assert not checkpoint.unread
         by_size = sorted(a.tobytes() for a in stored.values() if a.ndim != 2)
         ours = {n: array(checkpoint, n) for n, t in listed.items() if t.dequantised is None}

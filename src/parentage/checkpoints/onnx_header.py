@@ -9,7 +9,7 @@ import numpy as np
 
 from parentage.checkpoints.byte_files import ByteFile
 from parentage.checkpoints.onnx_graph import Model, Stored, read_model
-from parentage.checkpoints.onnx_names import Shown, aliases, presented
+from parentage.checkpoints.onnx_names import Shown, aliases, own_name, presented
 from parentage.checkpoints.onnx_wire import ONNX_HINT, Wire
 from parentage.checkpoints.safetensors_header import shown
 from parentage.errors import HeaderError
@@ -49,6 +49,8 @@ OTHERS: Mapping[int, str] = {
     25: "uint2",
     26: "int2",
 }
+# uint16, int16, int32, int64, bool, uint32, uint64: shapes and axes, unless a module named them.
+WHOLE_NUMBERS = (4, 5, 6, 7, 9, 12, 13)
 # The part of a file's name after which the numbers follow that were decoded into memory.
 DECODED = "#decoded"
 # What may follow ir_version in the file: tags of a ModelProto's fields, as bytes.
@@ -83,11 +85,13 @@ def read_onnx(file: ByteFile, open_beside: Callable[[str], ByteFile]) -> OnnxHea
     _check_names(model, file.where)
     names = presented(model)
     builder = _Builder(file, open_beside)
+    arithmetic = _arithmetic(model, names)
     for tensor in model.tensors:
-        builder.add(tensor, names[tensor.name])
+        if tensor.name not in arithmetic:
+            builder.add(tensor, names[tensor.name])
     tensors = builder.scaled(names)
     tensors += builder.aliases(aliases(model), tensors)
-    oddities = [*_renamed(names), *_left(model), *builder.oddities]
+    oddities = [*_renamed(names), *_left(model, len(arithmetic)), *builder.oddities]
     data = sum(e - b for b, e in {(t.begin, t.end) for t in tensors if t.shard == file.name})
     return OnnxHeader(
         tuple(tensors),
@@ -119,10 +123,23 @@ def _renamed(names: Mapping[str, Shown]) -> list[str]:
     return [told] if changed else []
 
 
-def _left(model: Model) -> list[str]:
+def _arithmetic(model: Model, names: Mapping[str, Shown]) -> set[str]:
+    """Shapes, axes and single numbers that the graph computes with, which no module named."""
+    parts = {p for s in names.values() if s.codes is not None for p in (s.codes.scale, s.codes.zero_point)}
+    return {
+        t.name
+        for t in model.tensors
+        if (t.elements == 1 or t.kind in WHOLE_NUMBERS)
+        and t.name not in parts
+        and not own_name(t.name)
+        and names[t.name].codes is None
+    }
+
+
+def _left(model: Model, arithmetic: int) -> list[str]:
     found = []
-    if model.constants_left:
-        found.append(f"{model.constants_left} constants of the graph's arithmetic are not listed")
+    if count := model.constants_left + arithmetic:
+        found.append(f"{count} constants of the graph's arithmetic are not listed")
     if model.sparse:
         found.append(f"{model.sparse} sparse tensors are not read")
     return found

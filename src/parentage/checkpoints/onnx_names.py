@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from parentage.checkpoints.onnx_graph import Model, Node, Stored
 from parentage.checkpoints.onnx_scales import Codes, Graph, codes_of
 
-__all__ = ["Shown", "aliases", "presented"]
+__all__ = ["Shown", "aliases", "own_name", "presented"]
 
 # Input that is the weight of a product.
 PRODUCTS: Mapping[str, int] = {
@@ -64,7 +64,7 @@ def presented(model: Model) -> dict[str, Shown]:
     for name, shown in list(found.items()):
         if shown.codes is not None and shown.name != name:
             for part, ending in ((shown.codes.scale, "scale"), (shown.codes.zero_point, "zero_point")):
-                if part and not _own(part):
+                if part and not own_name(part):
                     found[part] = Shown(f"{shown.name}_{ending}")
     counts = Counter(shown.name for shown in found.values())
     unique = {
@@ -83,7 +83,7 @@ def aliases(model: Model) -> dict[str, str]:
     for node in model.nodes:
         if node.op == "Identity" and len(node.inputs) == 1 and len(node.outputs) == 1:
             name, source = node.outputs[0], node.inputs[0]
-            if source in stored and name not in stored and _own(name) == name:
+            if source in stored and name not in stored and own_name(name) == name:
                 found.setdefault(name, source)
     return found
 
@@ -97,9 +97,9 @@ def _reversed(codes: Codes | None) -> Codes | None:
 
 
 def _present(tensor: Stored, codes: Codes | None, graph: Graph) -> Shown:
-    own = _own(tensor.name)
+    own = own_name(tensor.name)
     if not own and codes is not None:
-        own = next(filter(None, map(_own, graph.dequantised(tensor.name))), "")
+        own = next(filter(None, map(own_name, graph.dequantised(tensor.name))), "")
     if own.endswith(TURNED) and len(tensor.shape) == 2:
         return Shown(own.removesuffix(TURNED), transposed=True, codes=_reversed(codes))
     if own:
@@ -113,7 +113,7 @@ def _present(tensor: Stored, codes: Codes | None, graph: Graph) -> Shown:
     return Shown(tensor.name, codes=codes)
 
 
-def _own(name: str) -> str:
+def own_name(name: str) -> str:
     """A name that a module gave: with a dot, and neither a path nor an exporter's number."""
     base = _SUFFIX.sub("", name)
     return "" if "." not in base or "::" in base or base.startswith("/") else base
@@ -170,7 +170,7 @@ def _stem(name: str, graph: Graph) -> str:
     if len(graph.consumers(name)) != 1:
         return ""
     base = _SUFFIX.sub("", name)
-    return base.removesuffix(".bias") if base.endswith(".bias") and _own(base) else ""
+    return base.removesuffix(".bias") if base.endswith(".bias") and own_name(base) else ""
 
 
 def _by_path(node: Node) -> str:
