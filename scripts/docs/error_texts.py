@@ -262,11 +262,6 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "An ONNX file's data are said to lie outside its folder.",
         "Do not trust this checkpoint.",
     ),
-    "onnx-external-remote": (
-        "An ONNX file keeps data in a second file, and lies at a place on a network: only weight files are "
-        "read there.",
-        "Download both files and name their folder.",
-    ),
     "onnx-shape": ("A tensor's shape overflows, is negative, or has more than 64 extents.", _AGAIN_ONNX),
     "onnx-size": ("A tensor's dtype and shape need another number of bytes.", _AGAIN_ONNX),
     "onnx-too-large": (

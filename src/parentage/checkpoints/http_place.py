@@ -20,7 +20,7 @@ from parentage.checkpoints.remote_choice import (
     weight_map_of,
 )
 from parentage.checkpoints.remote_errors import Transient, at_opening, bad_locator, public_address
-from parentage.checkpoints.remote_folder import Listing, RemoteFolder
+from parentage.checkpoints.remote_folder import Beside, Listing, RemoteFolder
 from parentage.checkpoints.remote_session import RemoteSession
 from parentage.errors import ReadError
 
@@ -47,6 +47,11 @@ def open_http(locator: str, session: RemoteSession, *, owned: bool = False) -> R
         side, firsts = session.run(_look(session, meter, folder, list(sources.values())))
     except ReadError as error:
         raise at_opening(error) from None
+
+    def beside(file: str) -> Beside:
+        source = HttpSource(session.client, meter, folder(file))
+        return source, session.run(_first(source, meter)), None
+
     query = urlsplit(locator).query
     if query:  # it may hold a key, which evidence must not keep
         oddity = "the address has a query, which is not kept: the locator alone may not open it again"
@@ -61,6 +66,7 @@ def open_http(locator: str, session: RemoteSession, *, owned: bool = False) -> R
         read_side_file=lambda n, limit: session.run(
             session.client.body(folder(n), {}, meter, limit, cut=True)
         ),
+        beside=beside,
         firsts=dict(zip(sources, firsts, strict=True)),
     )
     return RemoteFolder(listing, session, meter, owned=owned)

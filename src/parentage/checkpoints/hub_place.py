@@ -21,7 +21,7 @@ from parentage.checkpoints.local_files import LocalFolder, is_side_file
 from parentage.checkpoints.locators import HubModel, hub_model
 from parentage.checkpoints.remote_choice import MAX_JSON, Choice, choose, is_weight_file, safe_name
 from parentage.checkpoints.remote_errors import absent_listing, at_opening, offline, status_failed
-from parentage.checkpoints.remote_folder import Listing, RemoteFolder
+from parentage.checkpoints.remote_folder import Beside, Listing, RemoteFolder
 from parentage.checkpoints.remote_session import RemoteSession
 from parentage.checkpoints.safetensors_header import shown
 from parentage.errors import ReadError
@@ -114,6 +114,12 @@ class _Repository:
             pinned=self.key(name),
         )
 
+    def beside(self, name: str) -> Beside:
+        """A file that a weight file names; ``remote-absent`` where the commit does not hold it."""
+        if name not in self.entries:
+            raise status_failed(404, f"{self.where}/{shown(name)}", "no such file in this revision")
+        return self.source(name), b"", self.entries[name].sha256
+
     def read(self, name: str, limit: int, *, cut: bool) -> bytes:
         """A small file."""
         size = self.entries[name].size
@@ -179,6 +185,7 @@ def _listing(locator: str, model: HubModel, repository: _Repository) -> Listing:
             n: repository.entries[base + n].size for n in sorted(names) if is_side_file(n) and "/" not in n
         },
         read_side_file=lambda n, limit: repository.read(base + n, limit, cut=True),
+        beside=lambda n: repository.beside(base + n),
         published={n: digest for n in choice.files if (digest := repository.entries[base + n].sha256)},
         downloaded=downloaded,
     )

@@ -219,5 +219,6 @@ def open_object_store(locator: str, session: RemoteSession, *, owned: bool = Fal
         sources=sources,
         side_files={n: bucket.entries[n].size for n in sorted(names) if is_side_file(n)},
         read_side_file=lambda n, limit: bucket.read(n, limit, cut=True),
+        beside=lambda n: (bucket.source(n), b"", None),
     )
     return RemoteFolder(listing, session, meter, owned=owned)

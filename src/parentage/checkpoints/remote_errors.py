@@ -22,7 +22,6 @@ __all__ = [
     "changed",
     "closed",
     "connection_failed",
-    "data_elsewhere",
     "escapes",
     "no_weights",
     "not_installed",
@@ -235,16 +234,6 @@ def other_format(names: list[str], where: str) -> CheckpointError:
         code="format-not-read",
         where=where,
         hint="name one of these files itself",
-    )
-
-
-def data_elsewhere(name: str, where: str) -> CheckpointError:
-    """A weight file whose data lie in another file."""
-    return CheckpointError(
-        f"its data lie in {shown(name)}, which is not read over a network",
-        code="onnx-external-remote",
-        where=where,
-        hint="download both files and name the folder",
     )
 
 

@@ -12,17 +12,21 @@ from parentage.checkpoints.byte_files import ByteFile, Span
 from parentage.checkpoints.local_files import LocalFile
 from parentage.checkpoints.range_files import PREFIX, RangeFile
 from parentage.checkpoints.remote_choice import Choice
-from parentage.checkpoints.remote_errors import at_opening, data_elsewhere
+from parentage.checkpoints.remote_errors import at_opening
 from parentage.checkpoints.remote_session import RemoteSession
 from parentage.checkpoints.safetensors_header import MAX_HEADER
 from parentage.errors import ReadError
 
 __all__ = ["Listing", "RemoteFolder"]
 
+Beside = tuple[RangeSource, bytes, str | None]
+"""A further file: its bytes by range, those that came already, and its published SHA-256."""
+
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What a place tells of a model. ``downloaded``: weight files that already lie on this machine."""
+    """What a place tells of a model. ``beside`` finds a further file of the folder; ``downloaded``: weight
+    files that already lie on this machine."""
 
     locator: str
     where: str
@@ -31,6 +35,7 @@ class Listing:
     sources: Mapping[str, RangeSource]
     side_files: Mapping[str, int | None]
     read_side_file: Callable[[str, int], bytes]
+    beside: Callable[[str], Beside]
     published: Mapping[str, str] = field(default_factory=dict)
     firsts: Mapping[str, bytes] = field(default_factory=dict)
     downloaded: Mapping[str, Path] = field(default_factory=dict)
@@ -98,8 +103,10 @@ class RemoteFolder:
         return file
 
     def open_beside(self, name: str) -> ByteFile:
-        """Only weight files were asked for when the place was opened."""
-        raise data_elsewhere(name, self.where)
+        """A file that the place was not asked for when it was opened."""
+        source, first, published = self._listing.beside(name)
+        file = self._files[name] = self._session.file(name, source, self._meter, published, first)
+        return file
 
     def announce_all(self, spans: Sequence[tuple[ByteFile, Sequence[Span]]]) -> None:
         """Over all files at once, in the background; raises ``budget-spent`` and then fetches nothing."""
