@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -20,17 +19,17 @@ from parentage.checkpoints.remote_limits import RemoteLimits, SharedSession
 from parentage.engines.engine import Engine
 from parentage.engines.registry import choose_engine
 from parentage.errors import EvidenceError, UsageError
+from parentage.evidence.asked_options import DEFAULT_SAMPLE, Asked, cores, options_for
 from parentage.evidence.difference import compare_checkpoints
 from parentage.evidence.fetching import FetchProgress
 from parentage.evidence.input_notes import input_notes
 from parentage.evidence.inspection import inspect_checkpoint
-from parentage.evidence.measure import AuditInputs, Options, measure
+from parentage.evidence.measure import measure
 from parentage.evidence.opening import open_inputs, open_pinned, wanted_models
 from parentage.evidence.pass_progress import check_progress
+from parentage.evidence.planned_inputs import plan_of
 from parentage.evidence.proposals import Proposal, propose
-from parentage.evidence.reading_plan import ReadingBudget
 from parentage.evidence.rederive import rederive, stored_options
-from parentage.evidence.sampling import BLOCK, REMOTE_RUN
 from parentage.merging.merge import MergeOptions, replay_merge, write_merge
 from parentage.merging.merge import plan_merge as plan_merge_of
 from parentage.merging.recipe_reading import read_recipe
@@ -45,6 +44,7 @@ from parentage.records.evidence_checks import read_evidence
 from parentage.records.inspection import Inspection
 from parentage.records.json_files import dumps, load_json, write_json
 from parentage.records.merge import MergeRecord
+from parentage.records.plan import AuditPlan
 from parentage.records.rebuild import Rebuild
 from parentage.records.recipe import Recipe
 from parentage.records.report import NetworkCost, Report
@@ -62,6 +62,7 @@ __all__ = [
     "load_evidence",
     "load_report",
     "merge",
+    "plan_audit",
     "plan_merge",
     "recovered_recipe",
     "render_html",
@@ -73,15 +74,6 @@ __all__ = [
 ]
 
 Progress = Callable[[str, int, int], None]
-
-# From measured power (docs/log.md): 65,536 elements tell float32 recipes apart and see a change of
-# .007 % of a tensor with 99 % power; a triple of 300 tensors reads 240 MB.
-DEFAULT_SAMPLE = 65_536
-# Two runs of each tensor, and 32 across the borders of a layer's experts: three models of 3,000 tensors are
-# read in some 15,000 requests and less than 100 MB.
-REMOTE_SAMPLE = 4_096
-# What that leaves open is read further, within 100 MB or the budget that was given.
-REMOTE_STAGES = (16_384, 65_536)
 
 
 def _silent(stage: str, done: int, total: int) -> None:
@@ -171,8 +163,7 @@ def audit(
             previous,
         )
         inputs = open_inputs(stack, wanted, shared)
-        options = _options(inputs, sample, seed, full, digests, workers)
-        options = replace(options, budget=_budget(limits), **runs)
+        options = replace(options_for(inputs, Asked(sample, seed, full, digests, workers), limits), **runs)
         asked["sample"] = options.sample
         notes = (*proposal.notes, *input_notes(inputs))
         found = measure(inputs, options, asked, notes, progress, fetched)
@@ -184,6 +175,29 @@ def _with_cost(report: Report, counters: Counters | None) -> Report:
         return report
     cost = NetworkCost(counters.bytes_read, counters.requests, counters.resolves)
     return replace(report, coverage=replace(report.coverage, network=cost))
+
+
+def plan_audit(
+    suspect: str,
+    *,
+    parents: Sequence[str] = (),
+    controls: Sequence[str] = (),
+    base: str | None = None,
+    previous: str | None = None,
+    candidates: str | None = None,
+    sample: int | None = None,
+    seed: int = 0,
+    workers: int = 0,
+    limits: RemoteLimits | None = None,
+) -> AuditPlan:
+    """What ``audit`` with the same arguments would read; headers and cards are all that is read for it.
+
+    Candidates are planned as controls: which of them is read depends on a brief look at weights. Raises
+    ``ParentageError``.
+    """
+    asked = Asked(sample, seed, workers=workers)
+    limits = limits or RemoteLimits()
+    return plan_of(suspect, parents, controls, base, previous, candidates, limits, asked)
 
 
 def _full_pass(
@@ -214,26 +228,6 @@ def _full_pass(
     return {"engine": chosen, "resume": kept}
 
 
-def _options(
-    inputs: AuditInputs, sample: int | None, seed: int, full: bool, digests: bool, workers: int
-) -> Options:
-    """Over a network, fewer elements in longer runs: a request costs what many of them do."""
-    remote = any(m.checkpoint.remote for m in inputs.models)
-    default, run = (REMOTE_SAMPLE, REMOTE_RUN) if remote else (DEFAULT_SAMPLE, BLOCK)
-    further = REMOTE_STAGES if remote and sample is None else ()
-    return Options(sample or default, seed, full, digests, workers or _cores(), run, further=further)
-
-
-def _budget(limits: RemoteLimits) -> ReadingBudget | None:
-    if not limits.bounded:
-        return None
-    return ReadingBudget(limits.budget_bytes, limits.budget_requests)
-
-
-def _cores() -> int:
-    return max(1, len(os.sched_getaffinity(0)))
-
-
 def verify(
     path: Path,
     *,
@@ -252,7 +246,7 @@ def verify(
     """
     plain = _load_evidence(path)
     stored = read_evidence(plain)
-    options = stored_options(stored.used, workers or _cores())
+    options = stored_options(stored.used, workers or cores())
     options = replace(options, **_full_pass(options.full, engine, address, resume, workers, limits))
     with ExitStack() as stack:
         shared = SharedSession(stack, limits, FetchProgress(progress).heard, sampled=not options.full)
@@ -273,7 +267,7 @@ def inspect(
         session = SharedSession(stack, limits).of(model)
         checkpoint = stack.enter_context(open_checkpoint(model, session=session))
         return inspect_checkpoint(
-            checkpoint, digests=digests, workers=workers or _cores(), progress=progress
+            checkpoint, digests=digests, workers=workers or cores(), progress=progress
         )
 
 
@@ -303,7 +297,7 @@ def diff(
             third,
             sample=sample,
             seed=seed,
-            workers=workers or _cores(),
+            workers=workers or cores(),
             progress=progress,
         )
 

@@ -4,43 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.checkpoints.remote.servers import Hubs, Threaded
+from tests.checkpoints.remote.servers import Hubs
+from tests.cli.networks import CARD, suspect
 from tests.cli.running import Outcome, Run
-from tests.worlds.on_a_server import merge_world, packed
-
-CARD = "---\nbase_model: [{}]\n---\n"
-
-
-@pytest.fixture(scope="module")
-def models() -> dict[str, bytes]:
-    return {name: packed(tensors) for name, tensors in merge_world(layers=2).items()}
-
-
-@pytest.fixture
-def hubs(models: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hubs]:
-    threaded = Threaded()
-    found = Hubs(threaded)
-    for name in ("a", "b", "other"):
-        found.add(f"org/{name}", {"model.safetensors": models[name], "config.json": b"{}"})
-    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", found.address)
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
-    monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(tmp_path / "token"))
-    monkeypatch.delenv("HF_TOKEN", raising=False)
-    monkeypatch.setenv("NO_PROXY", "*")
-    yield found
-    threaded.close()
-
-
-def suspect(hubs: Hubs, models: dict[str, bytes], *names: str) -> str:
-    card = CARD.format(", ".join(names)).encode()
-    hubs.add("org/merge", {"model.safetensors": models["suspect"], "README.md": card})
-    return "org/merge"
 
 
 def evidence(done: Outcome, path: Path) -> dict[str, Any]:

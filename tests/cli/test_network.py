@@ -8,9 +8,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from aiohttp import web
@@ -18,62 +16,18 @@ from aiohttp import web
 from parentage.cli.quantities import parse_bytes
 from parentage.errors import EvidenceError
 from parentage.evidence.rederive import stored_options
-from tests.checkpoints.remote.servers import Site, Threaded
-from tests.cli.running import SPAWN, Outcome, Run
+from tests.checkpoints.remote.servers import Site
+from tests.cli.networks import (
+    HEADERS,
+    SHORT,
+    TENSORS,
+    Audit,
+    command,
+    plain,
+    received,
+)
+from tests.cli.running import SPAWN, Run
 from tests.worlds.on_a_server import merge_world, packed
-
-NO_PROXY = {"NO_PROXY": "*", "no_proxy": "*"}
-MODELS = ("suspect", "a", "b", "other")
-TENSORS = 8
-HEADERS = len(MODELS) * 32 * 2**10
-# Pays for the headers and some of the tensors, which take 33 kB each.
-SHORT = 500_000
-
-
-@pytest.fixture(scope="module")
-def files() -> dict[str, bytes]:
-    return {f"/{n}/model.safetensors": packed(tensors) for n, tensors in merge_world().items()}
-
-
-@pytest.fixture
-def site(files: dict[str, bytes], monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
-    for name, value in NO_PROXY.items():
-        monkeypatch.setenv(name, value)
-    threaded = Threaded()
-    yield Site(threaded, dict(files))
-    threaded.close()
-
-
-def command(site: Site, *more: str | Path) -> list[str | Path]:
-    suspect, a, b, other = (f"{site.address}/{n}" for n in MODELS)
-    return ["audit", suspect, "-p", a, "-p", b, "-c", other, *more]
-
-
-class Audit:
-    """Audits the site's suspect in this process."""
-
-    def __init__(self, run: Run, site: Site) -> None:
-        self.run, self.site = run, site
-
-    def __call__(self, *more: str | Path) -> Outcome:
-        return self.run(*command(self.site, *more))
-
-
-@pytest.fixture
-def audit(run: Run, site: Site) -> Audit:
-    return Audit(run, site)
-
-
-def plain(path: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(path.read_text())
-    return found
-
-
-def received(site: Site) -> int:
-    """Bytes of bodies that were asked for by range."""
-    size = len(next(iter(site.files.values())))
-    ranges = [a.range for a in site.gets if a.range is not None]
-    return sum(min(last + 1, size) - first for first, last in ranges)
 
 
 def test_a_budget_that_suffices_changes_nothing_of_what_is_measured(audit: Audit, tmp_path: Path) -> None:

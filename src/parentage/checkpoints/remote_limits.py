@@ -72,6 +72,11 @@ class SharedSession:
         """Bytes received, requests and resolves so far; None where nothing lies over a network."""
         return None if self._session is None else self._session.counters
 
+    @property
+    def spent(self) -> tuple[int, int]:
+        """Bytes received and requests sent so far."""
+        return (0, 0) if self._session is None else (self._session.bytes_read, self._session.requests)
+
     def _made(self) -> RemoteSession:
         from parentage.checkpoints.remote_session import RemoteSession
 

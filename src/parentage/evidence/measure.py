@@ -36,7 +36,16 @@ from parentage.records.evidence import (
     TensorEvidence,
 )
 
-__all__ = ["CURVE_GRID", "AuditInputs", "NamedCheckpoint", "Options", "Progress", "measure"]
+__all__ = [
+    "CURVE_GRID",
+    "AuditInputs",
+    "NamedCheckpoint",
+    "Options",
+    "Progress",
+    "measure",
+    "not_examined",
+    "readable",
+]
 
 Progress = Callable[[str, int, int], None]
 
@@ -108,7 +117,7 @@ def measure(
     alignment = align(checkpoints[0], checkpoints[1:], by_content=True)
     alignment, orders = undo_orders(alignment, checkpoints)
     plan = _plan(inputs, options)
-    groups = _readable(alignment, checkpoints, options)
+    groups = readable(alignment, checkpoints, options)
     first = FirstPass(
         groups,
         checkpoints,
@@ -186,9 +195,10 @@ def _measurable(alignment: Alignment) -> list[AlignedTensor]:
     return [g for g in alignment.groups if g.suspect.dtype.is_float and g.suspect.elements]
 
 
-def _readable(
+def readable(
     alignment: Alignment, checkpoints: Sequence[Checkpoint], options: Options
 ) -> list[AlignedTensor]:
+    """The tensors that are compared: all that hold numbers, or as many as the budget pays for."""
     groups = _measurable(alignment)
     if options.left_out is not None:
         left_out = frozenset(options.left_out)
@@ -246,32 +256,14 @@ def _coverage(
     inputs: AuditInputs,
     unpaid: Sequence[NotExamined],
 ) -> Coverage:
-    not_examined = [
-        *unpaid,
-        *(
-            NotExamined(u.tensor, f"{inputs.models[u.checkpoint_index].name}: {u.reason}")
-            for u in alignment.unmatched
-        ),
-        *(
-            NotExamined(name, f"{model.name}: not read: {reason}")
-            for model, checkpoint in zip(inputs.models, checkpoints, strict=False)
-            for name, reason in sorted(checkpoint.unread.items())
-        ),
-    ]
-    for group in alignment.groups:
-        if not group.suspect.dtype.is_float:
-            not_examined.append(
-                NotExamined(group.name, f"{group.suspect.dtype.value}: not a weight, only hashed")
-            )
-        elif not group.suspect.elements:
-            not_examined.append(NotExamined(group.name, "it has no elements"))
+    passed_over = [*unpaid, *not_examined(alignment, inputs)]
     replayed = {t.name: t.examined for r in replays if r.full for t in r.tensors}
     examined = {t.name: max(t.finite, replayed.get(t.name, 0)) for t in tensors}
     for tensor in tensors:
         seen = tensor.elements if tensor.name in replayed else tensor.examined
         if lost := max(seen - examined[tensor.name], tensor.examined - tensor.finite):
             reason = f"{lost:,} elements are NaN or infinite in one of the models and were left out"
-            not_examined.append(NotExamined(tensor.name, reason))
+            passed_over.append(NotExamined(tensor.name, reason))
     suspect = checkpoints[0]
     return Coverage(
         tensors=len(suspect.tensors) + len(suspect.unread),
@@ -279,5 +271,27 @@ def _coverage(
         elements=sum(t.elements for t in suspect.tensors.values()),
         elements_examined=sum(examined.values()),
         bytes_read=sum(c.bytes_read for c in checkpoints),
-        not_examined=tuple(not_examined),
+        not_examined=tuple(passed_over),
     )
+
+
+def not_examined(alignment: Alignment, inputs: AuditInputs) -> list[NotExamined]:
+    """What headers alone tell will not be looked at, each with its reason."""
+    found = [
+        *(
+            NotExamined(u.tensor, f"{inputs.models[u.checkpoint_index].name}: {u.reason}")
+            for u in alignment.unmatched
+        ),
+        *(
+            NotExamined(name, f"{model.name}: not read: {reason}")
+            for model in inputs.models
+            for name, reason in sorted(model.checkpoint.unread.items())
+        ),
+    ]
+    for group in alignment.groups:
+        if not group.suspect.dtype.is_float:
+            reason = f"{group.suspect.dtype.value}: not a weight, only hashed"
+            found.append(NotExamined(group.name, reason))
+        elif not group.suspect.elements:
+            found.append(NotExamined(group.name, "it has no elements"))
+    return found

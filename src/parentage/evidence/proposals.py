@@ -27,7 +27,7 @@ from parentage.evidence.opening import MOST_PARENTS
 from parentage.evidence.sampling import BLOCK, REMOTE_RUN, Sampling
 from parentage.records.absence import Absent
 
-__all__ = ["Proposal", "propose"]
+__all__ = ["Proposal", "candidates_of", "propose"]
 
 # Each control is measured as fully as the suspect; beyond a handful the best of them hardly changes.
 MOST_CONTROLS = 8
@@ -97,6 +97,16 @@ def propose(
     notes += _set_aside(strangers, rest[MOST_CONTROLS:])
     kept = tuple(c.place for c in rest[:MOST_CONTROLS])
     return Proposal(tuple(c.place for c in chosen), kept, tuple(notes))
+
+
+def candidates_of(
+    suspect: str, candidates: str | None, given: Sequence[str], shared: SharedSession
+) -> tuple[list[str], list[str]]:
+    """The places that ``propose`` would look at, and notes on names that lead nowhere; of the suspect alone
+    headers and cards are read. Raises ``UsageError`` (``usage-no-parents``)."""
+    with open_checkpoint(suspect, session=shared.of(suspect)) as own:
+        declared = declared_sources(own)
+    return _places(suspect, candidates, declared, given)
 
 
 def _set_aside(strangers: Sequence[Look], far: Sequence[Look]) -> Iterator[str]:

@@ -1,0 +1,87 @@
+"""What an audit would read: the plan of ``audit --dry-run``, made from headers alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from parentage.records.absence import Absent
+from parentage.records.evidence import NotExamined
+
+__all__ = [
+    "SCHEMA",
+    "VERSION",
+    "AuditPlan",
+    "PlannedComponent",
+    "PlannedModel",
+    "PlannedReading",
+    "PlannedStage",
+]
+
+SCHEMA = "parentage.plan"
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedReading:
+    """Bytes and requests over a network; nothing for a local model."""
+
+    nbytes: int
+    requests: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedModel:
+    """One model. ``stored``: bytes of its weight files; ``opening``: headers and side files, as a first
+    opening takes; ``reading``: of the first stage. ``role`` may be ``candidate``: looked at briefly, and
+    read so only if it is proposed."""
+
+    name: str
+    role: str
+    locator: str
+    revision: str | Absent
+    remote: bool
+    files: int
+    tensors: int
+    stored: int
+    opening: PlannedReading
+    reading: PlannedReading
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedStage:
+    """Everything up to one stage, were all components read so far. ``elements``: of a tensor at most;
+    ``total``: of all models, their opening included; ``fits``: within the budget."""
+
+    elements: int
+    total: PlannedReading
+    fits: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedComponent:
+    """Tensors of one component that would be read, the suspect's elements in them, and those read."""
+
+    component: str
+    tensors: int
+    elements: int
+    elements_read: int
+
+
+@dataclass(frozen=True, slots=True)
+class AuditPlan:
+    """``seconds_network``: by the measured rates of docs/places.md at 50 ms of latency; ``memory``: bytes,
+    by what was measured of such audits; ``spent``: what making this plan took."""
+
+    tool: Mapping[str, str]
+    asked: Mapping[str, Any]
+    models: tuple[PlannedModel, ...]
+    components: tuple[PlannedComponent, ...]
+    stages: tuple[PlannedStage, ...]
+    budget: str | Absent
+    not_read: tuple[NotExamined, ...]
+    seconds_network: float
+    memory: int
+    spent: PlannedReading
+    notes: tuple[str, ...]
