@@ -545,6 +545,14 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "The weighted directions of the models of a Multi-SLERP cancel: there is no mean on the sphere.",
         "Choose other weights.",
     ),
+    "density-keeps-nothing": (
+        "A density keeps no element of a small tensor, and mergekit 0.1.4 stops there.",
+        "Choose a larger density, or the arithmetic `mergekit-0.1.5`, which keeps one element.",
+    ),
+    "array-bad": (
+        "An adapter's factors or a direction are missing, do not fit the tensor, or are not numbers.",
+        "Check that the adapter or the direction belongs to this model.",
+    ),
     "della-spread": (
         "A density and an epsilon of DELLA give probabilities below zero or above one.",
         "Choose an epsilon smaller than the density and than one minus it.",

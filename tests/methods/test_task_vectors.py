@@ -84,11 +84,13 @@ def test_where_magnitudes_are_equal_ours_keeps_the_first() -> None:
     assert merge("ties", [0.0] * 4, [[1.0, -1.0, 1.0, 1.0]], rows) == [1.0, -1.0, 0.0, 0.0]
 
 
-def test_mergekit_keeps_one_element_where_its_older_version_kept_none() -> None:
+def test_mergekit_keeps_one_element_where_its_older_version_stops() -> None:
     rows = [{"weight": 1.0, "density": 0.1}]
     older = Profile("mergekit-0.1.4", DType.F32, DType.F32)
     assert merge("ties", [0.0] * 3, [[1.0, 3.0, 2.0]], rows, TOOL) == [0.0, 3.0, 0.0]
-    assert merge("ties", [0.0] * 3, [[1.0, 3.0, 2.0]], rows, older) == [0.0, 0.0, 0.0]
+    with pytest.raises(UsageError) as raised:
+        merge("ties", [0.0] * 3, [[1.0, 3.0, 2.0]], rows, older)
+    assert raised.value.code == "density-keeps-nothing"
 
 
 @pytest.mark.parametrize("profile", [OURS, TOOL])
@@ -104,6 +106,12 @@ def test_a_window_that_does_not_fit_reaches_to_the_largest_it_needs() -> None:
     assert window(0.5, 0.2, 10) == (3, 8)
     assert window(0.9, 0.2, 10) == (0, 9)
     assert window(0.0, 0.1, 10) == (9, 9)
+
+
+def test_the_older_mergekit_drops_everything_where_no_outlier_is_dropped() -> None:
+    assert window(0.5, 0.01, 10) == (5, 10)
+    assert window(0.5, 0.01, 10, older=True) == (5, 5)
+    assert window(0.5, 0.2, 10, older=True) == (3, 8)
 
 
 def test_dare_keeps_the_share_asked_for_and_its_norm() -> None:

@@ -36,10 +36,13 @@ class _Window:
         return self.high.before(delta, start, descending=False) & ~low
 
 
-def window(density: float, gamma: float, n: int) -> tuple[int, int]:
-    """First and last (exclusive) place, in ascending order, of what stays."""
+def window(density: float, gamma: float, n: int, *, older: bool = False) -> tuple[int, int]:
+    """First and last (exclusive) place, in ascending order, of what stays. ``older``: mergekit 0.1.4, which
+    keeps nothing where no outlier is dropped (its slice ends at -0)."""
     target, top = int(density * n), int(gamma * n)
     bottom = max(0, n - target - top)
+    if older and min(top, n - target) == 0:
+        return bottom, bottom
     return bottom, bottom + target
 
 
@@ -51,7 +54,8 @@ def _outliers(
     thinned = [j for j, p in enumerate(rows) if float(p["density"]) < 1]
     asked: list[Asked] = []
     for j in thinned:
-        low, high = window(float(rows[j]["density"]), float(rows[j]["gamma"]), reader.elements)
+        older = profile.id == "mergekit-0.1.4"
+        low, high = window(float(rows[j]["density"]), float(rows[j]["gamma"]), n, older=older)
         asked += [Asked(j, low, False), Asked(j, high, False)]
 
     def passes() -> Iterator[tuple[int, Values]]:

@@ -183,7 +183,8 @@ class Method:
             for d in self.parameters
             if not d.per_model
         }
-        return Parameters(self._each(reader, parameters), shared, parameters.seed, parameters.drawn)
+        each = self._each(reader, parameters)
+        return Parameters(each, shared, parameters.seed, parameters.drawn, parameters.arrays)
 
     def _each(self, reader: Reader, parameters: Parameters) -> tuple[Mapping[str, Value], ...]:
         per_model = [d for d in self.parameters if d.per_model]

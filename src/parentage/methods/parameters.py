@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from parentage.errors import UsageError
 
 __all__ = ["Declared", "Parameters", "Value"]
@@ -21,12 +24,15 @@ class Parameters:
     ``per_model`` [models] by operand, ``shared`` for all of them; what is left out has its declared
     default. ``seed`` is the recipe's; ``drawn``: random words that tensors before this one took from the
     tool's stream (``Method.draws`` tells how many each takes; the tools go in lexicographic order).
+    ``arrays``: what a method takes beside numbers and is small beside the tensor, float32: an adapter's
+    factors ``A`` [rank, in] and ``B`` [out, rank], a ``direction`` [out or in].
     """
 
     per_model: tuple[Mapping[str, Value], ...] = ()
     shared: Mapping[str, Value] = field(default_factory=dict)
     seed: int = 0
     drawn: int = 0
+    arrays: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,11 @@ METHODS: Final[Mapping[str, str]] = {
     "karcher": "parentage.methods.karcher:KARCHER",
     "sce": "parentage.methods.sce:SCE",
     "passthrough": "parentage.methods.passthrough:PASSTHROUGH",
+    "weighted_sum": "parentage.methods.image_models:WEIGHTED_SUM",
+    "add_difference": "parentage.methods.image_models:ADD_DIFFERENCE",
+    "lora": "parentage.methods.adapter:LORA",
+    "abliteration": "parentage.methods.abliteration:ABLITERATION",
+    "upcycling": "parentage.methods.upcycling:UPCYCLING",
 }
 
 

@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from parentage.errors import UsageError
 from parentage.methods.method import Method, Parameters, Profile, Reader, Values
 from parentage.methods.selection import Asked, Cut, cuts
 from parentage.methods.task_vectors import Deltas, Sparsifier, task_method
@@ -36,7 +37,13 @@ def _nothing(start: int, delta: Values) -> NDArray[np.bool_]:
 def kept(density: float, n: int, profile: Profile) -> int:
     """How many elements stay."""
     k = int(density * n)
-    return k if profile.id == "mergekit-0.1.4" else max(1, k)
+    if k == 0 and profile.id == "mergekit-0.1.4":
+        raise UsageError(
+            f"a density of {density:g} keeps nothing of {n:,} elements, where mergekit 0.1.4 stops",
+            code="density-keeps-nothing",
+            hint="a larger density, or the arithmetic mergekit-0.1.5, which keeps one element",
+        )
+    return max(1, k)
 
 
 def _largest(

@@ -42,8 +42,8 @@ class OurSum:
     def __init__(self, *, squared: bool = False) -> None:
         self._lanes, self._seen, self._squared = np.zeros(LANES), 0, squared
 
-    def add(self, x: Values) -> None:
-        """Feed the next numbers [m] float32."""
+    def add(self, x: NDArray[np.floating]) -> None:
+        """Feed the next numbers [m], float32 or float64."""
         _add(self._lanes, x, self._seen, self._squared)
         self._seen = (self._seen + x.size) % LANES
 
