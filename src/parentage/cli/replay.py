@@ -61,15 +61,18 @@ def command(
     limit: Annotated[int, typer.Option("--limit", min=0, help="Differing tensors listed; 0: all.")] = 20,
 ) -> None:
     """Replay and say so."""
-    from parentage import api
     from parentage.cli.progress import progress
     from parentage.cli.streams import plain_text, printing
     from parentage.cli.tables import print_json
+    from parentage.merging.merge import MergeOptions, replay_merge
+    from parentage.merging.recipe_reading import read_recipe
     from parentage.records import rebuild as records
 
-    options = api.MergeOptions(profile, seed, digests=False, workers=workers)
+    options = MergeOptions(profile, seed, digests=False, workers=workers)
     with progress() as report_progress:
-        found = api.replay(recipe, suspect, options, by_digest=by_digest, progress=report_progress)
+        found = replay_merge(
+            read_recipe(recipe), suspect, options, read=not by_digest, progress=report_progress
+        )
     with printing():
         if as_json:
             print_json(records.SCHEMA, records.VERSION, found)

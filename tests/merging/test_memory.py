@@ -1,0 +1,66 @@
+"""A merge's memory does not grow with a tensor, whatever the method; never more than 500 MB in all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from parentage.records.dtypes import DType
+from tests.memory.large import Large, peak_mebibytes, write_large
+from tests.merging.models import recipe_file
+
+pytestmark = pytest.mark.skipif(
+    not Path("/proc/self/status").exists(), reason="peak memory is read from /proc"
+)
+# Buffers are as large for either size.
+GROWTH = 32
+LIMIT = 500
+
+
+@pytest.fixture(scope="module")
+def sizes() -> Iterator[tuple[Path, Large, Large]]:
+    """Models of 32 and of 300 MiB, one tensor each."""
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        for part in ("small", "large"):
+            (folder / part).mkdir()
+        yield (
+            folder,
+            write_large(folder / "small", 32, DType.BF16),
+            write_large(folder / "large", 300, DType.BF16),
+        )
+
+
+def peak(folder: Path, models: Large, method: str, command: str) -> float:
+    """Of one merge, or of a replay of it."""
+    entries = [{"model": str(m), "parameters": {"weight": 0.5}} for m in (models.first, models.second)]
+    recipe: dict[str, object] = {"merge_method": method, "models": entries}
+    if method != "linear":
+        recipe |= {"base_model": str(models.suspect), "parameters": {"density": 0.5}}
+    path, out = recipe_file(folder, recipe), folder / f"out-{len(list(folder.iterdir()))}"
+    if command == "merge":
+        return peak_mebibytes(folder, "merge", path, out, "--workers", "2")
+    return peak_mebibytes(folder, "replay", path, _made(folder, path, out), "--workers", "2")
+
+
+def _made(folder: Path, recipe: Path, out: Path) -> Path:
+    peak_mebibytes(folder, "merge", recipe, out, "--workers", "2", "--no-digests")
+    return out
+
+
+@pytest.mark.parametrize(
+    ("method", "command"), [("linear", "merge"), ("ties", "merge"), ("linear", "replay")]
+)
+def test_peak_memory_does_not_grow_with_a_tensor(
+    method: str, command: str, sizes: tuple[Path, Large, Large]
+) -> None:
+    folder, small, large = sizes
+    # Compiling on first use takes memory too.
+    peak(folder, small, method, command)
+    before = peak(folder, small, method, command)
+    after = peak(folder, large, method, command)
+    assert after <= before + GROWTH
+    assert after <= LIMIT
