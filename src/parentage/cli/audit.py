@@ -53,7 +53,7 @@ Examples:
 
 
 def command(
-    suspect: Annotated[str, typer.Argument(help="A safetensors file or a folder of them.")],
+    suspect: Annotated[str, typer.Argument(help="A weight file, or a folder of them.")],
     parent: Annotated[
         list[str] | None, typer.Option("--parent", "-p", help="A suspected parent; repeatable.")
     ] = None,

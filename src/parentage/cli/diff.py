@@ -28,7 +28,7 @@ Examples:
 
 
 def command(
-    first: Annotated[str, typer.Argument(help="A safetensors file or a folder of them.")],
+    first: Annotated[str, typer.Argument(help="A weight file, or a folder of them.")],
     second: Annotated[str, typer.Argument(help="Another one.")],
     base: Annotated[str | None, typer.Option("--base", help="What both come from.")] = None,
     sample: Annotated[

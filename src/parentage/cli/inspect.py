@@ -27,7 +27,7 @@ Examples:
 
 
 def command(
-    model: Annotated[str, typer.Argument(help="A safetensors file or a folder of them.")],
+    model: Annotated[str, typer.Argument(help="A weight file, or a folder of them.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON to standard output.")] = False,
     digests: Annotated[
         bool,
