@@ -18,6 +18,7 @@ from parentage.numerics.formats import magnitude_values, round_to, to_float32
 from parentage.records.dtypes import DType
 
 __all__ = [
+    "BLOCK",
     "GGUF_QUANTIZERS",
     "ROUNDINGS",
     "SCALE_RULES",

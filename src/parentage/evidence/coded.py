@@ -1,0 +1,244 @@
+"""A tensor's sample as codes: what other numbers would have been coded as, and what a code allows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from parentage.checkpoints.checkpoint import Checkpoint
+from parentage.checkpoints.dequantised import read_codes
+from parentage.checkpoints.encodings import encoding_of
+from parentage.evidence.sampling import SamplePlan
+from parentage.numerics.cells import rounding_cells
+from parentage.numerics.formats import magnitude_values
+from parentage.numerics.quantizers import (
+    BLOCK,
+    GGUF_QUANTIZERS,
+    ROUNDINGS,
+    code_float8,
+    code_integers,
+    quantize_blocks,
+    unpack,
+)
+from parentage.records.dtypes import DType
+from parentage.records.tensors import TensorRef
+
+__all__ = ["CodeCells", "Coded", "aligned_plan", "can_replay", "read_coded"]
+
+Values = NDArray[np.float32]
+Codes = NDArray[np.int16]
+Flags = NDArray[np.bool_]
+# A scale in binary16 stands for the float32 that the codes were made with, up to half a step of binary16.
+HALF = 2.0**-11
+TINY = 2.0**-25
+# Of the float32 products and sums between a number and its code.
+FLOAT32 = 2.0**-22
+
+
+@dataclass(frozen=True, slots=True)
+class CodeCells:
+    """What each code [n] allows: numbers in [low, high]; ``inner``: not an end of the range, whose cell is
+    open; ``step``: to the next code's number."""
+
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+    inner: Flags
+    step: NDArray[np.float64]
+
+
+class Coded(Protocol):
+    """A sample of codes and the rules under which it may have come about."""
+
+    @property
+    def codes(self) -> Codes:
+        """As stored [n]."""
+
+    @property
+    def rules(self) -> tuple[str, ...]:
+        """Names of the quantisers that are tried, likeliest first."""
+
+    def replay(self, values: Values, rule: str) -> Codes:
+        """The codes that these numbers [n], at the same places, get."""
+
+    def cells(self) -> CodeCells:
+        """What the stored codes allow."""
+
+    def scale_matches(self, values: Values) -> tuple[int, int]:
+        """(equal, compared) scales that can be told from the sample alone."""
+
+    def coded_as(self, values: Values, rule: str) -> Coded:
+        """Another model's numbers, quantised as these were."""
+
+
+def can_replay(ref: TensorRef) -> bool:
+    """Whether a quantiser is known for this tensor's format."""
+    return not ref.pieces and (ref.encoding in GGUF_QUANTIZERS or ref.dequantised is not None)
+
+
+def aligned_plan(ref: TensorRef, plan: SamplePlan) -> SamplePlan:
+    """The same runs, moved to whole blocks where a block's scale goes with its codes."""
+    if ref.dequantised is not None or plan.whole:
+        return plan
+    return SamplePlan(plan.starts // BLOCK * BLOCK, plan.length, False, plan.elements)
+
+
+def read_coded(checkpoint: Checkpoint, ref: TensorRef, plan: SamplePlan) -> Coded:
+    """Read the codes of a plan that is aligned; ``can_replay`` holds."""
+    if ref.dequantised is None:
+        return _read_blocks(checkpoint, ref, plan)
+    runs = [read_codes(ref, int(s), plan.length, checkpoint.read) for s in plan.starts]
+    codes = ref.dequantised.codes
+    stored = np.concatenate([r.stored for r in runs])
+    scales = np.concatenate([r.scales for r in runs])
+    if codes.dtype.is_float:
+        bits = np.concatenate([r.bits for r in runs]).astype(np.uint8)
+        return FloatCodes(bits, scales, codes.dtype)
+    zeros = np.concatenate([r.zeros for r in runs]).astype(np.int16)
+    return IntegerCodes(stored.astype(np.int16), scales, zeros, _range(codes, ref.dequantised.packed_bits))
+
+
+def _range(codes: TensorRef, packed_bits: int) -> tuple[int, int]:
+    if packed_bits:
+        return -(2 ** (packed_bits - 1)), 2 ** (packed_bits - 1) - 1
+    bits = 8 * codes.dtype.itemsize
+    return (
+        (0, 2**bits - 1) if codes.dtype.value.startswith("U") else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+    )
+
+
+def _read_blocks(checkpoint: Checkpoint, ref: TensorRef, plan: SamplePlan) -> BlockCodes:
+    nbytes = encoding_of(ref.encoding).nbytes
+    # The same bytes as numbers of one byte: whole blocks are contiguous.
+    raw = TensorRef(ref.name, DType.U8, (ref.end - ref.begin,), ref.shard, ref.begin, ref.end)
+    length = plan.length // BLOCK * nbytes
+    found = [checkpoint.read(raw, int(s) // BLOCK * nbytes, length) for s in plan.starts]
+    blocks = unpack(np.concatenate(found).astype(np.uint8).reshape(-1, nbytes), ref.encoding)
+    return BlockCodes(ref.encoding, blocks.codes.reshape(-1), blocks.scales)
+
+
+@dataclass(frozen=True, slots=True)
+class BlockCodes:
+    """Codes of GGUF blocks [n], and their scales [n / 32, 1 or 2]."""
+
+    format_: str
+    codes: Codes
+    scales: NDArray[np.float16]
+
+    @property
+    def rules(self) -> tuple[str, ...]:
+        """The format has one."""
+        return (f"ggml's reference quantiser of {self.format_}",)
+
+    def replay(self, values: Values, rule: str) -> Codes:
+        """See :class:`Coded`."""
+        return quantize_blocks(values.reshape(-1, BLOCK), self.format_).codes.reshape(-1)
+
+    def scale_matches(self, values: Values) -> tuple[int, int]:
+        """Blocks whose scales, all of them, come out bit for bit."""
+        made = quantize_blocks(values.reshape(-1, BLOCK), self.format_).scales
+        same = (made.view(np.uint16) == self.scales.view(np.uint16)).all(axis=1)
+        return int(np.count_nonzero(same)), int(same.size)
+
+    def coded_as(self, values: Values, rule: str) -> BlockCodes:
+        """See :class:`Coded`."""
+        made = quantize_blocks(values.reshape(-1, BLOCK), self.format_)
+        return BlockCodes(self.format_, made.codes.reshape(-1), made.scales)
+
+    def cells(self) -> CodeCells:
+        """Half a step on either side, and what rounding the scales to binary16 hides."""
+        rule = GGUF_QUANTIZERS[self.format_]
+        wide = np.repeat(self.scales.astype(np.float64), BLOCK, axis=0)
+        step, least = wide[:, 0], wide[:, 1] if wide.shape[1] > 1 else np.zeros(len(wide))
+        place = self.codes.astype(np.float64) - (rule.offset or 0)
+        with np.errstate(all="ignore"):
+            ends = np.stack([(place - 0.5) * step, (place + 0.5) * step])
+            slack = np.abs(ends) * HALF + (np.abs(place) + 1) * TINY + np.abs(step) * 32 * FLOAT32
+            slack = slack + np.abs(least) * HALF + TINY
+            low = np.minimum(ends[0] - slack[0], ends[1] - slack[1]) + least
+            high = np.maximum(ends[0] + slack[0], ends[1] + slack[1]) + least
+        first, last = (-127, 127) if self.format_ == "Q8_0" else (0, rule.levels - 1)
+        inner = (self.codes > first) & (self.codes < last) & (step != 0)
+        return CodeCells(low, high, inner & np.isfinite(low + high), np.abs(step))
+
+
+@dataclass(frozen=True, slots=True)
+class IntegerCodes:
+    """Integer codes [n] with the scale and zero point of each."""
+
+    codes: Codes
+    scales: Values
+    zeros: Codes
+    ends: tuple[int, int]
+
+    @property
+    def rules(self) -> tuple[str, ...]:
+        """Ways to divide and to round."""
+        return tuple(ROUNDINGS)
+
+    def replay(self, values: Values, rule: str) -> Codes:
+        """See :class:`Coded`. A range that leaves the lowest code out differs in clipped numbers alone."""
+        lowest, highest = self.ends
+        lowest = lowest + 1 if lowest < 0 and not (self.codes == lowest).any() else lowest
+        return code_integers(values, self.scales, self.zeros, lowest, highest, rule)
+
+    def scale_matches(self, values: Values) -> tuple[int, int]:
+        """A run need not hold whole blocks."""
+        return 0, 0
+
+    def coded_as(self, values: Values, rule: str) -> IntegerCodes:
+        """With the stored scales."""
+        return IntegerCodes(self.replay(values, rule), self.scales, self.zeros, self.ends)
+
+    def cells(self) -> CodeCells:
+        """Half a step on either side; a quotient in bfloat16 would move ends by up to that again."""
+        place = (self.codes - self.zeros).astype(np.float64)
+        scale = self.scales.astype(np.float64)
+        half = 0.5 + (np.abs(place) + 1) * FLOAT32
+        lowest = self.ends[0] + 1 if self.ends[0] < 0 else self.ends[0]
+        inner = (self.codes > lowest) & (self.codes < self.ends[1]) & (scale > 0) & np.isfinite(scale)
+        return CodeCells((place - half) * scale, (place + half) * scale, inner, scale)
+
+
+@dataclass(frozen=True, slots=True)
+class FloatCodes:
+    """Codes in an 8-bit float, as bits [n], with the scale of each."""
+
+    bits: NDArray[np.uint8]
+    scales: Values
+    dtype: DType
+
+    @property
+    def codes(self) -> Codes:
+        """The bits as numbers."""
+        return self.bits.astype(np.int16)
+
+    @property
+    def rules(self) -> tuple[str, ...]:
+        """Ways to divide; the format says how to round."""
+        return tuple(r for r in ROUNDINGS if r.endswith("to even"))
+
+    def replay(self, values: Values, rule: str) -> Codes:
+        """See :class:`Coded`."""
+        return code_float8(values, self.scales, self.dtype, rule).astype(np.int16)
+
+    def scale_matches(self, values: Values) -> tuple[int, int]:
+        """A run need not hold whole blocks."""
+        return 0, 0
+
+    def coded_as(self, values: Values, rule: str) -> FloatCodes:
+        """With the stored scales."""
+        return FloatCodes(self.replay(values, rule).astype(np.uint8), self.scales, self.dtype)
+
+    def cells(self) -> CodeCells:
+        """The format's own cells, times the scale."""
+        cells = rounding_cells(self.bits, self.dtype)
+        scale = self.scales.astype(np.float64)
+        slack = np.maximum(np.abs(cells.low), np.abs(cells.high)) * FLOAT32
+        top = magnitude_values(self.dtype).size - 1
+        inner = ((self.bits & 0x7F) < top) & (scale > 0) & np.isfinite(scale)
+        with np.errstate(all="ignore"):
+            low, high = (cells.low - slack) * scale, (cells.high + slack) * scale
+        return CodeCells(low, high, inner & np.isfinite(low + high), (cells.high - cells.low) * scale)
