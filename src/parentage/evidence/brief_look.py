@@ -16,13 +16,13 @@ from parentage.checkpoints.checkpoint import Checkpoint
 from parentage.checkpoints.opening import open_checkpoint
 from parentage.checkpoints.remote_limits import SharedSession
 from parentage.errors import ParentageError
+from parentage.evidence.distances import coding_noise
 from parentage.evidence.fetching import fetch
-from parentage.evidence.reading import read_sample, recast
+from parentage.evidence.reading import ModelSlice, read_sample, recast
 from parentage.evidence.sampling import Sampling, seeded_rng
 from parentage.numerics.cells import rounding_cells
 from parentage.numerics.formats import round_to
 from parentage.records.absence import Absent
-from parentage.records.dtypes import DType
 
 __all__ = ["LOOKED_AT", "RELATED", "Look", "look_at"]
 
@@ -122,13 +122,15 @@ class _Matrix:
         # What is not finite takes no part, at the same length for every candidate.
         delta = np.zeros(finite.size, np.float32)
         delta[finite] = 0.0 if same else np.clip((theirs - mine) / spread, -LARGEST, LARGEST)
-        floor = _rounding(mine, sample.suspect.effective) / spread**2
+        floor = _rounding(mine, sample.suspect) / spread**2
         return _Matrix(group.name, delta, floor, abs(float(np.corrcoef(mine, theirs)[0, 1])), same)
 
 
-def _rounding(values: NDArray[np.float64], dtype: DType) -> float:
+def _rounding(values: NDArray[np.float64], stored: ModelSlice) -> float:
     """The mean square of an error that is uniform over each value's rounding cell."""
-    cells = rounding_cells(round_to(values, dtype), dtype)
+    if stored.encoding:
+        return coding_noise(values) / max(values.size, 1)
+    cells = rounding_cells(round_to(values, stored.effective), stored.effective)
     return float(np.mean(np.square(cells.high - cells.low))) / 12
 
 

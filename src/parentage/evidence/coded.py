@@ -79,10 +79,13 @@ def can_replay(ref: TensorRef) -> bool:
 
 
 def aligned_plan(ref: TensorRef, plan: SamplePlan) -> SamplePlan:
-    """The same runs, moved to whole blocks where a block's scale goes with its codes."""
+    """The whole blocks inside the same runs, where a block's scale goes with its codes: what is read for
+    other measures is enough."""
     if ref.dequantised is not None or plan.whole:
         return plan
-    return SamplePlan(plan.starts // BLOCK * BLOCK, plan.length, False, plan.elements)
+    starts = -(-plan.starts // BLOCK) * BLOCK
+    length = (plan.length - BLOCK) // BLOCK * BLOCK
+    return SamplePlan(starts, length, False, starts.size * length)
 
 
 def read_coded(checkpoint: Checkpoint, ref: TensorRef, plan: SamplePlan) -> Coded:

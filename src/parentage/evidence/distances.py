@@ -11,7 +11,9 @@ from parentage.evidence.reading import ModelSlice, TensorSample, recast
 from parentage.numerics.cells import rounding_cells
 from parentage.numerics.formats import round_to
 
-__all__ = ["Distances", "measure_distances"]
+__all__ = ["Distances", "coding_noise", "measure_distances"]
+
+STEP_RUN = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +58,21 @@ def measure_distances(
 
 def _rounding(model: ModelSlice, finite: NDArray[np.bool_]) -> float:
     """What storage adds to a squared distance when the stored values are themselves rounded ones."""
+    if model.encoding:
+        return coding_noise(model.values[finite])
     cells = rounding_cells(round_to(model.values[finite], model.effective), model.effective)
     steps = cells.high - cells.low
     return _dot(steps, steps) / 12
+
+
+def coding_noise(values: NDArray[np.float64]) -> float:
+    """The same for numbers decoded from codes: a step is the least distance between numbers of a block, of
+    which 32 neighbours hold two that are a step apart (in eight bits nearly so)."""
+    count = values.size // STEP_RUN * STEP_RUN
+    gaps = np.diff(np.sort(values[:count].reshape(-1, STEP_RUN), axis=1), axis=1)
+    least = np.where(gaps > 0, gaps, np.inf).min(axis=1, initial=np.inf)
+    steps = least[np.isfinite(least)]
+    return _dot(steps, steps) / 12 * (values.size / max(steps.size, 1)) if steps.size else 0.0
 
 
 def _all_equal(values: list[NDArray[np.float64]], size: int) -> int:

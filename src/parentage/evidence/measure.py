@@ -15,6 +15,7 @@ from parentage.architectures.unit_orders import undo_orders
 from parentage.checkpoints.checkpoint import Checkpoint
 from parentage.engines.engine import Engine
 from parentage.evidence.aligned_how import alignment_findings, alignment_notes
+from parentage.evidence.coded_pass import measure_quantized
 from parentage.evidence.fetching import FetchProgress
 from parentage.evidence.pinning import pin_models
 from parentage.evidence.quiet_rows import measure_quiet_rows
@@ -142,6 +143,7 @@ def measure(
         resume=options.resume,
     )
     replays = search_replays(tensors, sweeps, context)
+    quantized = measure_quantized(groups, checkpoints, plan, found.sampling, options.workers, progress)
     remote = any(c.remote for c in checkpoints)
     names = [m.name for m in inputs.models]
     quiet: tuple[QuietRows, ...] = ()
@@ -166,6 +168,7 @@ def measure(
         notes=(*notes, *alignment_notes(alignment, names), *((OVER_A_NETWORK,) if remote else ())),
         reading=found.reading,
         alignment=alignment_findings(alignment, orders, not remote),
+        quantized=quantized,
     )
 
 

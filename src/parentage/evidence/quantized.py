@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from parentage.architectures.alignment import AlignedTensor, Alignment
+from parentage.architectures.alignment import AlignedTensor
 from parentage.checkpoints.checkpoint import Checkpoint
 from parentage.engines.threads import map_ordered
 from parentage.evidence.coded import Coded, Values, aligned_plan, can_replay, read_coded
@@ -37,14 +37,14 @@ class CodedSample:
     others: tuple[Values | None, ...]
 
 
-def coded_groups(alignment: Alignment) -> list[AlignedTensor]:
+def coded_groups(groups: Sequence[AlignedTensor]) -> list[AlignedTensor]:
     """Tensors of codes of which a quantiser is known, in order."""
-    return [g for g in alignment.groups if g.suspect.elements and can_replay(g.suspect)]
+    return [g for g in groups if g.suspect.elements and can_replay(g.suspect)]
 
 
-def unknown_formats(alignment: Alignment) -> tuple[str, ...]:
+def unknown_formats(groups: Sequence[AlignedTensor]) -> tuple[str, ...]:
     """Formats of codes without a known quantiser, each with the number of tensors."""
-    refs = [g.suspect for g in alignment.groups if g.suspect.elements]
+    refs = [g.suspect for g in groups if g.suspect.elements]
     found = Counter(r.encoding for r in refs if r.encoding and not can_replay(r))
     return tuple(f"{name} ({count:,})" for name, count in sorted(found.items()))
 
@@ -73,14 +73,14 @@ def _values(checkpoint: Checkpoint, ref: TensorRef, plan: SamplePlan) -> Values:
 
 
 def measure_codes(
-    alignment: Alignment,
+    groups: Sequence[AlignedTensor],
     checkpoints: Sequence[Checkpoint],
     sampling: Sampling,
     workers: int,
     progress: Callable[[str, int, int], None],
 ) -> tuple[CodedTensor, ...]:
     """Every tensor of codes that can be replayed; pure given its arguments, whatever the threads."""
-    groups = coded_groups(alignment)
+    groups = coded_groups(groups)
 
     def work(group: AlignedTensor) -> CodedTensor:
         sample = read_coded_sample(group, checkpoints, sampling)

@@ -4,20 +4,23 @@ so an interval of weights; a weight that all allow is replayed, blend and quanti
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from parentage.architectures.alignment import AlignedTensor, Alignment
+from parentage.architectures.alignment import AlignedTensor
 from parentage.checkpoints.checkpoint import Checkpoint
+from parentage.engines.threads import map_ordered
 from parentage.evidence.coded import CodeCells, Coded, Values
 from parentage.evidence.quantized import CodedSample, coded_groups, read_coded_sample
 from parentage.evidence.sampling import Sampling
-from parentage.methods.linear import Arithmetic, variants
+from parentage.methods.linear import Arithmetic, arithmetic
 from parentage.numerics import candidates, interval
 from parentage.numerics.formats import to_float32
+from parentage.numerics.quantizers import ROUNDINGS
 from parentage.records.absence import Absent
 from parentage.records.dtypes import DType
 from parentage.records.quantized import (
@@ -30,15 +33,22 @@ from parentage.records.quantized import (
 
 __all__ = ["measure_blend"]
 
-# What a blend may have been stored in before it was quantised, with half a step relative to the number.
-STORED = ((DType.F32, 2.0**-24), (DType.F16, 2.0**-11), (DType.BF16, 2.0**-8))
-# Simplest weights of the interval that are replayed; tensors on which they compete.
-CANDIDATES = 24
+# What a blend may have been stored in before it was quantised, with half a step: of the number, and
+# least (binary16's below 6e-5).
+STORED = ((DType.F32, 2.0**-24, 0.0), (DType.F16, 2.0**-11, 2.0**-25), (DType.BF16, 2.0**-8, 0.0))
+# Simplest weights of each interval that are replayed; tensors on which they compete; how many of those that
+# give most codes there are replayed on all.
+CANDIDATES = 16
 PROBE = 4
-# Recipes that are told as giving the same codes.
-ALIKE = 12
+FINALISTS = 16
+# Codes hardly tell roundings in float32 from each other; 16-bit weights and products they do.
+WIDE, NARROW = (
+    ("fp32-sum", "lerp-from-second"),
+    ("fp32-sum", "fp32-fma", "mergekit-0.1.4", "scalar-16", "task-16"),
+)
 NOTHING = Absent("no weight is allowed by every code")
 Pair = tuple[int, int]
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,98 +68,127 @@ class _Allowed:
     def exact(self) -> bool:
         return self.informative > 0 and self.consistent == self.informative and self.low <= self.high
 
+    def with_(self, found: interval.IntervalEstimate) -> _Allowed:
+        return _Allowed(
+            self.informative + found.informative,
+            self.consistent + found.count,
+            max(self.low, found.low),
+            min(self.high, found.high),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class _Recipe:
     weights: tuple[float, ...]
     arithmetic: Arithmetic
     stored: DType
+    rule: str = ""
 
     @property
     def words(self) -> str:
         told = " : ".join(candidates.describe(w) for w in self.weights)
         return f"{told}, {self.arithmetic.id}, {self.stored.value}"
 
+    def rule_for(self, coded: Coded) -> str:
+        """The quantiser, where the tensor's format leaves a choice."""
+        return self.rule if self.rule in coded.rules else coded.rules[0]
+
+
+@dataclass(frozen=True, slots=True)
+class _Blends:
+    """Where samples come from, and the pairs of parents that are tried."""
+
+    groups: Sequence[AlignedTensor]
+    checkpoints: Sequence[Checkpoint]
+    pairs: Sequence[Pair]
+    sampling: Sampling
+    workers: int
+
+    def each(self, work: Callable[[CodedSample], Result]) -> Iterator[Result]:
+        """The results for all tensors, in order."""
+
+        def read(group: AlignedTensor) -> Result:
+            return work(read_coded_sample(group, self.checkpoints, self.sampling))
+
+        return map_ordered(read, self.groups, workers=self.workers)
+
 
 def measure_blend(
-    alignment: Alignment,
+    groups: Sequence[AlignedTensor],
     checkpoints: Sequence[Checkpoint],
     pairs: Sequence[Pair],
     controls: Sequence[int],
     tensors: Sequence[CodedTensor],
     sampling: Sampling,
-    progress: Callable[[str, int, int], None],
+    workers: int,
 ) -> QuantizedBlend | Absent:
     """The pair of parents whose blend most codes allow, and its replay where all do."""
-    if not pairs:
-        return Absent("no two parents were given")
-    rules = {t.name: t.quantizer for t in tensors}
-    groups = coded_groups(alignment)
-
-    def samples(some: Sequence[AlignedTensor]) -> list[CodedSample]:
-        return [read_coded_sample(g, checkpoints, sampling) for g in some]
-
-    found: dict[Pair, _Allowed] = {}
-    for k, pair in enumerate(pairs):
-        progress("codes as blends", k, len(pairs))
-        found[pair] = _widest(groups, samples, pair)
-    progress("codes as blends", len(pairs), len(pairs))
-    pair = max(found, key=lambda p: (found[p].exact, found[p].share))
-    best = found[pair]
+    if not pairs or not tensors:
+        return Absent("no two parents were given" if not pairs else "no tensor of codes can be replayed")
+    own = _Blends(coded_groups(groups), checkpoints, pairs, sampling, workers)
+    found = _all_allowed(own)
+    best_of = {p: max((found[p, k] for k in range(len(STORED))), key=_rank) for p in pairs}
+    pair = max(pairs, key=lambda p: _rank(best_of[p]))
+    best = best_of[pair]
     if not best.informative:
         return Absent("no code tells the parents apart")
-    replay = _replay(groups, samples, pair, best, rules) if best.exact else NOTHING
-    shares = tuple(_control(groups, samples, pair, c, rules, replay) for c in controls)
+    exact = {d: a for k, (d, _, _) in enumerate(STORED) if (a := found[pair, k]).exact}
+    replay, recipe = _replay(own, pair, exact) if exact else (NOTHING, None)
+    range_ = _range_of(replay, exact)
     return QuantizedBlend(
         parents=pair,
         informative=best.informative,
         consistent=best.consistent,
-        low=best.low if best.exact else NOTHING,
-        high=best.high if best.exact else NOTHING,
+        low=NOTHING if range_ is None else range_.low,
+        high=NOTHING if range_ is None else range_.high,
         replay=replay,
-        controls=shares,
+        controls=tuple(_control(own, pair, c, recipe) for c in controls),
     )
 
 
-Groups = Sequence[AlignedTensor]
-Samples = Callable[[Groups], list[CodedSample]]
+def _range_of(replay: BlendReplay | Absent, exact: Mapping[DType, _Allowed]) -> _Allowed | None:
+    """Weights allowed if the blend was stored in the coarsest format in which it gives the codes."""
+    if not exact:
+        return None
+    told = set() if isinstance(replay, Absent) else {replay.stored, *replay.stored_alike}
+    kept = [a for d, a in exact.items() if d.value in told] or list(exact.values())
+    return kept[-1]
 
 
-def _widest(groups: Groups, samples: Samples, pair: Pair) -> _Allowed:
-    """Weights allowed if nothing, then if a 16-bit format, lay between blend and quantiser."""
-    best: _Allowed | None = None
-    for _, half in STORED:
-        found = _allowed(groups, samples, pair, half)
-        if best is None or (found.exact, found.share) > (best.exact, best.share):
-            best = found
-        if found.exact:
-            break
-    assert best is not None
-    return best
+def _rank(allowed: _Allowed) -> tuple[bool, float]:
+    return allowed.exact, allowed.share
 
 
-def _allowed(groups: Groups, samples: Samples, pair: Pair, half: float) -> _Allowed:
-    informative = consistent = 0
-    low, high = -np.inf, np.inf
-    for group in groups:
-        (sample,) = samples([group])
-        a, b = (sample.others[i - 1] for i in pair)
-        if a is None or b is None:
-            continue
-        found = _swept(sample.coded.cells(), a, b, half)
-        informative += found.informative
-        consistent += found.count
-        if found.informative:
-            low, high = max(low, found.low), min(high, found.high)
-    return _Allowed(informative, consistent, float(low), float(high))
+def _all_allowed(own: _Blends) -> dict[tuple[Pair, int], _Allowed]:
+    """For each pair and each format between, the weights that all tensors allow."""
+    keys = [(pair, k) for pair in own.pairs for k in range(len(STORED))]
+
+    def work(sample: CodedSample) -> list[interval.IntervalEstimate | None]:
+        cells = sample.coded.cells()
+        return [_of_pair(sample, cells, pair, k) for pair, k in keys]
+
+    totals = dict.fromkeys(keys, _Allowed(0, 0, -np.inf, np.inf))
+    for row in own.each(work):
+        for key, found in zip(keys, row, strict=True):
+            if found is not None and found.informative:
+                totals[key] = totals[key].with_(found)
+    return totals
 
 
-def _swept(cells: CodeCells, a: Values, b: Values, half: float) -> interval.IntervalEstimate:
+def _of_pair(
+    sample: CodedSample, cells: CodeCells, pair: Pair, stored: int
+) -> interval.IntervalEstimate | None:
+    a, b = (sample.others[i - 1] for i in pair)
+    return None if a is None or b is None else _swept(cells, a, b, stored)
+
+
+def _swept(cells: CodeCells, a: Values, b: Values, stored: int) -> interval.IntervalEstimate:
     """The weights of ``a`` that the inner codes allow."""
     use = cells.inner & np.isfinite(a) & np.isfinite(b)
     first, second = a[use].astype(np.float64), b[use].astype(np.float64)
     low, high = cells.low[use], cells.high[use]
-    slack = half * np.maximum(np.abs(low), np.abs(high))
+    _, half, least = STORED[stored]
+    slack = np.maximum(half * np.maximum(np.abs(low), np.abs(high)), least)
     closed = np.ones(low.size, np.bool_)
     return interval.estimate(first, second, low - slack, high + slack, closed, (low + high) / 2)
 
@@ -163,58 +202,77 @@ def _blended(recipe: _Recipe, sample: CodedSample, pair: Pair) -> Values | None:
     return to_float32(bits, recipe.stored)
 
 
-def _matches(recipe: _Recipe, sample: CodedSample, pair: Pair, rule: str, coded: Coded) -> int:
+def _matches(recipe: _Recipe, sample: CodedSample, pair: Pair, coded: Coded) -> int:
     values = _blended(recipe, sample, pair)
-    return 0 if values is None else int(np.count_nonzero(coded.replay(values, rule) == coded.codes))
+    if values is None:
+        return 0
+    return int(np.count_nonzero(coded.replay(values, recipe.rule_for(coded)) == coded.codes))
 
 
-def _replay(
-    groups: Groups, samples: Samples, pair: Pair, allowed: _Allowed, rules: dict[str, str]
-) -> BlendReplay | Absent:
-    """Candidates compete on a few tensors, and those that give every code there on all."""
-    probe = samples(_spread(groups))
-    recipes = list(_recipes(allowed))
-    codes = sum(s.coded.codes.size for s in probe)
-    scores = [sum(_matches(r, s, pair, rules[s.name], s.coded) for s in probe) for r in recipes]
-    top = max(scores, default=0)
-    alive = [r for r, n in zip(recipes, scores, strict=True) if n == top]
-    if not alive or top < 0.9 * codes:
-        return Absent("a weight is allowed, and no blend that is known here gives the codes")
-    rows: list[list[ReplayedCodes]] = [[] for _ in alive]
-    for group in groups:
-        (sample,) = samples([group])
-        for k, recipe in enumerate(alive):
-            rows[k].append(_replayed(recipe, sample, pair, rules[sample.name]))
+def _replay(own: _Blends, pair: Pair, exact: Mapping[DType, _Allowed]) -> tuple[BlendReplay, _Recipe]:
+    """Candidates compete on a few tensors, and those that give most codes there on all."""
+    probe = replace(own, groups=own.groups[:: max(1, len(own.groups) // PROBE)][:PROBE])
+    recipes = _recipes(exact)
+    rule = _best_rule(probe, pair, recipes)
+    recipes = [replace(r, rule=rule) for r in recipes]
+    scores = _scores(probe, pair, recipes)
+    alive = [r for r, n in zip(recipes, scores, strict=True) if n == max(scores)][:FINALISTS]
+
+    def work(sample: CodedSample) -> list[ReplayedCodes]:
+        return [_replayed(r, sample, pair) for r in alive]
+
+    rows = list(zip(*own.each(work), strict=True))
     totals = [sum(t.matches for t in row) for row in rows]
     best = totals.index(max(totals))
-    alike = [r.words for r, n in zip(alive, totals, strict=True) if n == totals[best]]
+    alike = [r for r, n in zip(alive, totals, strict=True) if n == totals[best]]
     chosen = alive[best]
-    return BlendReplay(
+    found = BlendReplay(
         weights=chosen.weights,
         label=" : ".join(candidates.describe(w) for w in chosen.weights),
         arithmetic=chosen.arithmetic.id,
         stored=chosen.stored.value,
-        indistinguishable=tuple(alike[1 : 1 + ALIKE]),
+        indistinguishable=tuple(r.words for r in alike[1:]),
         tensors=tuple(rows[best]),
+        stored_alike=tuple(sorted({r.stored.value for r in alike if r.weights == chosen.weights})),
     )
+    return found, chosen
 
 
-def _spread(groups: Groups) -> Groups:
-    return groups[:: max(1, len(groups) // PROBE)][:PROBE]
+def _scores(own: _Blends, pair: Pair, recipes: Sequence[_Recipe]) -> list[int]:
+    def work(sample: CodedSample) -> list[int]:
+        return [_matches(r, sample, pair, sample.coded) for r in recipes]
+
+    return [sum(column) for column in zip(*own.each(work), strict=True)]
 
 
-def _recipes(allowed: _Allowed) -> list[_Recipe]:
-    """The simplest weights first, each under every arithmetic and dtype."""
+def _best_rule(probe: _Blends, pair: Pair, recipes: Sequence[_Recipe]) -> str:
+    """The quantiser under which the simplest blends give most codes: single parents may favour another."""
+    few = recipes[:4]
+    rules = sorted({r for names in probe.each(lambda s: s.coded.rules) for r in names}, key=_usual)
+    tried = [replace(r, rule=rule) for rule in rules for r in few]
+    scores = _scores(probe, pair, tried)
+    return tried[scores.index(max(scores))].rule
+
+
+def _usual(rule: str) -> int:
+    return list(ROUNDINGS).index(rule) if rule in ROUNDINGS else -1
+
+
+def _recipes(exact: Mapping[DType, _Allowed]) -> list[_Recipe]:
+    """The simplest weights first, each under every arithmetic, in every format that leaves a weight."""
     found = []
-    for weight in candidates.simplest_in(allowed.low, allowed.high, CANDIDATES):
-        weights = (weight, candidates.rest_of_one([weight]))
-        found += [_Recipe(weights, a, d) for d, _ in STORED for a in variants(weights)]
-    return found
+    for stored, allowed in exact.items():
+        ids = WIDE if stored is DType.F32 else NARROW
+        for weight in candidates.simplest_in(allowed.low, allowed.high, CANDIDATES):
+            weights = (weight, candidates.rest_of_one([weight]))
+            found += [_Recipe(weights, arithmetic(name), stored) for name in ids]
+    # Of those as simple, with as little as possible between blend and quantiser.
+    return sorted(found, key=lambda r: candidates.description_length(r.weights[0]))
 
 
-def _replayed(recipe: _Recipe, sample: CodedSample, pair: Pair, rule: str) -> ReplayedCodes:
+def _replayed(recipe: _Recipe, sample: CodedSample, pair: Pair) -> ReplayedCodes:
     coded = sample.coded
-    values = _blended(recipe, sample, pair)
+    values, rule = _blended(recipe, sample, pair), recipe.rule_for(coded)
     if values is None:
         return ReplayedCodes(sample.name, int(coded.codes.size), 0, 0, 0)
     same: NDArray[np.bool_] = coded.replay(values, rule) == coded.codes
@@ -229,32 +287,21 @@ def _replayed(recipe: _Recipe, sample: CodedSample, pair: Pair, rule: str) -> Re
     )
 
 
-def _control(
-    groups: Groups,
-    samples: Samples,
-    pair: Pair,
-    control: int,
-    rules: dict[str, str],
-    replay: BlendReplay | Absent,
-) -> QuantizedControl:
+def _control(own: _Blends, pair: Pair, control: int, recipe: _Recipe | None) -> QuantizedControl:
     """The same path for another model: quantised as the suspect is, its codes as a blend of the pair."""
-    informative = consistent = codes = matches = 0
-    recipe = None if isinstance(replay, Absent) else _recipe_of(replay)
-    for group in groups:
-        (sample,) = samples([group])
-        a, b, own = (sample.others[i - 1] for i in (*pair, control))
-        if a is None or b is None or own is None:
-            continue
-        coded = sample.coded.coded_as(own, rules[sample.name])
-        swept = _swept(coded.cells(), a, b, STORED[-1][1])
-        informative, consistent = informative + swept.informative, consistent + swept.count
-        if recipe is not None:
-            codes += coded.codes.size
-            matches += _matches(recipe, sample, pair, rules[sample.name], coded)
-    match = matches / codes if codes else Absent("no blend was replayed")
+
+    def work(sample: CodedSample) -> tuple[int, int, int, int]:
+        values = sample.others[control - 1]
+        if values is None:
+            return 0, 0, 0, 0
+        rule = sample.coded.rules[0] if recipe is None else recipe.rule_for(sample.coded)
+        coded = sample.coded.coded_as(values, rule)
+        swept = _of_pair(sample, coded.cells(), pair, len(STORED) - 1)
+        if swept is None:
+            return 0, 0, 0, 0
+        matched = 0 if recipe is None else _matches(recipe, sample, pair, coded)
+        return swept.informative, swept.count, int(coded.codes.size), matched
+
+    informative, consistent, codes, matches = (sum(c) for c in zip(*own.each(work), strict=True))
+    match = Absent("no blend was replayed") if recipe is None or not codes else matches / codes
     return QuantizedControl(control, consistent / informative if informative else 0.0, match)
-
-
-def _recipe_of(replay: BlendReplay) -> _Recipe:
-    rule = next(a for a in variants(replay.weights) if a.id == replay.arithmetic)
-    return _Recipe(replay.weights, rule, DType(replay.stored))

@@ -14,7 +14,7 @@ from parentage.evidence.sampling import seeded_rng
 from parentage.evidence.weight_sets import measure_weight_sets
 from parentage.numerics import permutation
 from parentage.records.absence import Absent
-from parentage.records.evidence import Mixture, TensorEvidence
+from parentage.records.evidence import Mixture, TensorEvidence, WeightSet
 
 __all__ = ["CurveCounts", "MeasuredTensor", "TensorPlan", "measure_tensor", "shuffled_subject"]
 
@@ -50,10 +50,14 @@ def measure_tensor(sample: TensorSample, plan: TensorPlan) -> MeasuredTensor:
     distances = measure_distances(sample, finite, plan.parents)
     curves: CurveCounts = {}
     mixtures: list[Mixture] = []
-    best = _best_pair(distances, plan.pairs, sample)
-    for pair in plan.pairs:
+    # Codes stand for wider intervals than their numbers' float32 cells: they are measured as codes.
+    pairs = () if sample.suspect.encoding else plan.pairs
+    best = _best_pair(distances, pairs, sample)
+    for pair in pairs:
         _measure_pair(sample, plan, pair, pair == best, mixtures, curves)
-    weights = measure_weight_sets(sample, plan.parents, mixtures, plan.controls)
+    weights: tuple[WeightSet, ...] = ()
+    if not sample.suspect.encoding:
+        weights = measure_weight_sets(sample, plan.parents, mixtures, plan.controls)
     evidence = TensorEvidence(
         name=sample.name,
         role=sample.role.role,

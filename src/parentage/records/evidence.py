@@ -13,10 +13,12 @@ from typing import Any
 
 from parentage.records.absence import Absent
 from parentage.records.alignment import NOT_RECORDED, AlignmentFindings
+from parentage.records.quantized import Quantized
 from parentage.records.reading import ONE_STAGE, Reading
 from parentage.records.weight_sets import TOO_COARSE, SetComparison, WeightSet
 
 __all__ = [
+    "NO_CODES",
     "SCHEMA",
     "TOO_COARSE",
     "VERSION",
@@ -29,6 +31,7 @@ __all__ = [
     "ModelPin",
     "ModelRole",
     "NotExamined",
+    "Quantized",
     "QuietRows",
     "Replay",
     "ReplayFit",
@@ -45,6 +48,7 @@ SCHEMA = "parentage.evidence"
 VERSION = 1
 
 
+NO_CODES = Absent("the suspect holds no tensor of codes")
 NOT_OFF = Absent("every element equals the replay, or nothing was compared")
 
 
@@ -367,3 +371,4 @@ class Evidence:
     notes: tuple[str, ...] = field(default=())
     alignment: AlignmentFindings | Absent = NOT_RECORDED
     reading: Reading | Absent = ONE_STAGE
+    quantized: Quantized | Absent = NO_CODES

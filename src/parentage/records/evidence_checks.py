@@ -25,6 +25,7 @@ from parentage.records.evidence import (
     TensorEvidence,
     WeightSet,
 )
+from parentage.records.quantized import Quantized
 
 __all__ = ["read_evidence"]
 
@@ -52,6 +53,8 @@ def read_evidence(plain: Mapping[str, Any]) -> Evidence:
     for k, rows in enumerate(evidence.quiet_rows):
         _index(rows.model, real, f"$.quiet_rows[{k}].model")
         _ordered((rows.exact_rows, rows.quiet, rows.rows), f"$.quiet_rows[{k}]")
+    if isinstance(evidence.quantized, Quantized):
+        _check_quantized(evidence.quantized, real, len(evidence.models))
     _check_coverage(evidence)
     if not isinstance(evidence.alignment, Absent):
         _check_alignment(evidence.alignment, real)
@@ -204,6 +207,34 @@ def _check_replay(replay: Replay, models: int, where: str) -> None:
             raise _wrong("experts off the replay that were not replayed", f"{at}.experts_off")
     for share in replay.alternatives:
         _ordered((share.matches, share.elements), f"{where}.alternatives")
+
+
+def _check_quantized(found: Quantized, real: int, models: int) -> None:
+    _distinct((t.name for t in found.tensors), "$.quantized.tensors")
+    for tensor in found.tensors:
+        where = f"$.quantized.tensors[{tensor.name}]"
+        _length(tensor.matches, real - 1, f"{where}.matches")
+        _length(tensor.scale_matches, real - 1, f"{where}.scale_matches")
+        for model in tensor.present:
+            _index(model, real, f"{where}.present")
+        for count in (*tensor.matches, tensor.moved_matches):
+            _ordered((count, tensor.codes), where)
+        for count in tensor.scale_matches:
+            _ordered((count, tensor.scales), where)
+        if tensor.step < 0:
+            raise _wrong("a step below zero", f"{where}.step")
+    blend = found.blend
+    if isinstance(blend, Absent):
+        return
+    for model in (*blend.parents, *(c.model for c in blend.controls)):
+        _index(model, models, "$.quantized.blend")
+    _ordered((blend.consistent, blend.informative), "$.quantized.blend")
+    if isinstance(blend.replay, Absent):
+        return
+    _length(blend.replay.weights, len(blend.parents), "$.quantized.blend.replay.weights")
+    for row in blend.replay.tensors:
+        _ordered((row.matches, row.codes), f"$.quantized.blend.replay.tensors[{row.name}]")
+        _ordered((row.informative_matches, row.informative, row.codes), "$.quantized.blend.replay.tensors")
 
 
 def _check_coverage(evidence: Evidence) -> None:

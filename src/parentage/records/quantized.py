@@ -48,7 +48,8 @@ class ReplayedCodes:
 @dataclass(frozen=True, slots=True)
 class BlendReplay:
     """The simplest blend whose codes are the suspect's. ``stored``: the dtype that it was rounded to before
-    it was quantised; ``indistinguishable``: weights, arithmetic and dtype, in words, that give the same."""
+    it was quantised; ``indistinguishable``: weights, arithmetic and dtype, in words, that give the same,
+    and ``stored_alike`` the dtypes under which these weights do."""
 
     weights: tuple[float, ...]
     label: str
@@ -56,6 +57,7 @@ class BlendReplay:
     stored: str
     indistinguishable: tuple[str, ...]
     tensors: tuple[ReplayedCodes, ...]
+    stored_alike: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

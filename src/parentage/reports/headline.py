@@ -50,7 +50,7 @@ __all__ = [
     "was_changed_later",
 ]
 
-COPIES: Final = ("copy", "cast-copy")
+COPIES: Final = ("copy", "cast-copy", "quantized-copy")
 _TITLES: Final = {
     "copy": "What it is a copy of",
     "cast-copy": "What it is a copy of",

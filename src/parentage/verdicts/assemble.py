@@ -40,6 +40,7 @@ from parentage.verdicts.orders import orders_told, reorderings
 from parentage.verdicts.parts import tell_parts
 from parentage.verdicts.post_training import judge_later_change, strata
 from parentage.verdicts.previous import compare_previous
+from parentage.verdicts.quantized_merges import later_change_of_codes
 from parentage.verdicts.readings import Readings
 from parentage.verdicts.sentences import verdict_sentence
 from parentage.verdicts.tensors import TensorReading
@@ -49,6 +50,7 @@ from parentage.verdicts.weights import model_weights, tensor_weights
 __all__ = ["assemble"]
 
 OFFSET_RANGE = 8
+COPIES = ("copy", "cast-copy", "quantized-copy")
 
 
 def assemble(
@@ -60,9 +62,13 @@ def assemble(
 ) -> Report:
     """Everything that the contract of the report names."""
     evidence = readings.evidence
-    merge = next((w for w in weighings if w.relation == "linear-merge"), None)
+    merge = next((w for w in weighings if w.relation == "linear-merge" and not w.weights), None)
     supported = merge if chosen is merge else None
-    after = judge_later_change(supported, tensors)
+    quantized = evidence.quantized
+    if chosen.weights and not isinstance(quantized, Absent):
+        after = later_change_of_codes(quantized)
+    else:
+        after = judge_later_change(supported, tensors)
     parents = _parents(readings, tensors, chosen)
     verdict = _verdict(readings, chosen, weighings, parents, after, claim, tensors)
     blend = chosen.models if chosen.relation == "linear-merge" else (readings.pair or ())
@@ -104,10 +110,13 @@ def assemble(
 def _parents(
     readings: Readings, tensors: Sequence[TensorReading], chosen: Weighing
 ) -> tuple[VerdictParent, ...]:
+    if chosen.weights:
+        found = zip(chosen.models, chosen.weights, strict=True)
+        return tuple(VerdictParent(readings.name(i), weight) for i, weight in found)
     if chosen.relation == "linear-merge":
         return model_weights(readings, tensors, chosen.models)
     whole = Estimate(1.0, 1.0, 1.0, 1.0)
-    if chosen.relation in ("copy", "cast-copy"):
+    if chosen.relation in COPIES:
         return (VerdictParent(readings.name(chosen.models[0]), whole),)
     reason = Absent("a relation without shares")
     if chosen.relation in ("independent", "undetermined"):
@@ -227,7 +236,7 @@ def _replay(readings: Readings, supported: Weighing | None) -> Replay | Absent:
 
 
 def _novelty(readings: Readings, chosen: Weighing) -> Novelty:
-    if chosen.relation in ("copy", "cast-copy"):
+    if chosen.relation in COPIES:
         return Novelty(0.0)
     own = readings.replay
     examined = sum(t.examined for t in own.tensors) if own else 0

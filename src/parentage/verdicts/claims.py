@@ -36,6 +36,7 @@ _APART = frozenset({"independent"})
 _EXCLUDED: Mapping[str, frozenset[str]] = {
     "copy": _MERGES | _TUNED | _APART,
     "cast-copy": _MERGES | _TUNED | _APART,
+    "quantized-copy": _MERGES | _TUNED | _APART,
     "linear-merge": _COPIES | _APART | {"passthrough-merge"},
     "passthrough-merge": _COPIES | _APART,
     # A parent that was not listed leaves a merge that looks like a change of the one that was.

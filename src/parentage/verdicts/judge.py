@@ -18,6 +18,8 @@ from parentage.verdicts.neighbours import (
     weigh_independent,
     weigh_shared_ancestor,
 )
+from parentage.verdicts.quantized_copies import weigh_quantized_copy
+from parentage.verdicts.quantized_merges import weigh_quantized_merge
 from parentage.verdicts.readings import Readings
 from parentage.verdicts.tensors import TensorReading, read_tensors
 from parentage.verdicts.weighing import Status, Weighing
@@ -37,9 +39,11 @@ def weigh_all(readings: Readings, tensors: Sequence[TensorReading]) -> tuple[Wei
     """Every hypothesis, strongest evidence first; those without a footing are left out."""
     found = (
         weigh_copy(readings),
+        weigh_quantized_copy(readings),
         weigh_cast_copy(readings),
         weigh_passthrough(readings),
         weigh_linear_merge(readings, tensors),
+        weigh_quantized_merge(readings),
         weigh_between(readings),
         weigh_fine_tune(readings),
         weigh_shared_ancestor(readings),

@@ -26,7 +26,7 @@ def weigh_linear_merge(readings: Readings, tensors: Sequence[TensorReading]) -> 
     """None when no two parents could be tried; else supported or undetermined, never contradicted
     (only a stated claim can be contradicted)."""
     eligible = [t for t in tensors if t.eligible]
-    judged = [t for t in eligible if t.kind not in ("copy", "cast-copy", "shared")]
+    judged = [t for t in eligible if t.kind not in ("copy", "cast-copy", "quantized-copy", "shared")]
     blends = [t for t in judged if t.kind in BLENDS]
     if readings.pair is None and readings.replay is None:
         return None

@@ -41,6 +41,7 @@ def _story(readings: Readings, reading: TensorReading) -> str:
     return {
         "copy": f"equal to {name}",
         "cast-copy": f"{name} in another number format",
+        "quantized-copy": f"{name}, quantised",
         "blend": "one weight explains every element, no replay was exact",
         "changed": "a stored blend that was changed afterwards",
         "near": f"nearest to {name}, not a stored blend",

@@ -101,7 +101,7 @@ def _judged(replayed: Sequence[TensorReading], off: int, total: int) -> PostTrai
 
 def _blended(reading: TensorReading) -> bool:
     informative = reading.replay is not None and reading.replay.informative > 0
-    return informative and reading.kind not in ("copy", "cast-copy")
+    return informative and reading.kind not in ("copy", "cast-copy", "quantized-copy")
 
 
 def _experts_seen(replayed: Sequence[TensorReading]) -> ExpertsSeen | Absent:

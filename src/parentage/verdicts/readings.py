@@ -19,6 +19,7 @@ from parentage.records.evidence import (
     TensorEvidence,
     WeightSet,
 )
+from parentage.records.quantized import CodedTensor
 from parentage.verdicts.blend_tests import explains_all, passes_later_change
 
 __all__ = [
@@ -189,6 +190,12 @@ class Readings:
             if m.subject == subject and (m.first, m.second) == pair:
                 return m
         return None
+
+    @cached_property
+    def coded(self) -> dict[str, CodedTensor]:
+        """Tensors of codes by name."""
+        found = self.evidence.quantized
+        return {} if isinstance(found, Absent) else {t.name: t for t in found.tensors}
 
     @cached_property
     def replay(self) -> Replay | None:

@@ -59,6 +59,7 @@ def _supported(
         "copy": f"is a copy of {listing(names)}: every weight examined is equal"
         f"{_put_back(readings, weighing)}",
         "cast-copy": f"is {listing(names)} stored in another number format{_put_back(readings, weighing)}",
+        "quantized-copy": f"is {listing(names)}, quantised: a quantiser gives its codes from those weights",
         "shared-ancestor": f"sits where {listing(names)} part: their common ancestor, a stage on the way "
         f"from one to the other, or next to such a model",
         "passthrough-merge": f"is put together from {_what(readings, weighing)} of {listing(names)}, each "
@@ -66,7 +67,8 @@ def _supported(
         "independent": f"shows no weights in common with {listing(names)}",
     }
     if relation == "linear-merge":
-        return f"is a merge: {_shares(parents)}; {_after(post_training)}"
+        then = f", {weighing.afterwards}" if weighing.afterwards else ""
+        return f"is a merge: {_shares(parents)}{then}; {_after(post_training)}"
     if relation == "fine-tune":
         return f"is a fine-tune of {listing(names)}{_size(readings, weighing)}"
     return told.get(relation, "")

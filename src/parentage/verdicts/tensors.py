@@ -33,9 +33,9 @@ NOT_TESTED = Absent("no blend of these parents was measured here")
 class TensorReading:
     """One tensor's relation to the models, with the numbers it rests on.
 
-    ``kind``: copy, cast-copy, exact (a replayed blend), blend (one weight explains all, not replayed),
-    changed (a stored blend with something after), shared (the parents agree and so does the suspect),
-    near (closest to one model), unrelated, silent (nothing can be said).
+    ``kind``: copy, cast-copy, quantized-copy, exact (a replayed blend), blend (one weight explains all,
+    not replayed), changed (a stored blend with something after), shared (the parents agree and so does the
+    suspect), near (closest to one model), unrelated, silent (nothing can be said).
     """
 
     tensor: TensorEvidence
@@ -135,10 +135,22 @@ def _copied(readings: Readings, tensor: TensorEvidence) -> tuple[str, str, int |
     if equal:
         shared = len([i for i in equal if i in readings.parents]) > 1
         return ("shared" if shared else "copy"), "copy", equal[0]
+    coded = _coded(readings, tensor)
+    if coded is not None:
+        return "quantized-copy", "quantized-copy", coded
     for i in order:
         if i in tensor.present and tensor.cast_equal[i - 1] == tensor.finite:
             return "cast-copy", "cast-copy", i
     return None
+
+
+def _coded(readings: Readings, tensor: TensorEvidence) -> int | None:
+    """The model that gives every code of the tensor, where one does alone."""
+    found = readings.coded.get(tensor.name)
+    if found is None:
+        return None
+    whole = [i for i in found.present if found.matches[i - 1] == found.codes]
+    return whole[0] if len(whole) == 1 else None
 
 
 def _exact(replay: ReplayTensor) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from parentage.records.estimate import Estimate
+
 __all__ = ["Status", "Weighing"]
 
 
@@ -22,6 +24,8 @@ class Weighing:
 
     ``models`` are the indices that the relation is to; ``excluded`` pairs (relation, why) of rivals;
     ``live`` rivals that the evidence cannot exclude; ``against`` why this relation does not hold.
+    ``weights``: of ``models``, where the weighing itself says them; ``afterwards``: what was done to the
+    blend then.
     """
 
     relation: str
@@ -32,3 +36,5 @@ class Weighing:
     live: tuple[tuple[str, str], ...] = ()
     limits: tuple[str, ...] = field(default=())
     against: str = ""
+    weights: tuple[Estimate, ...] = ()
+    afterwards: str = ""
