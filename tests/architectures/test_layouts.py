@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from parentage.errors import AlignmentError
 from tests.architectures.layouts import Aligned, Arrays, random_model, write
 
 QKV = ("q_proj", "k_proj", "v_proj")
@@ -232,3 +233,14 @@ def test_two_of_stable_diffusions_namings_meet(tmp_path: Path) -> None:
         equal = aligned.equal()
     assert set(equal) == set(old)
     assert all(equal.values())
+
+
+def test_an_adapter_alone_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    factor = {
+        "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight": np.ones((4, 32), np.float32)
+    }
+    suspect, base = write(tmp_path / "s", factor), write(tmp_path / "o", random_model("llama"))
+    with ExitStack() as stack, pytest.raises(AlignmentError) as raised:
+        Aligned(stack, suspect, base)
+    assert raised.value.code == "nothing-aligned"
+    assert "merge it into its base first" in str(raised.value)

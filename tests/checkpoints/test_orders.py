@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,8 @@ ROWS, COLUMNS = 9, 13
 def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("orders") / "model.safetensors"
     rng = np.random.default_rng(0)
-    save_file({"w": rng.standard_normal((ROWS, COLUMNS)).astype(np.float32)}, path)
+    matrix = rng.standard_normal((ROWS, COLUMNS)).astype(np.float32)
+    save_file({"w": matrix, "turned": np.ascontiguousarray(matrix.T)}, path)
     return path
 
 
@@ -45,6 +47,13 @@ def _ordered(
     return TensorRef("w", source.dtype, source.shape, "", 0, 0, order=order), whole.reshape(-1)
 
 
+def _turned(ordered: TensorRef, checkpoint: Checkpoint) -> TensorRef:
+    """The same numbers from a file that holds them the other way round."""
+    assert ordered.order is not None
+    source = replace(checkpoint.tensors["turned"], shape=(ROWS, COLUMNS), transposed=True)
+    return replace(ordered, order=replace(ordered.order, source=source))
+
+
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     start=st.integers(0, ROWS * COLUMNS),
@@ -57,8 +66,9 @@ def test_any_slice_of_a_reordered_matrix(
     with open_checkpoint(saved) as checkpoint:
         ordered, whole = _ordered(checkpoint, *kinds)
         length = min(length, whole.size - start)
-        found = checkpoint.read(ordered, start, length).view(np.float32)
-        assert np.array_equal(found, whole[start : start + length])
+        for ref in (ordered, _turned(ordered, checkpoint)):
+            found = checkpoint.read(ref, start, length).view(np.float32)
+            assert np.array_equal(found, whole[start : start + length])
 
 
 def test_a_reordered_matrix_can_be_announced_and_is_as_large_as_its_source(saved: Path) -> None:

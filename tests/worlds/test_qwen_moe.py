@@ -107,6 +107,7 @@ def test_the_evidence_says_what_was_put_together(audit: api.AuditResult) -> None
     ]
     assert all(x.model == 1 for x in found.layouts)
     assert found.layer_maps == ()
+    assert any("put together from 8 tensors" in note for note in audit.report.notes)
 
 
 def test_extra_parts_on_one_side_are_listed_with_what_they_are(tmp_path: Path) -> None:

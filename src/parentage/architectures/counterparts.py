@@ -218,7 +218,7 @@ def _joined(own: Holder, spans: Sequence[_Span], theirs: Naming) -> Match | Abse
     if refused is not None:
         return refused
     names = tuple(dict.fromkeys(s.holder.ref.name for s in spans))
-    how = f"put together from {len(names)} tensors" if len(names) > 1 else f"a part of {names[0]}"
+    how = f"put together from {len(names)} tensors" if len(names) > 1 else "a part of a larger one"
     pieces = _turned_pieces(own, spans) if own.turned else tuple(_plain_pieces(spans))
     if isinstance(pieces, Absent):
         return pieces

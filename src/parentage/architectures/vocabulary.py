@@ -142,7 +142,7 @@ def read_vocabulary(checkpoint: Checkpoint) -> dict[str, int] | None:
 
     A file beyond 64 MB or of another form is as none: rows are then matched by number, and that is said.
     """
-    for name, parse in (("tokenizer.json", _tokenizer), ("vocab.json", _flat), ("vocab.txt", _lines)):
+    for name, parse in _FILES:
         if name in checkpoint.files:
             found = _parsed(checkpoint, name, parse)
             if found:
@@ -184,9 +184,25 @@ def _flat(text: str) -> dict[str, int] | None:
     return _rows(loaded) if isinstance(loaded, dict) else None
 
 
+def _listed(text: str) -> dict[str, int] | None:
+    """GGUF's own tokens, in the order of their rows."""
+    loaded = json.loads(text)
+    if not isinstance(loaded, list):
+        return None
+    return {token: row for row, token in enumerate(loaded) if isinstance(token, str)}
+
+
 def _rows(entries: Mapping[Any, Any]) -> dict[str, int]:
     return {str(t): row for t, row in entries.items() if isinstance(row, int) and not isinstance(row, bool)}
 
 
 def _lines(text: str) -> dict[str, int]:
     return {token: row for row, token in enumerate(text.splitlines())}
+
+
+_FILES = (
+    ("tokenizer.json", _tokenizer),
+    ("tokenizer.ggml.tokens.json", _listed),
+    ("vocab.json", _flat),
+    ("vocab.txt", _lines),
+)

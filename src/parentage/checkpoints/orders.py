@@ -5,6 +5,7 @@ what is wanted is picked from them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,8 @@ from parentage.records.tensors import Order, TensorRef
 
 __all__ = ["ordered_parts", "read_ordered"]
 
+# Elements of a turned matrix that are read at once.
+BAND = 2**18
 Bits = NDArray[np.unsignedinteger]
 Read = Callable[[TensorRef, int, int], Bits]
 
@@ -32,6 +35,8 @@ def ordered_parts(tensor: TensorRef, start: int, count: int) -> Iterator[tuple[T
 def read_ordered(tensor: TensorRef, start: int, count: int, read: Read) -> Bits:
     """Storage bits of elements [start, start + count)."""
     order, columns = _order(tensor), _width(tensor)
+    if order.source.transposed and count > columns:
+        return _read_turned(tensor, order, start, count, read)
     out = np.empty(count, tensor.dtype.storage)
     at = 0
     for row, source, first, width in _rows(tensor, order, start, count):
@@ -43,6 +48,26 @@ def read_ordered(tensor: TensorRef, start: int, count: int, read: Read) -> Bits:
         _multiply(part, order, row, slice(first, first + width), tensor)
         at += width
     return out
+
+
+def _read_turned(tensor: TensorRef, order: Order, start: int, count: int, read: Read) -> Bits:
+    """Many rows of a matrix whose file holds it the other way round: they are picked from whole bands."""
+    columns = _width(tensor)
+    first, last = start // columns, (start + count - 1) // columns
+    rows = np.arange(first, last + 1) if order.rows is None else order.rows[first : last + 1]
+    stored = replace(order.source, shape=order.source.shape[::-1], transposed=False)
+    height, width = stored.shape
+    found = np.empty((rows.size, columns), tensor.dtype.storage)
+    step = max(1, BAND // max(width, 1))
+    for top in range(0, height, step):
+        band = min(step, height - top)
+        found[:, top : top + band] = read(stored, top * width, band * width).reshape(band, width)[:, rows].T
+    if order.columns is not None:
+        found = found[:, order.columns]
+    for row, part in enumerate(found, start=first):
+        _multiply(part, order, row, slice(0, columns), tensor)
+    skip = start - first * columns
+    return np.ascontiguousarray(found.reshape(-1)[skip : skip + count])
 
 
 def _order(tensor: TensorRef) -> Order:

@@ -13,6 +13,8 @@ from parentage.records.alignment import AlignmentFindings, LayerMap, Layout, Uni
 
 __all__ = ["alignment_findings", "alignment_notes", "unit_orders"]
 
+SHOWN = 12
+
 
 def alignment_findings(
     alignment: Alignment, orders: Sequence[FoundOrder], by_content: bool
@@ -44,7 +46,20 @@ def _layer_map(model: int, found: LayersFound) -> LayerMap:
 
 
 def alignment_notes(alignment: Alignment, names: Sequence[str]) -> tuple[str, ...]:
-    """What a reader must know: which models' names were of no known family."""
+    """What a reader must know: whose names were of no known family, what was read otherwise than stored."""
+    layouts = list(_layouts(alignment))
+    told = [_layout_note(names[layout.model], layout) for layout in layouts[:SHOWN]]
+    if len(layouts) > SHOWN:
+        told.append(f"{len(layouts) - SHOWN:,} more ways of reading tensors otherwise than stored")
+    return (*_unknown(alignment, names), *told)
+
+
+def _layout_note(name: str, layout: Layout) -> str:
+    count = "1 tensor was" if layout.tensors == 1 else f"{layout.tensors:,} tensors were"
+    return f"{name}: {count} read otherwise than stored ({layout.how}), such as {layout.example}"
+
+
+def _unknown(alignment: Alignment, names: Sequence[str]) -> tuple[str, ...]:
     unknown = [n for n, f in zip(names, alignment.families, strict=True) if isinstance(f, Absent)]
     if not unknown:
         return ()
