@@ -90,10 +90,15 @@ class Meter:
         """What was reserved and not used."""
         self._budget.give_back(nbytes, requests)
 
-    def sent(self, *, resolves: int = 0) -> None:
-        """One request was sent."""
+    def sent(self) -> None:
+        """One request is sent, whether or not an answer comes."""
         for tally in (self._session, self.own):
-            tally.add(requests=1, resolves=resolves)
+            tally.add(requests=1)
+
+    def resolved(self) -> None:
+        """It told where a file lies."""
+        for tally in (self._session, self.own):
+            tally.add(resolves=1)
 
     def received(self, nbytes: int) -> None:
         """Bytes of a body came."""

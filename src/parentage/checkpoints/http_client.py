@@ -58,6 +58,8 @@ class HttpClient:
                 headers={"User-Agent": "parentage", "Accept-Encoding": "identity"},
                 auto_decompress=False,
             )
+            # It would send a request again by itself when a kept connection breaks: uncounted, at once.
+            self._session._retry_connection = False
         return self._session
 
     def _proxy_of(self, url: str) -> str | None:
@@ -140,8 +142,8 @@ class HttpClient:
         for _ in range(MAX_REDIRECTS + 1):
             meter.reserve(0, 1, where)
             sent = headers if origin_of(url) == origin else {}
+            meter.sent()
             async with self.exchange("GET", url, sent, where, limit) as response:
-                meter.sent()
                 following = await next_address(response, url, where, meter)
                 if following is None:
                     refuse_status(self, response, url, where)
@@ -159,8 +161,8 @@ class HttpClient:
         for _ in range(MAX_REDIRECTS + 1):
             meter.reserve(0, 1, where)
             sent = headers if origin_of(url) == origin else {}
+            meter.sent()
             async with self.exchange("HEAD", url, sent, where) as response:
-                meter.sent()
                 following = await next_address(response, url, where, meter)
                 if following is None:
                     there = response.status == 200 and not is_web_page(response)

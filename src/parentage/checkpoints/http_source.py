@@ -128,9 +128,11 @@ class HttpSource:
             if origin_of(url) == origin_of(self._origin):
                 headers |= self._headers
             attempts.begin()
+            self._meter.sent()
             async with self._client.exchange("GET", url, headers, self.where, count) as response:
                 following = await next_address(response, url, self.where, self._meter)
-                self._meter.sent(resolves=int(url == self._origin and following is not None))
+                if following is not None and url == self._origin:
+                    self._meter.resolved()
                 if following is None:
                     if response.status in EXPIRED and url != self._origin and not last:
                         self._forget(url)
