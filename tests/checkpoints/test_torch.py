@@ -85,6 +85,20 @@ def test_a_view_in_too_many_runs_is_listed_with_its_reason() -> None:
         assert checkpoint.oddities == ("x: not read: its numbers lie 100x2 apart, in 5,000 runs",)
 
 
+def test_a_view_that_torch_negates_is_not_read_as_it_lies() -> None:
+    with open_checkpoint(FOLDER / "negated.pt") as checkpoint:
+        assert bits(checkpoint, "plain").view(np.float32).tolist() == [1, 1, 1]
+        assert checkpoint.unread == {"negated": "torch changes its numbers after reading them: neg"}
+
+
+def test_the_versions_that_a_module_notes_in_its_state_dict_are_no_tensors() -> None:
+    with open_checkpoint(FOLDER / "metadata.pt") as checkpoint:
+        names = {"weight", "bias", "running_mean", "running_var", "num_batches_tracked"}
+        assert set(checkpoint.tensors) == names
+        assert checkpoint.tensors["num_batches_tracked"].shape == ()
+        assert bits(checkpoint, "running_var").view(np.float32).tolist() == [1, 1, 1]
+
+
 @pytest.mark.parametrize(
     ("name", "code"), [("legacy.pt", "torch-legacy"), ("namespace.pt", "torch-pickle-global")]
 )

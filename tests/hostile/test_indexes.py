@@ -16,6 +16,7 @@ import parentage.checkpoints.places as places_module
 from parentage.checkpoints.opening import open_checkpoint
 from parentage.errors import IndexFileError, ParentageError
 from tests.hostile.headers import container, entry, named
+from tests.worlds.fixtures import FOLDER as FIXTURES
 
 INDEX = "model.safetensors.index.json"
 ONE, TWO = "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"
@@ -226,3 +227,30 @@ def test_a_mutated_index_opens_or_is_refused(folder: Path, at: int, byte: int, c
     (folder / INDEX).write_bytes(raw[:cut])
     with suppress(ParentageError):
         open_checkpoint(folder).close()
+
+
+@pytest.mark.parametrize("name", [INDEX, f"./{INDEX}", "other.safetensors.index.json"])
+def test_an_index_that_names_an_index_ends_in_one_error(name: str, tmp_path: Path) -> None:
+    """A loop of indexes: what an index names is read as weights, never as a further index."""
+    (tmp_path / "other.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": INDEX}}))
+    error = refusal(index(tmp_path, {"a": name}), "header-too-large")
+    assert name.removeprefix("./") in error.where
+
+
+@pytest.mark.parametrize(
+    ("mapping", "code"),
+    [
+        ({"0.bias": "../pytorch_model.bin"}, "index-escapes"),
+        ({"0.bias": "absent.bin"}, "index-absent-shard"),
+        ({"0.bias": "pytorch_model-00002-of-00002.bin"}, "index-wrong-shard"),
+        ({"0.bias": "pytorch_model.bin.index.json"}, "header-too-large"),
+    ],
+    ids=["leaves", "absent", "another shard", "itself"],
+)
+def test_an_index_of_pytorch_shards_lies_no_better(
+    mapping: dict[str, str], code: str, tmp_path: Path
+) -> None:
+    for path in (FIXTURES / "torch" / "sharded").glob("*.bin"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    (tmp_path / "pytorch_model.bin.index.json").write_text(json.dumps({"weight_map": mapping}))
+    refusal(tmp_path, code)

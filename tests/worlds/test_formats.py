@@ -14,6 +14,7 @@ from onnx import TensorProto, helper
 from parentage import api
 from parentage.checkpoints.opening import open_checkpoint
 from parentage.errors import AlignmentError
+from parentage.evidence.candidate_places import listed_places
 from parentage.records.codec import to_plain
 from tests.checkpoints.torch_writer import convert
 from tests.worlds.fixtures import FOLDER
@@ -114,3 +115,21 @@ def test_formats_meet_each_other_and_a_tensor_that_cannot_be_read_is_listed(tmp_
     again = api.audit(str(suspect), parents=[str(parent), str(other)], controls=[scattered], workers=1)
     reasons = {n.tensor: n.reason for n in again.report.coverage.not_examined}
     assert reasons["x"] == "scattered.pt: not read: its numbers lie 100x2 apart, in 5,000 runs"
+
+
+def test_candidates_are_found_in_every_format(tmp_path: Path) -> None:
+    (tmp_path / "torch").mkdir()
+    convert(FOLDER / "mergekit" / "A.safetensors", tmp_path / "torch" / "pytorch_model.bin")
+    convert_to_onnx(FOLDER / "mergekit" / "O.safetensors", tmp_path / "base.onnx")
+    found = listed_places(str(tmp_path))
+    assert {Path(p).name for p in found} == {"torch", "base.onnx"}
+
+
+def test_evidence_of_pytorch_files_is_derived_again(tmp_path: Path) -> None:
+    paths = [str(convert(FOLDER / "mergekit" / f"{n}.safetensors", tmp_path / f"{n}.pt")) for n in MODELS]
+    found = api.audit(paths[0], parents=paths[1:3], sample=1024, workers=1)
+    api.save_evidence(found.evidence, tmp_path / "evidence.json")
+    again = api.verify(tmp_path / "evidence.json")
+    assert again.holds
+    Path(paths[1]).write_bytes(Path(paths[3]).read_bytes())
+    assert not api.verify(tmp_path / "evidence.json").holds

@@ -53,13 +53,17 @@ class Storage(Called):
 
 @dataclass(frozen=True, slots=True)
 class Tensor(Called):
-    """A view of a storage: ``offset`` and ``strides`` in elements. ``dtype`` None: one that is not read."""
+    """A view of a storage: ``offset`` and ``strides`` in elements. ``dtype`` None: one that is not read.
+
+    ``marks``: what torch does to the numbers after reading them (negates, conjugates).
+    """
 
     storage: Storage
     dtype: DType | None
     offset: int
     shape: tuple[int, ...]
     strides: tuple[int, ...]
+    marks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +109,7 @@ def _tensor(arguments: tuple[Any, ...]) -> Tensor:
     storage = arguments[0]
     if storage.dtype is None:
         raise Refused("a tensor without a dtype")
-    return _view(storage, storage.dtype, arguments)
+    return _view(storage, storage.dtype, arguments, arguments[6:])
 
 
 def _tensor_of_dtype(arguments: tuple[Any, ...]) -> Tensor:
@@ -113,10 +117,12 @@ def _tensor_of_dtype(arguments: tuple[Any, ...]) -> Tensor:
     good = 7 <= len(arguments) <= 8 and isinstance(arguments[0], Storage)
     if not good or not isinstance(arguments[6], Global) or arguments[6].kind != "dtype":
         raise Refused("a tensor that is described in no known way")
-    return _view(arguments[0], arguments[6].dtype, arguments)
+    return _view(arguments[0], arguments[6].dtype, arguments, arguments[7:])
 
 
-def _view(storage: Storage, dtype: DType | None, arguments: tuple[Any, ...]) -> Tensor:
+def _view(
+    storage: Storage, dtype: DType | None, arguments: tuple[Any, ...], metadata: tuple[Any, ...]
+) -> Tensor:
     shape, strides = _wholes(arguments[2]), _wholes(arguments[3])
     if len(shape) != len(strides):
         raise Refused("a tensor with more extents than strides")
@@ -125,7 +131,16 @@ def _view(storage: Storage, dtype: DType | None, arguments: tuple[Any, ...]) -> 
         elements *= extent
         if elements > MAX_NUMBER:
             raise Refused("a shape that overflows")
-    return Tensor(storage, dtype, _whole(arguments[1]), shape, strides)
+    return Tensor(storage, dtype, _whole(arguments[1]), shape, strides, _marks(metadata))
+
+
+def _marks(metadata: tuple[Any, ...]) -> tuple[str, ...]:
+    """torch keeps a negated or conjugated view as the numbers before, and says so beside them."""
+    if not metadata or metadata[0] is None:
+        return ()
+    if not isinstance(metadata[0], dict):
+        raise Refused("a tensor that is described in no known way")
+    return tuple(str(key) for key, value in metadata[0].items() if value is not False)
 
 
 def _parameter(arguments: tuple[Any, ...]) -> Tensor:

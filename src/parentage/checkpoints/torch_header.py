@@ -159,8 +159,9 @@ def _storage(tensor: Tensor, members: Mapping[str, Member], prefix: str, place: 
 
 def _ref(name: str, tensor: Tensor, begin: int, shard: str) -> TensorRef | str:
     """Where the elements lie: in one run, turned, or in pieces; else why they are not read."""
-    if tensor.dtype is None:
-        return "its dtype is not read"
+    if tensor.dtype is None or tensor.marks:
+        told = ", ".join(map(shown, tensor.marks[:4]))
+        return f"torch changes its numbers after reading them: {told}" if told else "its dtype is not read"
     size, shape = tensor.dtype.itemsize, tensor.shape
     first = begin + tensor.offset * size
     elements = prod(shape)
