@@ -1,23 +1,29 @@
 """How fast is ``--full``? As a ratio to reading the same files from the page cache in the same run.
 
     python benchmarks/full_throughput.py [--mib 512] [--rounds 7] [--folder DIR]
+    python benchmarks/full_throughput.py --cold [--mib 512] [--rounds 3]
+    python benchmarks/full_throughput.py --engine ray [--workers 2]
     python benchmarks/full_throughput.py --kernels
 
 The three models (one bfloat16 tensor each, the suspect a real blend) are written to a temporary folder.
 Reading and replaying take turns, so that other load on the machine meets both; medians are printed, and
 the ratios are medians of the pairs' ratios: of wall time, and of processor time, which a loaded machine
-does not distort (from the page cache nothing waits). ``--kernels``: the counting alone, on numbers in
-memory.
+does not distort (from the page cache nothing waits). ``--cold``: from the disk; the files are dropped from
+the page cache before each turn, and the read floor is each file from its first byte to its last, all of
+them at once. ``--engine ray``: the same pass on a local cluster, and what a task costs there.
+``--kernels``: the counting alone, on numbers in memory.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple, Self
@@ -28,6 +34,7 @@ from parentage import api
 from parentage.architectures.alignment import align
 from parentage.checkpoints.opening import open_checkpoint
 from parentage.checkpoints.safetensors_writer import StoredTensor, write_safetensors
+from parentage.engines.engine import Engine
 from parentage.evidence.full_pass import CHUNK, FullPass, replay_every_element
 from parentage.evidence.mixtures import AS_STORED
 from parentage.evidence.replays import Recipe
@@ -90,6 +97,7 @@ class Turns:
     def __init__(
         self, paths: Sequence[Path], rule: str, stack: ExitStack, chunk: int, changed: float
     ) -> None:
+        self.paths = paths
         suspect, *others = (str(p) for p in paths)
         found = api.audit(suspect, parents=others, sample=4096, workers=1, digests=False).evidence
         self.sampled, self.tensors = found.replays[0], found.tensors
@@ -115,9 +123,32 @@ class Turns:
             list(pool.map(part, range(workers)))
         return clock.seconds
 
-    def replay(self, workers: int) -> Seconds:
+    def drop(self) -> None:
+        """Let the system forget what it holds of the files."""
+        for path in self.paths:
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+    def read_on(self, _: int) -> Seconds:
+        """Read each file from its first byte to its last, all of them at once."""
+
+        def whole(path: Path) -> None:
+            room = bytearray(4 * MEBIBYTE)
+            with path.open("rb", buffering=0) as file:
+                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_SEQUENTIAL)
+                while file.readinto(room):
+                    pass
+
+        with Clock() as clock, ThreadPoolExecutor(len(self.paths)) as pool:
+            list(pool.map(whole, self.paths))
+        return clock.seconds
+
+    def replay(self, workers: int, engine: Engine | None = None) -> Seconds:
         """Replay all."""
-        plan = FullPass(self.groups, self.models, workers, lambda stage, done, total: None, self.chunk)
+        plan = FullPass(
+            self.groups, self.models, workers, lambda stage, done, total: None, self.chunk, engine
+        )
         with Clock() as clock:
             found = replay_every_element(self.sampled, {NAME: self.recipe}, self.tensors, plan)
         assert found.examined == self.elements
@@ -149,6 +180,70 @@ def table(folder: Path, mib: int, rounds: int, chunk: int) -> Iterator[str]:
                     f"{turns.recipe.arithmetic.id:16s} {changed:7.2f} {workers:8d} {reading:10.1f}"
                     f" {replaying:12.1f} {wall:6.2f} {cpu:24.2f}"
                 )
+
+
+def cold(folder: Path, mib: int, rounds: int, chunk: int) -> Iterator[str]:
+    """From the disk."""
+    yield "workers  read GB/s  replay GB/s  ratio"
+    paths = write_models(folder, mib, "fp32-fma", 0.0)
+    with ExitStack() as stack:
+        turns = Turns(paths, "fp32-fma", stack, chunk, 0.0)
+        turns.replay(1)
+        for workers in (1, 2):
+            pairs = []
+            for _ in range(rounds):
+                turns.drop()
+                read = turns.read_on(workers)
+                turns.drop()
+                pairs.append((read, turns.replay(workers)))
+            reading, replaying = (
+                turns.bytes / median(s.wall for s in side) / 1e9 for side in zip(*pairs, strict=True)
+            )
+            ratio = median(read.wall / replay.wall for read, replay in pairs)
+            yield f"{workers:7d} {reading:10.2f} {replaying:12.2f} {ratio:6.2f}"
+
+
+def cluster(folder: Path, mib: int, rounds: int, chunk: int, workers: int) -> Iterator[str]:
+    """On a local Ray cluster, started once."""
+    import ray
+
+    from parentage.engines.ray_cluster import RayEngine
+
+    ray.init(num_cpus=workers, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    engine = RayEngine()
+    list(engine.run(Nothing(), range(100)))
+    with Clock() as clock:
+        list(engine.run(Nothing(), range(2000)))
+    yield f"a task that does nothing: {clock.seconds.wall / 2000 * 1e3:.2f} ms"
+    paths = write_models(folder, mib, "fp32-fma", 0.0)
+    with ExitStack() as stack:
+        turns = Turns(paths, "fp32-fma", stack, chunk, 0.0)
+        turns.replay(workers, engine)
+        pairs = [(turns.replay(workers), turns.replay(workers, engine)) for _ in range(rounds)]
+        threads, tasks = (
+            turns.bytes / median(s.wall for s in side) / 1e9 for side in zip(*pairs, strict=True)
+        )
+        yield f"{workers} workers: threads {threads:.2f} GB/s, tasks {tasks:.2f} GB/s"
+
+
+@dataclass(frozen=True)
+class Nothing:
+    """Work that is none."""
+
+    def open(self) -> Self:
+        return self
+
+    def announce(self, task: int) -> None:
+        pass
+
+    def place(self, task: int) -> str:
+        return ""
+
+    def holds(self, places: tuple[str, ...]) -> tuple[bool, ...]:
+        return (True,) * len(places)
+
+    def do(self, task: int) -> int:
+        return task
 
 
 def kernels() -> Iterator[str]:
@@ -192,6 +287,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--chunk", type=int, default=CHUNK, help="elements")
     parser.add_argument("--folder", type=Path, default=None, help="where the models are written")
+    parser.add_argument("--cold", action="store_true")
+    parser.add_argument("--engine", choices=("threads", "ray"), default="threads")
+    parser.add_argument("--workers", type=int, default=2, help="of --engine ray")
     parser.add_argument("--kernels", action="store_true")
     chosen = parser.parse_args()
     if chosen.kernels:
@@ -199,7 +297,12 @@ def main() -> None:
             print(line)
         return
     with tempfile.TemporaryDirectory(dir=chosen.folder) as folder:
-        for line in table(Path(folder), chosen.mib, chosen.rounds, chosen.chunk):
+        where = (Path(folder), chosen.mib, chosen.rounds, chosen.chunk)
+        if chosen.engine == "ray":
+            lines = cluster(*where, chosen.workers)
+        else:
+            lines = cold(*where) if chosen.cold else table(*where)
+        for line in lines:
             print(line, flush=True)
 
 

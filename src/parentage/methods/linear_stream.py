@@ -44,6 +44,11 @@ Bytes = NDArray[np.uint8]
 Words = NDArray[np.uint32]
 Values = NDArray[np.float32]
 Pair = tuple[np.float32, np.float32]
+# Cast, rule, parameters, is binary16, grid, weights: a recipe as compiled loops take it.
+Compiled = tuple[int, int, NDArray[np.float64], bool, int, NDArray[np.float64]]
+# The suspect's numbers and the parents', put aside.
+Kept = tuple[Values, Values]
+Room = tuple[Values, NDArray[np.float64], NDArray[np.int32]]
 
 
 # Words that differ from the replay, of a block's 1,024, up to which a closer look is taken at these alone.
@@ -102,74 +107,103 @@ def _take(words: Words, places: NDArray[np.int32], n: int, out: Values, at: int)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _count_kept(
-    rule: int,
-    params: NDArray[np.float64],
-    own: Values,
-    values: Values,
-    n: int,
-    weights: NDArray[np.float64],
-    counts: NDArray[np.int64],
+def _put_aside(
+    words: tuple[Words, Words, Words], places: NDArray[np.int32], n: int, kept: Kept, at: int
 ) -> None:
-    """Count ``n`` bfloat16 numbers that were put aside, and whose informative ones are counted already."""
-    total, moved = np.empty(n, np.float32), np.empty(n, np.int32)
+    own, values = kept
+    _take(words[0], places, n, own, at)
+    _take(words[1], places, n, values[0], at)
+    _take(words[2], places, n, values[1], at)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _count_values(
+    recipe: Compiled, own: Values, values: Values, n: int, room: Room, counts: NDArray[np.int64]
+) -> None:
+    """Blend ``n`` finite numbers and count them; ``room`` [BLOCK] each is overwritten."""
+    _, rule, params, binary16, grid, weights = recipe
+    total, wide, moved = room
+    blend(rule, params, values, n, binary16, total, wide)
+    if rule == FP64:
+        narrow(wide, grid, n, total)
+    count(total, own, values, n, grid, weights, counts, moved)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _count_kept(recipe: Compiled, kept: Kept, n: int, room: Room, counts: NDArray[np.int64]) -> None:
+    """Count ``n`` numbers that were put aside, and of which the informative ones are counted already."""
     before = counts[INFORMATIVE]
-    blend(rule, params, values, n, False, total, np.empty(0))
-    count(total, own, values, n, 0, weights, counts, moved)
+    _count_values(recipe, kept[0], kept[1], n, room, counts)
     again = counts[INFORMATIVE] - before
     counts[INFORMATIVE] -= again
     counts[INFORMATIVE_MATCHES] -= again
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _count_chunk(
+def _read_piece(
+    files: NDArray[np.int64], raw: Bytes, stored: NDArray[np.int64], begin: int, n: int
+) -> bool:
+    for k in range(files.shape[1]):
+        size = 4 if stored[k] == 2 else 2
+        if not fill(files[0, k], files[1, k] + begin * size, raw[k], n * size):
+            return False
+    return True
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _count_pieces(
+    files: NDArray[np.int64],
     raw: Bytes,
     stored: NDArray[np.int64],
     n: int,
-    cast: int,
-    rule: int,
-    params: NDArray[np.float64],
-    binary16: bool,
-    grid: int,
-    weights: NDArray[np.float64],
+    piece: int,
+    recipe: Compiled,
     counts: NDArray[np.int64],
-) -> None:
-    """``raw`` [1 + K, bytes] suspect first, then the parents, in the formats ``stored`` [1 + K]."""
+) -> int:
+    """``raw`` [1 + K, bytes] suspect first, then the parents, in the formats ``stored`` [1 + K].
+
+    ``files`` [2, 1 + K]: descriptors and offsets, from which pieces of ``piece`` elements are read to
+    ``raw``; [2, 0] where ``raw`` holds all ``n``. How many elements are done when reading fails.
+
+    One function, and not three: the compiler works anew on what a function calls, for each that calls it.
+    """
+    cast, rule, params, _, grid, _ = recipe
     models = raw.shape[0] - 1
     own, values = np.empty(BLOCK, np.float32), np.empty((models, BLOCK), np.float32)
-    total, wide, moved = np.empty(BLOCK, np.float32), np.empty(BLOCK), np.empty(BLOCK, np.int32)
+    room = (np.empty(BLOCK, np.float32), np.empty(BLOCK), np.empty(BLOCK, np.int32))
     differences, places = np.empty(BLOCK // 2, np.uint32), np.empty(BLOCK // 2, np.int32)
     # Words off the replay are put aside until there is a block of them.
-    kept_own, kept_values, kept = np.empty(BLOCK, np.float32), np.empty((models, BLOCK), np.float32), 0
+    kept, aside = (np.empty(BLOCK, np.float32), np.empty((models, BLOCK), np.float32)), 0
     pair = (np.float32(params[0]), np.float32(params[1]))
     # BF16 is format 0.
     quick = models == 2 and grid == 0 and cast <= 0 and np.all(stored == 0) and params[2] == 1.0
     quick = quick and (rule in (SUM, FUSED, MERGEKIT_014))
-    skipped, wait = 0, 0
-    for begin in range(0, n, BLOCK):
-        here = min(BLOCK, n - begin)
+    skipped, wait, done = 0, 0, 0
+    while done < n:
+        begin = done % piece
+        if begin == 0 and not _read_piece(files, raw, stored, done, min(piece, n - done)):
+            break
+        here = min(BLOCK, n - done, piece - begin)
+        done += here
         if quick and wait == 0 and here % 2 == 0:
             # Rows are sliced one by one: only so does the compiler know that they are contiguous.
             row_0 = raw[0, 2 * begin : 2 * (begin + here)]
             row_1 = raw[1, 2 * begin : 2 * (begin + here)]
             row_2 = raw[2, 2 * begin : 2 * (begin + here)]
-            bits, left, right = row_0.view(np.uint32), row_1.view(np.uint32), row_2.view(np.uint32)
+            words = (row_0.view(np.uint32), row_1.view(np.uint32), row_2.view(np.uint32))
             informative = survey(row_0.view(np.uint16), row_1.view(np.uint16), row_2.view(np.uint16), here)
             few = -1
             if informative >= 0:
-                some = _compare_by(rule, bits, left, right, here // 2, pair, differences)
+                some = _compare_by(rule, words[0], words[1], words[2], here // 2, pair, differences)
                 few = flagged(differences, here // 2, places) if some >= MISS else 0
             if 0 <= few <= FEW:
                 skipped = 0
                 count_clean(here - 2 * few, informative, counts)
-                if few:
-                    if kept + 2 * few > BLOCK:
-                        _count_kept(rule, params, kept_own, kept_values, kept, weights, counts)
-                        kept = 0
-                    _take(bits, places, few, kept_own, kept)
-                    _take(left, places, few, kept_values[0], kept)
-                    _take(right, places, few, kept_values[1], kept)
-                    kept += 2 * few
+                if aside + 2 * few > BLOCK:
+                    _count_kept(recipe, kept, aside, room, counts)
+                    aside = 0
+                _put_aside(words, places, few, kept, aside)
+                aside += 2 * few
                 continue
             # Where block after block holds many, ever fewer get a quick look that fails.
             skipped = min(2 * skipped + 1, 63)
@@ -183,39 +217,9 @@ def _count_chunk(
             finite &= decode(row, stored[k], cast if k else -1, here, values[k - 1] if k else own)
         if not finite:
             here = drop_not_finite(values, own, here)
-        blend(rule, params, values, here, binary16, total, wide)
-        if rule == FP64:
-            narrow(wide, grid, here, total)
-        count(total, own, values, here, grid, weights, counts, moved)
-    if kept:
-        _count_kept(rule, params, kept_own, kept_values, kept, weights, counts)
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _count_files(
-    descriptors: NDArray[np.int64],
-    offsets: NDArray[np.int64],
-    raw: Bytes,
-    stored: NDArray[np.int64],
-    n: int,
-    piece: int,
-    cast: int,
-    rule: int,
-    params: NDArray[np.float64],
-    binary16: bool,
-    grid: int,
-    weights: NDArray[np.float64],
-    counts: NDArray[np.int64],
-) -> int:
-    """Read and count piece by piece; how many of ``n`` elements are done when reading fails."""
-    for begin in range(0, n, piece):
-        here = min(piece, n - begin)
-        for k in range(raw.shape[0]):
-            size = 4 if stored[k] == 2 else 2
-            if not fill(descriptors[k], offsets[k] + begin * size, raw[k], here * size):
-                return begin
-        _count_chunk(raw, stored, here, cast, rule, params, binary16, grid, weights, counts)
-    return n
+        _count_values(recipe, own, values, here, room, counts)
+    _count_kept(recipe, kept, aside, room, counts)
+    return done
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,8 +247,8 @@ class LinearStream:
 
         Rows begin at multiples of 4 bytes and hold the bits little-endian from their start.
         """
-        counts = np.zeros(COUNTS, np.int64)
-        _count_chunk(raw, self._formats(), elements, *self._recipe(), counts)
+        counts, nothing = np.zeros(COUNTS, np.int64), np.empty((2, 0), np.int64)
+        _count_pieces(nothing, raw, self._formats(), elements, max(1, elements), self._recipe(), counts)
         return counts
 
     def count_files(
@@ -255,17 +259,14 @@ class LinearStream:
 
         ``room`` [1 + K, bytes of a piece at least] is overwritten.
         """
-        counts = np.zeros(COUNTS, np.int64)
-        descriptors, offsets = (np.array(column, np.int64) for column in zip(*files, strict=True))
-        done = _count_files(
-            descriptors, offsets, room, self._formats(), elements, piece, *self._recipe(), counts
-        )
+        counts, places = np.zeros(COUNTS, np.int64), np.array(files, np.int64).T.copy()
+        done = _count_pieces(places, room, self._formats(), elements, piece, self._recipe(), counts)
         return counts, int(done)
 
     def _formats(self) -> NDArray[np.int64]:
         return np.array([FORMATS[d] for d in self.stored], np.int64)
 
-    def _recipe(self) -> tuple[int, int, NDArray[np.float64], bool, int, NDArray[np.float64]]:
+    def _recipe(self) -> Compiled:
         """Cast, rule, parameters, is binary16, grid and weights, as the compiled loops take them."""
         return (
             -1 if self.cast is None else FORMATS[self.cast],
