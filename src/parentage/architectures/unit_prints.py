@@ -77,11 +77,11 @@ def _spread(rows: int, count: int, together: int) -> NDArray[np.int64]:
 
 
 def in_place(own: Side, other: Side) -> bool:
-    """Do the rows and columns of two matrices stand in one order, with one scale? Read from a few rows, all
-    of whose columns take part where there are no more than 4,096."""
+    """Do the rows and columns of two matrices stand in one order, with one scale? Read from a few rows, of
+    whose columns the first 1,024 take part: an order of all columns shows in them."""
     rows, columns = own.ref.shape
     chosen = _spread(rows, LOOKED_AT, NEIGHBOURS)
-    width = min(columns, 16 * PLACES)
+    width = min(columns, 4 * PLACES)
     a, b = (_rows(side, chosen, 0, width) for side in (own, other))
     full = a.any(axis=1) | b.any(axis=1)
     if not full.any():

@@ -75,7 +75,8 @@ class Coded(Protocol):
 
 def can_replay(ref: TensorRef) -> bool:
     """Whether a quantiser is known for this tensor's format."""
-    return not ref.pieces and (ref.encoding in GGUF_QUANTIZERS or ref.dequantised is not None)
+    plain = not ref.pieces and ref.order is None
+    return plain and (ref.encoding in GGUF_QUANTIZERS or ref.dequantised is not None)
 
 
 def aligned_plan(ref: TensorRef, plan: SamplePlan) -> SamplePlan:
