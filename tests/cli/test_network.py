@@ -61,6 +61,21 @@ def test_a_budget_that_ends_is_an_honest_stop_and_verifies(audit: Audit, tmp_pat
     assert audit.run("verify", saved).code == 5
 
 
+def test_a_stranger_verifies_with_models_that_were_downloaded_since(audit: Audit, tmp_path: Path) -> None:
+    saved, places = tmp_path / "e.json", []
+    assert audit("--evidence", saved).code == 0
+    for place, data in audit.site.files.items():
+        folder = tmp_path / place.split("/")[1]
+        folder.mkdir()
+        (folder / "model.safetensors").write_bytes(data)
+        places += ["--model", f"{folder.name}={folder}"]
+    audit.site.files.clear()
+    done = audit.run("verify", saved, *places)
+    assert done.code == 0, done.out
+    (tmp_path / "a" / "model.safetensors").write_bytes((tmp_path / "b" / "model.safetensors").read_bytes())
+    assert audit.run("verify", saved, *places).code == 5
+
+
 def test_a_budget_of_requests_ends_too(audit: Audit, tmp_path: Path) -> None:
     done = audit("--budget-requests", "90", "--json", tmp_path / "r.json")
     assert (done.error, done.code) == ("budget-spent", 4)

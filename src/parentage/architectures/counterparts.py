@@ -145,7 +145,7 @@ def unreadable(ref: TensorRef, theirs: Naming) -> Absent | None:
     """Why a presented tensor cannot be read, or not at a bearable price."""
     if ref.transposed and ref.encoding:
         return Absent("it lies in blocks that cannot be read turned")
-    if ref.transposed and theirs.checkpoint.remote and ref.nbytes > MOST_TURNED_REMOTE:
+    if ref.transposed and theirs.checkpoint.by_range and ref.nbytes > MOST_TURNED_REMOTE:
         return Absent("it is stored turned: over a network all of it would have to be read")
     return None
 

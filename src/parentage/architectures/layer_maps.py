@@ -45,7 +45,7 @@ def map_layers(mine: Naming, theirs: Naming) -> tuple[LayersFound, ...]:
     fewer of are told.
     """
     stacks = [s for s in mine.stacks() if len(mine.layers(s)) > 1 and theirs.layers(s)]
-    remote = mine.checkpoint.remote or theirs.checkpoint.remote
+    remote = mine.checkpoint.by_range or theirs.checkpoint.by_range
     find = _fewer if remote else _map_stack
     found = (find(mine, theirs, stack) for stack in stacks)
     return tuple(f for f in found if f is not None)

@@ -45,7 +45,7 @@ def undo_orders(
     """The alignment with reordered counterparts read in the suspect's order, and what was found."""
     found: dict[tuple[int, str], FoundOrder] = {}
     for k, other in enumerate(checkpoints[1:], start=1):
-        if not (checkpoints[0].remote or other.remote):
+        if not (checkpoints[0].by_range or other.by_range):
             search = _Search(alignment.groups, k, checkpoints[0], other)
             found |= {(k, f.group.name): f for f in search.run()}
     groups = tuple(_reordered(group, found) for group in alignment.groups)

@@ -80,6 +80,7 @@ class Checkpoint:
         self._lock = threading.Lock()
         self._files: dict[str, ByteFile] = {}
         self.bytes_read = 0
+        self.as_remote = False
         self.shards: tuple[ShardRef, ...] = ()
         self.metadata: dict[str, str] = {}
         self._oddities = list(folder.oddities)
@@ -111,6 +112,11 @@ class Checkpoint:
     def remote(self) -> bool:
         """Reading takes requests over a network."""
         return self.folder.remote
+
+    @property
+    def by_range(self) -> bool:
+        """Little is read of it: over a network, or as it was there when evidence of it was made."""
+        return self.remote or self.as_remote
 
     @property
     def revision(self) -> str | None:

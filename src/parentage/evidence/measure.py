@@ -144,7 +144,7 @@ def measure(
     )
     replays = search_replays(tensors, sweeps, context)
     quantized = measure_quantized(groups, checkpoints, plan, found.sampling, options.workers, progress)
-    remote = any(c.remote for c in checkpoints)
+    remote = any(c.by_range for c in checkpoints)
     names = [m.name for m in inputs.models]
     quiet: tuple[QuietRows, ...] = ()
     if not remote:
@@ -157,7 +157,7 @@ def measure(
     return Evidence(
         tool={"name": "parentage", "version": __version__},
         asked=dict(asked),
-        used=_used(options, left_out, found.sampling),
+        used=_used(options, left_out, found.sampling, inputs),
         models=pins,
         coverage=_coverage(alignment, checkpoints, tensors, replays, inputs, _unpaid(options, left_out)),
         curve_grid=tuple(float(x) for x in CURVE_GRID),
@@ -172,7 +172,9 @@ def measure(
     )
 
 
-def _used(options: Options, left_out: tuple[str, ...], sampling: Sampling) -> dict[str, Any]:
+def _used(
+    options: Options, left_out: tuple[str, ...], sampling: Sampling, inputs: AuditInputs
+) -> dict[str, Any]:
     used: dict[str, Any] = {
         "sample": options.sample,
         "run": options.run,
@@ -183,6 +185,8 @@ def _used(options: Options, left_out: tuple[str, ...], sampling: Sampling) -> di
     if options.budget is not None:
         used["budget"] = {"bytes": options.budget.nbytes, "requests": options.budget.requests}
         used["left_out"] = list(left_out)
+    if by_range := [m.name for m in inputs.models if m.checkpoint.by_range]:
+        used["by_range"] = by_range
     if sampling.further:
         used["stages"] = [sampling.elements, *sampling.further]
         used["reached"] = {component: 1 + later for component, later in sampling.reached}

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from parentage.evidence.pinning import NOT_PUBLISHED
 from parentage.records.absence import Absent
 from parentage.records.verification import InputDifference, ValueDifference
 
@@ -91,6 +92,8 @@ def _changed(pinned: Plain, here: Plain) -> Iterator[str]:
 
 def _check_values(path: str, pinned: Plain, here: Plain, found: FileComparison) -> None:
     for key in ("size", "sha256"):
+        if pinned[key] == {"absent": NOT_PUBLISHED.reason}:
+            continue  # nothing was pinned that these bytes could contradict
         found.compared += 1
         if pinned[key] != here[key]:
             found.values.append(ValueDifference(f"{path}.{key}", pinned[key], here[key]))

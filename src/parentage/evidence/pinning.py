@@ -12,7 +12,7 @@ from parentage.records.absence import Absent
 from parentage.records.evidence import ModelPin, ModelRole, ShardPin
 from parentage.records.tensors import ShardRef
 
-__all__ = ["pin_models"]
+__all__ = ["NOT_PUBLISHED", "pin_models"]
 
 NOT_HASHED = Absent("not hashed: --no-digests was given")
 NOT_PUBLISHED = Absent("not hashed: only a part was read, and its place publishes no digest")
@@ -40,6 +40,8 @@ def pin_models(
         if not digests:
             return ShardPin(shard.name, shard.size, NOT_HASHED)
         found = digest_shard(checkpoint, shard)
+        if checkpoint.by_range:  # what was pinned over a network has the file's digest alone
+            return ShardPin(shard.name, shard.size, found.sha256)
         return ShardPin(shard.name, shard.size, found.sha256, found.checksums)
 
     pins = []

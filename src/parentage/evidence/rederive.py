@@ -122,6 +122,7 @@ def rederive(
 
     Where the inputs can no longer be measured because they changed, the changed files are named.
     """
+    _as_they_were(stored, inputs)
     try:
         derived = measure(inputs, options, stored.asked, stored.notes, progress)
     except ParentageError as error:
@@ -132,6 +133,13 @@ def rederive(
             raise
         return _verification(stored, pins, files, (), 0, f"{error.message} ({error.code})")
     return compare_evidence(stored, plain, derived)
+
+
+def _as_they_were(stored: Evidence, inputs: AuditInputs) -> None:
+    """A model that was read over a network and lies here now is looked at no more closely than it was."""
+    names = stored.used.get("by_range", ())
+    for model in inputs.models:
+        model.checkpoint.as_remote = isinstance(names, Sequence) and model.name in names
 
 
 def compare_evidence(stored: Evidence, plain: Mapping[str, Any], derived: Evidence) -> Verification:
