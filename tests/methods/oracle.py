@@ -61,11 +61,25 @@ def _sum_of(weights: Sequence[float]) -> np.float32:
     return divisor
 
 
+def _torch_sum_of(weights: Sequence[float]) -> np.float32:
+    """Four sums abreast, what is left to the first, then one after the other (fewer than eight weights);
+    eight lanes and the rest before them (fewer than sixteen)."""
+    w = np.array(weights, np.float32)
+    if w.size < 8:
+        parts, whole = [np.float32(0)] * 4, w.size // 4 * 4
+        for i in range(w.size):
+            lane = i % 4 if i < whole else 0
+            parts[lane] = np.float32(parts[lane] + w[i])
+        return _sum_of([float(p) for p in parts])
+    assert w.size < 16
+    return _sum_of([float(x) for x in (*w[8:], *w[:8])])
+
+
 def _fp32_fma(weights: Sequence[float], a: list[Values], _: DType) -> Values:
     total = np.zeros_like(a[0])
     for w, x in zip(weights, a, strict=True):
         total = fused(total, np.float32(w), x)
-    return total / _sum_of(weights)
+    return total / _torch_sum_of(weights)
 
 
 def _fp32_divided(weights: Sequence[float], a: list[Values], d: DType) -> Values:
@@ -107,12 +121,21 @@ def _scalar_16(weights: Sequence[float], a: list[Values], d: DType) -> Values:
     return total
 
 
+def _short_sum(weights: Values) -> np.float32:
+    """As ``_torch_sum_of`` for 16-bit weights, whose vectors hold sixteen: always four sums abreast."""
+    parts, whole = [np.float32(0)] * 4, weights.size // 4 * 4
+    for i in range(weights.size):
+        lane = i % 4 if i < whole else 0
+        parts[lane] = np.float32(parts[lane] + weights[i])
+    return _sum_of([float(p) for p in parts])
+
+
 def _mergekit_014(weights: Sequence[float], a: list[Values], d: DType) -> Values:
     rounded = _q(np.array(weights), d)
     total = np.zeros_like(a[0])
     for w, x in zip(rounded, a, strict=True):
         total = total + _q(w * x, d)
-    divisor = _q(np.array([_sum_of([float(w) for w in rounded])]), d)[0]
+    divisor = _q(np.array([_short_sum(rounded)]), d)[0]
     return _q(_q(total, d) / divisor, d)
 
 

@@ -6,8 +6,7 @@ logarithms, until the step is shorter than ``tol``; then the mean of the lengths
 D, and stay float32 when they divide; vectors are rounded to D after each operation.
 
 Nothing but scalars is kept: each pass computes the mean anew from the coefficients of the steps before.
-A tool's dot product is its matrix library's, in an order of its own for float32, and one number after the
-other in 16 bits.
+A tool's dot product is its matrix library's, in an order of its own; here it is a sum in float64.
 """
 
 from __future__ import annotations
@@ -122,24 +121,6 @@ class _Only:
         return stored(self.algebra.q(values[0]), self.algebra.profile.out)
 
 
-class _InOrder:
-    """A dot product of 16-bit numbers as torch adds it: one after the other in float32."""
-
-    def __init__(self) -> None:
-        self._total = np.float32(0)
-
-    def add(self, x: Values) -> None:
-        """Feed the next products."""
-        if x.size:
-            self._total = np.float32(
-                np.add.accumulate(np.concatenate([[self._total], x]), dtype=np.float32)[-1]
-            )
-
-    def result(self) -> np.float32:
-        """The sum."""
-        return self._total
-
-
 def _norms(reader: Reader, algebra: Algebra, of: Any, rows: int) -> list[np.float32]:
     wide = Algebra(algebra.profile, DType.F32)
     totals = [wide.norm() for _ in range(rows)]
@@ -151,8 +132,7 @@ def _norms(reader: Reader, algebra: Algebra, of: Any, rows: int) -> list[np.floa
 
 def _dots(reader: Reader, mean: _Mean) -> list[np.float32]:
     q = mean.algebra
-    exact = q.dtype is DType.F32
-    totals: list[Any] = [OurSum() if exact else _InOrder() for _ in mean.valid]
+    totals = [OurSum() for _ in mean.valid]
     for _, values in reader.chunks():
         at, units = mean.at(values)
         for total, unit in zip(totals, units, strict=True):

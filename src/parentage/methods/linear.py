@@ -21,6 +21,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from parentage.methods.torch_sums import sum_of
 from parentage.numerics.formats import quantize, round_to
 from parentage.numerics.rounding_kernels import fma32, on_bf16_grid, on_f16_grid
 from parentage.records.dtypes import DType
@@ -217,9 +218,15 @@ def _normalised(weights: Sequence[float], _: DType) -> list[float]:
     return [*map(float, rounded), _float32_sum(rounded)]
 
 
+def _normalised_by_torch(weights: Sequence[float], _: DType) -> list[float]:
+    """float32 weights, over their float32 sum in torch's order, which from five weights on is its own."""
+    rounded = np.array(weights, np.float32)
+    return [*map(float, rounded), float(sum_of(rounded))]
+
+
 def _normalised_16(weights: Sequence[float], d: DType) -> list[float]:
-    rounded = [np.float32(w) for w in _on_grid(weights, d)]
-    return [*map(float, rounded), *_on_grid([_float32_sum(rounded)], d)]
+    rounded = np.array(_on_grid(weights, d), np.float32)
+    return [*map(float, rounded), *_on_grid([float(sum_of(rounded, narrow=True))], d)]
 
 
 def _deltas_16(weights: Sequence[float], d: DType) -> list[float]:
@@ -277,7 +284,9 @@ class Arithmetic:
 
 ARITHMETICS: tuple[Arithmetic, ...] = (
     Arithmetic("fp32-sum", "float32 products, summed in order, one rounding", SUM, _as_float32),
-    Arithmetic("fp32-fma", "mergekit 0.1.5: float32 fused multiply-adds, one rounding", FUSED, _normalised),
+    Arithmetic(
+        "fp32-fma", "mergekit 0.1.5: float32 fused multiply-adds, one rounding", FUSED, _normalised_by_torch
+    ),
     Arithmetic(
         "mergekit-0.1.4", "16-bit weights, products, sum and quotient", MERGEKIT_014, _normalised_16
     ),

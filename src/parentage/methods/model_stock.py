@@ -66,8 +66,9 @@ class _Stock:
     def apply(self, start: int, values: Values) -> Bits:
         q, d = self.algebra, self.deltas
         share: Any = self.share if self.share is not None else self._shares(values)
-        mean: Values = q.q(values[d.others[0]])
-        for k in d.others[1:]:
+        # From zero on: a sum of negative zeros is a positive one.
+        mean: Values = np.zeros(values.shape[1], np.float32)
+        for k in d.others:
             mean = q.add(mean, q.q(values[k]))
         mean = q.div(mean, np.float32(len(d.others)))
         drawn = q.mul(q.sub(np.float32(1), share), q.q(values[d.base]))

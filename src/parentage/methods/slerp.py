@@ -73,26 +73,30 @@ def _cosine(reader: Reader, wide: Algebra, dtype: DType, first: int, second: int
     return np.float32(np.clip(wide.sum_of(np.array(dots, np.float32)), np.float32(-1), np.float32(1)))
 
 
-def coefficients(cosine: np.float32, t: np.float32, wide: Algebra) -> tuple[np.float32, np.float32]:
-    """What multiplies the first and the second tensor."""
-    rest = np.float32(np.float32(1) - t)
+def coefficients(
+    cosine: np.float32, t: float, wide: Algebra, *, older: bool = False
+) -> tuple[np.float32, np.float32]:
+    """What multiplies the first and the second tensor. ``older``: mergekit 0.1.4, which takes 1 - t in
+    float64 and the first angle as theta - t theta."""
+    share = np.float32(t)
+    rest = np.float32(1 - t) if older else np.float32(np.float32(1) - share)
     if not abs(cosine) <= NEARLY_PARALLEL:
-        return rest, t
+        return rest, share
     theta = wide.function(math.acos, cosine)
     sine = wide.function(math.sin, theta)
-    a = wide.function(math.sin, np.float32(rest * theta))
-    b = wide.function(math.sin, np.float32(t * theta))
-    return np.float32(a / sine), np.float32(b / sine)
+    second = np.float32(share * theta)
+    a = wide.function(math.sin, np.float32(theta - second) if older else np.float32(rest * theta))
+    return np.float32(a / sine), np.float32(wide.function(math.sin, second) / sine)
 
 
 def _prepare(reader: Reader, parameters: Parameters, profile: Profile, name: str) -> Rule:
     assert reader.base is not None
     first, second = reader.base, 1 - reader.base
     wide = Algebra(profile, DType.F32)
-    t = np.float32(parameters.shared["t"])
+    t, older = float(parameters.shared["t"]), profile.id == "mergekit-0.1.4"
     with np.errstate(all="ignore"):
         cosine = _cosine(reader, wide, compute_dtype(profile), first, second)
-        a, b = coefficients(cosine, t, wide)
+        a, b = coefficients(cosine, t, wide, older=older)
     return PairRule(first, second, a, b, profile)
 
 

@@ -34,6 +34,7 @@ from parentage.methods.method import (
     Rule,
     Values,
 )
+from parentage.methods.torch_sums import sum_of
 from parentage.numerics.formats import round_to, to_float32
 from parentage.records.dtypes import DType
 
@@ -123,6 +124,8 @@ def _prepare(reader: Reader, parameters: Parameters, profile: Profile, name: str
         return _prepare_one(parameters, profile, name)
     kind = (_WIDE if profile.dtype is DType.F32 else _NARROW)[profile.id]
     params = arithmetic(kind).params(weights_of(parameters), profile.dtype)
+    if not profile.ours and kind == "fp32-divided":
+        params[-1] = sum_of(params[:-1].astype(np.float32))
     if not parameters.shared["normalize"]:
         params[-1] = 1.0
     if params[-1] == 0:

@@ -91,4 +91,4 @@ def sum_in(profile: Profile, dtype: DType, n: int) -> Total:
 
 def norm_of(profile: Profile, dtype: DType) -> Total:
     """The Euclidean norm of numbers of ``dtype``."""
-    return _OurNorm() if profile.ours else _Stored(TorchNorm(), dtype)
+    return _OurNorm() if profile.ours else _Stored(TorchNorm(in_order=dtype is DType.F16), dtype)
