@@ -40,6 +40,8 @@ from parentage.records.dtypes import DType
 
 __all__ = ["GRIDS", "Deltas", "Sparsifier", "compute_dtype", "declare", "no_sparsifier", "task_method"]
 
+# Elements of a block: its sums stay in the first-level cache.
+BLOCK: Final = 2048
 GRIDS: Final = {DType.BF16: 0, DType.F16: 1, DType.F32: 2}
 PROFILES: Final = ("parentage-1", "mergekit-0.1.5", "mergekit-0.1.4")
 WEIGHT: Final = Declared("weight", "how much of the model's task vector", per_model=True)
@@ -61,9 +63,20 @@ def _round(x: np.float32, grid: int) -> np.float32:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _differences(x: Values, base: Values, out: Values, grid: int) -> None:
+def _apart(x: Values, base: Values, out: Values, grid: int) -> None:
     for i in range(base.size):
         out[i] = _round(np.float32(_round(x[i], grid) - _round(base[i], grid)), grid)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _differences(x: Values, base: Values, out: Values, grid: int) -> None:
+    # A constant for each grid, so that every loop is compiled for its own.
+    if grid == 0:
+        _apart(x, base, out, 0)
+    elif grid == 1:
+        _apart(x, base, out, 1)
+    else:
+        _apart(x, base, out, 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +98,7 @@ class Deltas:
         out = np.empty((len(self.others), values.shape[1]), np.float32)
         grid = GRIDS[self.dtype]
         for j, k in enumerate(self.others):
-            x, base = values[k], values[self.base]
-            if grid == 0:
-                _differences(x, base, out[j], 0)
-            elif grid == 1:
-                _differences(x, base, out[j], 1)
-            else:
-                _differences(x, base, out[j], 2)
+            _differences(values[k], values[self.base], out[j], grid)
         return out
 
 
@@ -139,20 +146,96 @@ def _mixed(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _few(p: Values, weights: Values, i: int, elect: bool, grid: int) -> tuple[np.float32, np.float32]:
-    """As ``_mixed`` for fewer than five models, where every order is the plain one."""
-    models, total = p.shape[0], np.float32(0)
-    for k in range(models):
-        total += p[k, i]
-    total = _round(total, grid)
-    if not elect:
-        return total, np.float32(1)
-    positive, mixed, share = total >= 0, np.float32(0), np.float32(0)
-    for k in range(models):
-        agrees = (p[k, i] > 0) if positive else (p[k, i] < 0)
-        mixed += p[k, i] if agrees else np.float32(0)
-        share += weights[k] if agrees else np.float32(0)
-    return _round(mixed, grid), _round(share, grid)
+def _weigh(deltas: Values, weights: Values, begin: int, n: int, total: Values, grid: int) -> None:
+    """Weight a block in place, and add it up."""
+    for i in range(n):
+        total[i] = np.float32(0)
+    for k in range(deltas.shape[0]):
+        w = weights[k]
+        for i in range(n):
+            p = _round(np.float32(deltas[k, begin + i] * w), grid)
+            deltas[k, begin + i] = p
+            total[i] += p
+    for i in range(n):
+        total[i] = _round(total[i], grid)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _elect(
+    p: Values, weights: Values, begin: int, n: int, total: Values, share: Values, mixed: Values, grid: int
+) -> None:
+    """``total`` becomes the sum of those that have its sign, ``share`` that of their weights."""
+    for i in range(n):
+        mixed[i] = np.float32(0)
+        share[i] = np.float32(0)
+    for k in range(p.shape[0]):
+        w = weights[k]
+        for i in range(n):
+            x, positive = p[k, begin + i], total[i] >= 0
+            agrees = ((x > 0) & positive) | ((x < 0) & (not positive))
+            mixed[i] += x if agrees else np.float32(0)
+            share[i] += w if agrees else np.float32(0)
+    for i in range(n):
+        total[i] = _round(mixed[i], grid)
+        share[i] = _round(share[i], grid)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _settle(
+    total: Values,
+    share: Values,
+    base: Values,
+    begin: int,
+    n: int,
+    normalize: bool,
+    factor: np.float32,
+    grid: int,
+    out: Values,
+) -> None:
+    """Divide, scale, add to the base."""
+    if normalize:
+        for i in range(n):
+            by = np.float32(1) if share[i] == 0 else share[i]
+            total[i] = _round(np.float32(total[i] / by), grid)
+    if factor != 1:
+        for i in range(n):
+            total[i] = _round(np.float32(total[i] * factor), grid)
+    for i in range(n):
+        out[begin + i] = _round(np.float32(_round(base[begin + i], grid) + total[i]), grid)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _combine_on(
+    deltas: Values,
+    base: Values,
+    weights: Values,
+    scale: Values,
+    elect: bool,
+    normalize: bool,
+    grid: int,
+    power: int,
+    odd: int,
+    out: Values,
+) -> None:
+    few = deltas.shape[0] < 5
+    total, share, mixed = (
+        np.empty(BLOCK, np.float32),
+        np.empty(BLOCK, np.float32),
+        np.empty(BLOCK, np.float32),
+    )
+    for begin in range(0, out.size, BLOCK):
+        n = min(BLOCK, out.size - begin)
+        _weigh(deltas, weights, begin, n, total, grid)
+        for i in range(n):
+            share[i] = scale[0]
+        if few and elect:
+            _elect(deltas, weights, begin, n, total, share, mixed, grid)
+        elif not few:
+            for i in range(n):
+                at = begin + i
+                total[i], found = _mixed(deltas, weights, at, power, at >= odd, elect, grid)
+                share[i] = found if elect else scale[0]
+        _settle(total, share, base, begin, n, normalize, scale[1], grid, out)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -169,24 +252,12 @@ def _combine(
     out: Values,
 ) -> None:
     """``scale`` [2]: the divisor where no signs are elected, and lambda. Overwrites ``deltas``."""
-    few = deltas.shape[0] < 5
-    for k in range(deltas.shape[0]):
-        for i in range(out.size):
-            deltas[k, i] = _round(np.float32(deltas[k, i] * weights[k]), grid)
-    for i in range(out.size):
-        if few:
-            mixed, share = _few(deltas, weights, i, elect, grid)
-        else:
-            mixed, share = _mixed(deltas, weights, i, power, i >= odd, elect, grid)
-        if not elect:
-            share = scale[0]
-        if share == 0:
-            share = np.float32(1)
-        if normalize:
-            mixed = _round(np.float32(mixed / share), grid)
-        if scale[1] != 1:
-            mixed = _round(np.float32(mixed * scale[1]), grid)
-        out[i] = _round(np.float32(_round(base[i], grid) + mixed), grid)
+    if grid == 0:
+        _combine_on(deltas, base, weights, scale, elect, normalize, 0, power, odd, out)
+    elif grid == 1:
+        _combine_on(deltas, base, weights, scale, elect, normalize, 1, power, odd, out)
+    else:
+        _combine_on(deltas, base, weights, scale, elect, normalize, 2, power, odd, out)
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,13 +280,7 @@ class _TaskRule:
         out, base = np.empty(values.shape[1], np.float32), values[self.deltas.base]
         grid, power = GRIDS[self.deltas.dtype], level_power(len(self.weights))
         odd = self.elements - self.elements % 32 - start
-        rest = (self.elect, self.normalize)
-        if grid == 0:
-            _combine(thinned, base, self.weights, self.scale, *rest, 0, power, odd, out)
-        elif grid == 1:
-            _combine(thinned, base, self.weights, self.scale, *rest, 1, power, odd, out)
-        else:
-            _combine(thinned, base, self.weights, self.scale, *rest, 2, power, odd, out)
+        _combine(thinned, base, self.weights, self.scale, self.elect, self.normalize, grid, power, odd, out)
         return stored(out, self.out)
 
 
