@@ -113,4 +113,8 @@ MERGING: Mapping[str, tuple[str, str]] = {
         "`--by-digest` was given, and the suspect's place publishes no SHA-256 of its files.",
         "Leave `--by-digest` out: the suspect's weights are read then.",
     ),
+    "plan-token": (
+        "A recipe takes a token's row from a model that has no such token, or is no source of the tensor.",
+        "Check `tokenizer: tokens`.",
+    ),
 }

@@ -17,6 +17,7 @@ from parentage.merging.groups import Sources, sources_of, unused
 from parentage.merging.layers import Layout, layout_of
 from parentage.merging.operands import Operand, Operands
 from parentage.merging.parameters import WITHOUT_EFFECT, resolve, unknown_parameters
+from parentage.merging.vocabularies import Vocabulary, check_alike, make_vocabulary
 from parentage.methods.method import (
     BASE_FORBIDDEN,
     BASE_IGNORED,
@@ -40,6 +41,7 @@ DTYPES: Final = {
     "float32": DType.F32,
     "float64": DType.F64,
 }
+ROW_A_TOKEN: Final = ("embedding.token", "head")
 Opened = Mapping[ModelName, Checkpoint]
 
 
@@ -99,6 +101,7 @@ class Plan:
     tensors: tuple[PlannedTensor, ...]
     dropped: tuple[Dropped, ...]
     notes: tuple[str, ...]
+    vocabulary: Vocabulary | None = None
 
     @property
     def nbytes(self) -> int:
@@ -127,9 +130,14 @@ def make_plan(
     made = tuple(sources_of(recipe, layouts, add_base=add_base))
     if not made:
         raise PlanError("the models hold no tensor", code="plan-empty", hint="name models with weights")
-    planner = _Planner(recipe, method, chosen, seed if seed is not None else recipe.seed or 0, opened)
-    tensors = _with_draws(method, tuple(planner.planned(sources) for sources in made))
     sources_named = {s.model for one in made for s in one.group.sources}
+    sizes = {m: rows for m in layouts if m in sources_named and (rows := _rows(layouts[m]))}
+    vocabulary = make_vocabulary(recipe, opened, sizes) if sizes else None
+    if vocabulary is None:
+        check_alike({m: c for m, c in opened.items() if m in sources_named})
+    number = seed if seed is not None else recipe.seed or 0
+    planner = _Planner(recipe, method, chosen, number, opened, vocabulary, sizes)
+    tensors = _with_draws(method, tuple(planner.planned(sources) for sources in made))
     template = recipe.base_model or made[0].group.sources[0].model
     dropped = tuple(
         Dropped(model, name, _why_dropped(model, name, recipe, layouts))
@@ -142,7 +150,9 @@ def make_plan(
         if model not in sources_named
     )
     notes = (*_notes(recipe, chosen), *aside, *_dtype_notes(tensors))
-    return Plan(recipe, method, chosen, planner.seed, template, layouts, tensors, dropped, notes)
+    return Plan(
+        recipe, method, chosen, planner.seed, template, layouts, tensors, dropped, notes, vocabulary
+    )
 
 
 def _with_draws(method: Method, tensors: tuple[PlannedTensor, ...]) -> tuple[PlannedTensor, ...]:
@@ -213,6 +223,8 @@ class _Planner:
     profile: str
     seed: int
     opened: Opened
+    vocabulary: Vocabulary | None
+    sizes: Mapping[ModelName, int]
 
     def planned(self, sources: Sources) -> PlannedTensor:
         """What becomes of one tensor of the output."""
@@ -248,23 +260,41 @@ class _Planner:
         assert tensor is not None
         model = sources.group.sources[k].model
         dtype = self._out([tensor]) if tensor.dtype.is_float else tensor.dtype
-        operands = Operands((Operand(self.opened[model], tensor),), tensor.shape)
+        parts = self._operands(sources.name, {model: tensor})
+        operands = Operands(parts, parts[0].tensor.shape)
         return PlannedTensor(sources.name, dtype, operands, (model,), f"copied from {model}: {reason}")
 
     def _merged(self, sources: Sources) -> PlannedTensor:
         tensors = [t for t in sources.tensors if t is not None]
         group, out = sources.group, self._out(tensors)
         models = tuple(s.model for s in group.sources)
-        parts = tuple(Operand(self.opened[m], t) for m, t in zip(models, tensors, strict=True))
+        if len(set(models)) < len(models):
+            # A model that is a source twice, with other layers, has no vocabulary to be mapped here.
+            parts = tuple(Operand(self.opened[m], t) for m, t in zip(models, tensors, strict=True))
+        else:
+            parts = self._operands(sources.name, dict(zip(models, tensors, strict=True)))
         base = None if self.method.base == BASE_FORBIDDEN else group.base
         names = [t.name for t in tensors]
         parameters = resolve(self.recipe, group, self.method, sources.name, names, sources.t, self.seed)
         profile = Profile(self.profile, self._inner(tensors, out), out)
-        operands = Operands(parts, tensors[0].shape, base)
+        operands = Operands(parts, parts[0].tensor.shape, base)
         if self.method.id == "linear":
             # Its rule reads nothing, and refuses weights that sum to zero.
             self.method.prepare(operands, parameters, profile, sources.name)
         return PlannedTensor(sources.name, out, operands, models, "", parameters, profile)
+
+    def _operands(self, name: str, tensors: Mapping[ModelName, TensorRef]) -> tuple[Operand, ...]:
+        """Operands as they lie; where the recipe chooses a vocabulary, with its rows."""
+        plain = {m: Operand(self.opened[m], t) for m, t in tensors.items()}
+        chosen = self.vocabulary
+        if chosen is None or not self._by_token(name, tensors):
+            return tuple(plain.values())
+        return tuple(chosen.operand(m, plain, self.recipe.base_model) for m in plain)
+
+    def _by_token(self, name: str, tensors: Mapping[ModelName, TensorRef]) -> bool:
+        """A tensor with a row a token, in every model."""
+        rows = {m: t.shape[0] if t.shape else 0 for m, t in tensors.items()}
+        return role_of(name).role in ROW_A_TOKEN and all(self.sizes.get(m) == n for m, n in rows.items())
 
     def _inner(self, tensors: Sequence[TensorRef], out: DType) -> DType:
         """The dtype that a tool casts operands to; our own arithmetic casts nothing."""
@@ -296,10 +326,15 @@ class _Planner:
         tensors = [t for t in sources.tensors if t is not None]
         if all(t.shape == tensors[0].shape for t in tensors):
             return
+        models = [s.model for s in sources.group.sources]
+        alike = all(t.shape[1:] == tensors[0].shape[1:] for t in tensors)
+        by_token = self._by_token(sources.name, dict(zip(models, tensors, strict=True)))
+        if self.vocabulary is not None and alike and by_token:
+            return
         shapes = ", ".join(
             f"{s.model}: {list(t.shape)}" for s, t in zip(sources.group.sources, tensors, strict=True)
         )
-        if role_of(sources.name).role in ("embedding.token", "head"):
+        if role_of(sources.name).role in ROW_A_TOKEN:
             raise PlanError(
                 f"the vocabularies differ: {shapes}",
                 code="plan-vocabulary",
@@ -312,6 +347,12 @@ class _Planner:
             where=sources.name,
             hint="name models of one size",
         )
+
+
+def _rows(layout: Layout) -> int:
+    """Of the token embedding; 0 where there is none."""
+    found = (t for t in layout.tensors.values() if role_of(t.name).role == "embedding.token")
+    return next((t.shape[0] for t in found if t.shape), 0)
 
 
 def _widest(tensors: Sequence[TensorRef]) -> DType:

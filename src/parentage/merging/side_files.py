@@ -10,6 +10,7 @@ from parentage.checkpoints.checkpoint import Checkpoint
 from parentage.errors import PlanError
 from parentage.merging.groups import output_layers
 from parentage.merging.plan import Plan
+from parentage.merging.vocabularies import Vocabulary
 from parentage.records.recipe import ModelName
 
 __all__ = ["side_files"]
@@ -43,6 +44,9 @@ def side_files(plan: Plan, opened: Mapping[ModelName, Checkpoint]) -> dict[str, 
         for name in template.files
         if name not in OWN and not name.endswith(".index.json")
     }
+    if plan.vocabulary is not None:
+        found = {name: data for name, data in found.items() if not _of_tokenizer(name)}
+        found |= _tokenizer_files(plan.vocabulary, opened[plan.vocabulary.source])
     config = _config(plan, template)
     if config is not None:
         found["config.json"] = (json.dumps(config, indent=2, ensure_ascii=False) + "\n").encode()
@@ -53,6 +57,41 @@ def side_files(plan: Plan, opened: Mapping[ModelName, Checkpoint]) -> dict[str, 
     return found
 
 
+def _of_tokenizer(name: str) -> bool:
+    named = name in ("merges.txt", "special_tokens_map.json", "added_tokens.json")
+    return named or name.startswith(("tokenizer", "vocab")) or name.endswith(".model")
+
+
+def _tokenizer_files(vocabulary: Vocabulary, source: Checkpoint) -> dict[str, bytes]:
+    """The source's tokenizer, and in it the tokens that it lacked.
+
+    Raises ``PlanError`` (``plan-vocabulary``) where tokens are to be added to files that cannot hold them.
+    """
+    found = {
+        name: source.folder.read_side_file(name, MAX_SIDE) for name in source.files if _of_tokenizer(name)
+    }
+    if not vocabulary.added:
+        return found
+    if "tokenizer.json" not in found:
+        raise PlanError(
+            f"{len(vocabulary.added):,} tokens would be added to a tokenizer that is no tokenizer.json",
+            code="plan-vocabulary",
+            where=source.locator,
+            hint="tokenizer: {source: base} takes the vocabulary as it is",
+        )
+    table = json.loads(found["tokenizer.json"])
+    listed = table.setdefault("added_tokens", [])
+    listed += [_added(token, row) for token, row in vocabulary.added.items()]
+    found["tokenizer.json"] = (json.dumps(table, indent=2, ensure_ascii=False) + "\n").encode()
+    return found
+
+
+def _added(token: str, row: int) -> dict[str, Any]:
+    """An entry as the tokenizers library writes it: the text as it stands, nothing stripped."""
+    flags = dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized", "special"), False)
+    return {"id": row, "content": token, **flags}
+
+
 def _config(plan: Plan, template: Checkpoint) -> dict[str, Any] | None:
     if template.config is None:
         return None
@@ -61,6 +100,10 @@ def _config(plan: Plan, template: Checkpoint) -> dict[str, Any] | None:
     tables = [config, inner] if isinstance(inner, dict) else [config]
     if plan.recipe.slices:
         _relayer(plan, tables)
+    if plan.vocabulary is not None:
+        for table in tables:
+            if "vocab_size" in table:
+                table["vocab_size"] = plan.vocabulary.rows
     if plan.recipe.out_dtype or (plan.recipe.dtype and plan.profile.startswith("mergekit")):
         for table in tables:
             for key in ("torch_dtype", "dtype"):
