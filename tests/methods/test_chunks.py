@@ -37,7 +37,8 @@ def _merges(draw: st.DrawFn, name: str) -> tuple[Method, ArrayReader, Parameters
     least, most = max(least, found.others[0] + based), min(most, found.others[1] + based)
     models = draw(st.integers(least, min(most, max(least, 6))))
     base = models - 1 if based else None
-    shape = draw(st.sampled_from(SHAPES))
+    # Of a single number TIES under mergekit 0.1.4 would keep nothing, and is refused.
+    shape = draw(st.sampled_from(SHAPES[1:] if name == "ties" else SHAPES))
     values = _operands(draw(st.integers(0, 10**6)), models, shape, draw(st.booleans()))
     profile = Profile(
         draw(st.sampled_from(found.profiles)), draw(st.sampled_from(DTYPES)), draw(st.sampled_from(DTYPES))
