@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from parentage import api
+from parentage.checkpoints.opening import open_checkpoint
 from parentage.errors import EvidenceError
 from parentage.numerics.formats import round_to, to_float32
 from parentage.records.absence import Absent
@@ -160,19 +161,29 @@ def test_norms_that_were_trained_are_no_part_of_a_copy(plain: dict[str, str], tm
     assert (verdict.relation, verdict.status) != ("quantized-copy", "supported")
 
 
-def test_what_was_dequantised_is_a_copy_in_another_format(tmp_path: Path) -> None:
-    suspect = write_quantised(tmp_path / "q", models()["A"], "Q4_1")
-    from parentage.checkpoints.opening import open_checkpoint
-
-    with open_checkpoint(suspect) as checkpoint:
-        back = {
+def decoded(place: str) -> Planted:
+    with open_checkpoint(place) as checkpoint:
+        return {
             n: checkpoint.read(t, 0, t.elements).view(np.float32).reshape(t.shape)
             for n, t in checkpoint.tensors.items()
         }
-    wide = write_plain(tmp_path / "wide", back)
-    narrow = write_plain(tmp_path / "narrow", back, DType.BF16)
+
+
+def test_what_was_dequantised_is_a_copy_in_another_format(tmp_path: Path) -> None:
+    suspect = write_quantised(tmp_path / "q", models()["A"], "Q4_1")
+    wide = write_plain(tmp_path / "wide", decoded(suspect))
+    narrow = write_plain(tmp_path / "narrow", decoded(suspect), DType.BF16)
     relations = {place: audit(place, suspect).report.verdict.relation for place in (wide, narrow)}
     assert relations == {wide: "cast-copy", narrow: "cast-copy"}
+
+
+def test_what_was_dequantised_and_quantised_anew_is_a_quantised_copy(tmp_path: Path) -> None:
+    parent = write_quantised(tmp_path / "q", models()["A"], "Q4_1")
+    original = write_plain(tmp_path / "plain", models()["A"])
+    suspect = write_quantised(tmp_path / "anew", decoded(parent), "Q8_0")
+    verdict = audit(suspect, parent, original).report.verdict
+    assert (verdict.relation, verdict.status) == ("quantized-copy", "supported")
+    assert [p.name for p in verdict.parents] == ["q/model.gguf"]
 
 
 def test_threads_do_not_move_the_evidence(plain: dict[str, str], tmp_path: Path) -> None:
