@@ -49,9 +49,9 @@ def write(folder: Path, model: Arrays, config: Mapping[str, Any] | None = None, 
 class Aligned:
     """An alignment of written checkpoints, kept open so that slices can be read."""
 
-    def __init__(self, stack: ExitStack, *folders: Path) -> None:
+    def __init__(self, stack: ExitStack, *folders: Path, by_content: bool = False) -> None:
         self.models: list[Checkpoint] = [stack.enter_context(open_checkpoint(f)) for f in folders]
-        self.found: Alignment = align(self.models[0], self.models[1:])
+        self.found: Alignment = align(self.models[0], self.models[1:], by_content=by_content)
 
     def equal(self) -> dict[str, bool]:
         """By the suspect's tensors that meet the first other: do both read alike, in every element?"""

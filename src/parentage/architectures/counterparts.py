@@ -279,7 +279,7 @@ def _turned_heads(own: Holder, other: Holder, mine: Naming, theirs: Naming) -> T
     if heads is None:
         return Absent("its heads' rows are in another order, and nothing says how many heads there are")
     scattered = other.ref.transposed or other.ref.scaled is not None
-    if rows % (2 * heads) or rows > MOST_PIECES or scattered:
+    if not other.ref.elements or rows % (2 * heads) or rows > MOST_PIECES or scattered:
         return Absent(f"its {rows:,} rows do not divide into {heads} heads")
     half = rows // heads // 2
     width = other.ref.elements // rows

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,8 @@ Floats = NDArray[np.float64]
 ALIKE = 0.5
 LEAD = 0.25
 TIE = 1e-3
+# Text, images, sound, further tokens: no model has more stacks than these.
+MOST_STACKS = 16
 UNLIKE = Absent("no layer of it is like this one")
 
 
@@ -44,7 +47,8 @@ def map_layers(mine: Naming, theirs: Naming) -> tuple[LayersFound, ...]:
     Over a network content is not read: layers then meet by number, and only those that the suspect has
     fewer of are told.
     """
-    stacks = [s for s in mine.stacks() if len(mine.layers(s)) > 1 and theirs.layers(s)]
+    shared = (s for s in mine.stacks() if len(mine.layers(s)) > 1 and theirs.layers(s))
+    stacks = list(islice(shared, MOST_STACKS))
     remote = mine.checkpoint.by_range or theirs.checkpoint.by_range
     find = _fewer if remote else _map_stack
     found = (find(mine, theirs, stack) for stack in stacks)

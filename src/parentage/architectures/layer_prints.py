@@ -24,6 +24,8 @@ ROLES = 8
 RUNS = 4
 RUN = 256
 LEAST = 256
+# Each layer is compared with each; the deepest models have some 130.
+MOST_LAYERS = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,8 @@ class Likeness:
 def compare_layers(mine: Naming, theirs: Naming, stack: str) -> Likeness | None:
     """Every layer of a stack with every layer of the other's; None where too few numbers tell."""
     own, other = mine.layers(stack), theirs.layers(stack)
+    if max(len(own), len(other)) > MOST_LAYERS:
+        return None
     total = np.zeros((len(own), len(other)))
     count = np.zeros_like(total)
     numbers = 0
@@ -118,7 +122,7 @@ def _read(checkpoint: Checkpoint, ref: TensorRef, starts: NDArray[np.int64], len
 
 def _correlate(first: Floats, second: Floats) -> Floats:
     """Correlation of each row with each; NaN where a row is missing or flat."""
-    with np.errstate(invalid="ignore", divide="ignore"):
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         rows = [r - r.mean(axis=1, keepdims=True) for r in (first, second)]
         unit = [r / np.linalg.norm(r, axis=1, keepdims=True) for r in rows]
         return np.asarray(unit[0] @ unit[1].T, np.float64)

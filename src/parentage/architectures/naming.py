@@ -81,8 +81,15 @@ class Naming:
 
     def stacks(self) -> tuple[str, ...]:
         """The names of all stacks of layers, the trunk's empty one first."""
-        held = (h.held for h in self.holders.values())
-        return tuple(sorted({h.stack for h in held if h.layer is not None}))
+        return tuple(sorted(self._layers))
+
+    @cached_property
+    def _layers(self) -> dict[str, set[int]]:
+        found: dict[str, set[int]] = {}
+        for holder in self.holders.values():
+            if holder.held.layer is not None:
+                found.setdefault(holder.held.stack, set()).add(holder.held.layer)
+        return found
 
     def prefix(self, stack: str) -> str:
         """What stands before a layer's number in the names of a stack."""
@@ -95,8 +102,7 @@ class Naming:
 
     def layers(self, stack: str = "") -> tuple[int, ...]:
         """The numbers of a stack's layers, in order."""
-        held = (h.held for h in self.holders.values())
-        return tuple(sorted({h.layer for h in held if h.stack == stack and h.layer is not None}))
+        return tuple(sorted(self._layers.get(stack, ())))
 
 
 def _setting(config: dict[str, Any] | None, name: str) -> Any:

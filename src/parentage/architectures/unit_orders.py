@@ -187,6 +187,7 @@ def _orders(found: Sequence[FoundOrder], length: int) -> list[RowMatch]:
 
 def _likeness(own: NDArray[np.float64], other: NDArray[np.float64]) -> float:
     """Correlation; how far from one norms lie, not that they lie near one, tells them apart."""
-    a, b = own - own.mean(), other - other.mean()
-    size = float(np.linalg.norm(a) * np.linalg.norm(b))
-    return float(a @ b) / size if size > 0 else 0.0
+    with np.errstate(over="ignore", invalid="ignore"):
+        a, b = own - own.mean(), other - other.mean()
+        size = float(np.linalg.norm(a) * np.linalg.norm(b))
+        return float(a @ b) / size if 0 < size < np.inf else 0.0

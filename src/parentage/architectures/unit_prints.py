@@ -83,10 +83,14 @@ def in_place(own: Side, other: Side) -> bool:
     chosen = _spread(rows, LOOKED_AT, NEIGHBOURS)
     width = min(columns, 4 * PLACES)
     a, b = (_rows(side, chosen, 0, width) for side in (own, other))
+    with np.errstate(over="ignore", invalid="ignore"):
+        return _agree(a, b, min(least_correlation(rows, width), 0.9))
+
+
+def _agree(a: Floats, b: Floats, wanted: float) -> bool:
     full = a.any(axis=1) | b.any(axis=1)
     if not full.any():
         return True
-    wanted = min(least_correlation(rows, width), 0.9)
     alike = row_correlations(a, b)[full] >= wanted
     lengths = np.linalg.norm(a, axis=1)[full], np.linalg.norm(b, axis=1)[full]
     steady = (lengths[0] < RATIO * lengths[1]) & (lengths[1] < RATIO * lengths[0])

@@ -69,7 +69,7 @@ class Vocabularies:
         if not shape or own.ref.dtype.is_float != other.dtype.is_float:
             return None
         pairs = match_rows(self._vocabulary(0), self._vocabulary(k + 1), (shape[0], other.shape[0]))
-        return pairs if 2 * pairs.own.size >= shape[0] else None
+        return pairs if pairs.own.size and 2 * pairs.own.size >= shape[0] else None
 
     def cut(
         self, suspect: TensorRef, others: Sequence[TensorRef | Absent], pairs: Sequence[RowPairs | None]

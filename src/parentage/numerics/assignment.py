@@ -59,7 +59,8 @@ def least_correlation(rows: int, places: int) -> float:
 
 def row_correlations(own: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
     """Cosine of each row with the other's of the same number [n]; 0 where one is empty."""
-    one, two = _unit(own), _unit(other)
+    with np.errstate(over="ignore", invalid="ignore"):
+        one, two = _unit(own), _unit(other)
     return np.asarray(np.einsum("ij,ij->i", one, two), np.float64)
 
 
@@ -72,7 +73,8 @@ def match_rows(own: NDArray[np.float64], other: NDArray[np.float64]) -> RowMatch
     wanted = least_correlation(count, places)
     if own.shape != other.shape or count > MOST_UNITS or count < 2 or wanted >= 1.0:
         return None
-    one, two = _unit(own), _unit(other)
+    with np.errstate(over="ignore", invalid="ignore"):
+        one, two = _unit(own), _unit(other)
     best, value = _best(one, two)
     good = value >= wanted
     full = one.any(axis=1)
@@ -87,13 +89,16 @@ def match_rows(own: NDArray[np.float64], other: NDArray[np.float64]) -> RowMatch
     share = float(np.mean(np.abs(signed[full]) >= wanted))
     if share < AGREE:
         return None
-    factors, scaled = _factors(own, other[order], signed)
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        factors, scaled = _factors(own, other[order], signed)
     return RowMatch(order, factors, scaled, share)
 
 
 def _unit(rows: NDArray[np.float64]) -> Floats:
     size = np.linalg.norm(rows, axis=1, keepdims=True)
-    unit: Floats = np.divide(rows, size, out=np.zeros_like(rows), where=size > 0).astype(np.float32)
+    # Numbers whose squares overflow have no direction here: such rows meet none.
+    known = (size > 0) & np.isfinite(size)
+    unit: Floats = np.divide(rows, size, out=np.zeros_like(rows), where=known).astype(np.float32)
     return unit
 
 
