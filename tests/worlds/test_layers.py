@@ -19,6 +19,8 @@ from parentage.reports.html import render as render_html
 from parentage.reports.layer_map import layer_runs
 from parentage.reports.terminal import render_text
 from tests.worlds.planted import Model, Truth, Weights, World, audited, stored, values_of
+from tests.worlds.quantised import family as family_of
+from tests.worlds.quantised import write_plain, write_quantised
 
 LAYERS = 6
 A = "A.safetensors"
@@ -185,6 +187,20 @@ def test_evidence_of_a_map_is_derived_again(models: dict[str, Model], tmp_path: 
     api.save_evidence(result.evidence, tmp_path / "evidence.json")
     assert api.load_evidence(tmp_path / "evidence.json") == result.evidence
     assert api.verify(tmp_path / "evidence.json").holds
+
+
+def test_repeated_layers_of_a_quantised_model_are_no_quantised_copy(tmp_path: Path) -> None:
+    planted = family_of(3, deltas={"A": 0.03})
+    part = "model.layers.{}.mlp.up_proj.weight"
+    again = {part.format(k): planted["A"][part.format(n)] for k, n in enumerate((0, 1, 2, 1, 2, 3))}
+    rest = {n: v for n, v in planted["A"].items() if "layers" not in n}
+    suspect = write_quantised(tmp_path / "q", {**again, **rest}, "Q8_0")
+    parents = [write_plain(tmp_path / name, planted[name]) for name in ("A", "O")]
+    verdict = api.audit(suspect, parents=parents, digests=False).report.verdict
+    assert not (verdict.relation == "quantized-copy" and verdict.status == "supported")
+    assert any(
+        "number by number: layers 0–2 from 0–2, 3–5 from 1–3" in str(r.why_excluded) for r in verdict.rivals
+    )
 
 
 @pytest.mark.real

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from parentage.records.absence import Absent
 from parentage.records.evidence import TensorEvidence
 from parentage.records.quantized import CodedTensor, Quantized
+from parentage.verdicts.layers import layers_told
 from parentage.verdicts.readings import Readings
 from parentage.verdicts.weighing import Status, Weighing
 
@@ -93,6 +94,8 @@ def weigh_quantized_copy(readings: Readings) -> Weighing | None:
 
 def _objection(readings: Readings, found: Quantized, best: CodeShare, rivals: Sequence[CodeShare]) -> str:
     name = readings.name(best.model)
+    if told := layers_told(readings, best.model):
+        return f"the suspect's layers are not simply those of {name}, number by number: {told}"
     if best.share < ALL_CODES or best.lowest < IN_EACH:
         return (
             f"{name}, the best, gives {best.share:.3%} of {best.codes:,} codes "
