@@ -85,6 +85,9 @@ def test_a_merge_that_was_quantised_is_seen_through_its_scales(
     shown = found(result).blend
     assert not isinstance(shown, Absent)
     assert shown.controls[0].consistency < 0.99
+    assert not isinstance(result.report.replay, Absent)
+    assert result.report.replay.match == 1.0
+    assert result.report.replay.informative_elements > 1000
 
 
 @pytest.mark.parametrize("stored", [DType.BF16, DType.F16])

@@ -142,7 +142,9 @@ def measure(
         engine=options.engine,
         resume=options.resume,
     )
-    replays = search_replays(tensors, sweeps, context)
+    # Numbers decoded from codes lie on no grid of a blend: they are replayed through their quantiser.
+    coded = {g.name for g in groups if g.suspect.encoding}
+    replays = search_replays(tuple(t for t in tensors if t.name not in coded), sweeps, context)
     quantized = measure_quantized(groups, checkpoints, plan, found.sampling, options.workers, progress)
     remote = any(c.by_range for c in checkpoints)
     names = [m.name for m in inputs.models]

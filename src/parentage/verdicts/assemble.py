@@ -40,7 +40,7 @@ from parentage.verdicts.orders import orders_told, reorderings
 from parentage.verdicts.parts import tell_parts
 from parentage.verdicts.post_training import judge_later_change, strata
 from parentage.verdicts.previous import compare_previous
-from parentage.verdicts.quantized_merges import later_change_of_codes
+from parentage.verdicts.quantized_merges import later_change_of_codes, replay_of_codes
 from parentage.verdicts.readings import Readings
 from parentage.verdicts.sentences import verdict_sentence
 from parentage.verdicts.tensors import TensorReading
@@ -79,7 +79,7 @@ def assemble(
         suspect=_suspect(readings),
         verdict=verdict,
         post_training=after,
-        replay=_replay(readings, supported),
+        replay=replay_of_codes(readings) if chosen.weights else _replay(readings, supported),
         novelty=_novelty(readings, chosen),
         direction=_direction(readings),
         controls=_controls(readings),
@@ -238,6 +238,10 @@ def _replay(readings: Readings, supported: Weighing | None) -> Replay | Absent:
 def _novelty(readings: Readings, chosen: Weighing) -> Novelty:
     if chosen.relation in COPIES:
         return Novelty(0.0)
+    if chosen.weights:
+        coded = replay_of_codes(readings)
+        whole = not isinstance(coded, Absent) and coded.match == 1.0
+        return Novelty(0.0 if whole else Absent("some codes are not those of the blend"))
     own = readings.replay
     examined = sum(t.examined for t in own.tensors) if own else 0
     if own is None or examined == 0:

@@ -6,7 +6,7 @@ from parentage.numerics.intervals_binomial import clopper_pearson
 from parentage.records.absence import Absent
 from parentage.records.estimate import Estimate
 from parentage.records.quantized import Quantized, QuantizedBlend
-from parentage.records.report import ExcludedCause, PostTraining
+from parentage.records.report import ExcludedCause, PostTraining, Replay
 from parentage.verdicts.quantized_copies import (
     ALL_CODES,
     IN_EACH,
@@ -17,7 +17,7 @@ from parentage.verdicts.quantized_copies import (
 from parentage.verdicts.readings import Readings
 from parentage.verdicts.weighing import Status, Weighing
 
-__all__ = ["later_change_of_codes", "weigh_quantized_merge"]
+__all__ = ["later_change_of_codes", "replay_of_codes", "weigh_quantized_merge"]
 
 # A control that one weight explains to this share says that the codes are too coarse to tell.
 CONTROL_SHARE = 0.999
@@ -51,6 +51,35 @@ def weigh_quantized_merge(readings: Readings) -> Weighing | None:
         limits=tuple(_blend_limits(readings, found)),
         weights=_weights(found.blend),
         afterwards=f"quantised afterwards ({', '.join(sorted({t.stored_as for t in found.tensors}))})",
+    )
+
+
+def replay_of_codes(readings: Readings) -> Replay | Absent:
+    """The blend and its quantiser, as the report shows a replay: matches are of codes."""
+    found = readings.evidence.quantized
+    blend = Absent("no codes") if isinstance(found, Absent) else found.blend
+    if isinstance(blend, Absent) or isinstance(blend.replay, Absent):
+        return Absent("no blend of codes was replayed")
+    own = blend.replay
+    informative = sum(t.informative for t in own.tensors)
+    matches = sum(t.informative_matches for t in own.tensors)
+    return Replay(
+        method="linear",
+        arithmetic=own.arithmetic,
+        match=matches / informative if informative else 0.0,
+        informative_elements=informative,
+        parameters={
+            "parents": [readings.name(i) for i in blend.parents],
+            "weights": list(own.weights),
+            "label": own.label,
+            "cast": "as-stored",
+            "stored_before_the_quantiser": own.stored,
+            "established": True,
+            "all_elements": False,
+            "indistinguishable": [],
+            "same_codes": list(own.indistinguishable),
+        },
+        alternatives=(),
     )
 
 
