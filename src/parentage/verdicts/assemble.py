@@ -240,8 +240,8 @@ def _novelty(readings: Readings, chosen: Weighing) -> Novelty:
         return Novelty(0.0)
     if chosen.weights:
         coded = replay_of_codes(readings)
-        whole = not isinstance(coded, Absent) and coded.match == 1.0
-        return Novelty(0.0 if whole else Absent("some codes are not those of the blend"))
+        exact = not isinstance(coded, Absent) and coded.match == 1.0
+        return Novelty(0.0 if exact else Absent("some codes are not those of the blend"))
     own = readings.replay
     examined = sum(t.examined for t in own.tensors) if own else 0
     if own is None or examined == 0:
