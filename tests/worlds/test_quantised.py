@@ -180,6 +180,21 @@ def test_what_was_dequantised_is_a_copy_in_another_format(tmp_path: Path) -> Non
     assert relations == {wide: "cast-copy", narrow: "cast-copy"}
 
 
+@pytest.mark.parametrize("format_", ["Q8_0", "Q4_0"])
+def test_codes_are_proven_by_their_scales_where_the_parents_numbers_are_the_codes_own(
+    format_: str, tmp_path: Path
+) -> None:
+    suspect = write_quantised(tmp_path / "q", models()["A"], format_)
+    parent = write_plain(tmp_path / "plain", decoded(suspect))
+    result = audit(suspect, parent)
+    shown = found(result)
+    # Numbers in the middle of their cells: a thousandth of a deviation moves no code, but scales.
+    assert all(t.moved_matches == t.codes == t.matches[0] for t in shown.tensors)
+    assert all(t.scale_matches[0] == t.scales for t in shown.tensors)
+    assert all(t.moved_scale_matches < t.scales for t in shown.tensors)
+    assert (result.report.verdict.relation, result.report.verdict.status) == ("quantized-copy", "supported")
+
+
 def test_what_was_dequantised_and_quantised_anew_is_a_quantised_copy(tmp_path: Path) -> None:
     parent = write_quantised(tmp_path / "q", models()["A"], "Q4_1")
     original = write_plain(tmp_path / "plain", models()["A"])

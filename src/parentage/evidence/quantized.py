@@ -105,6 +105,7 @@ def _measure(
     cells = coded.cells()
     numbers = (cells.low + cells.high)[cells.inner] / 2
     spread = float(np.std(numbers)) if numbers.size else 0.0
+    moved = None if values is None else _moved(sample.name, values, spread * MOVED, seed)
     scales, by_model, scale_rule = _scales(sample, group, checkpoints, seed, best)
     return CodedTensor(
         name=sample.name,
@@ -117,8 +118,11 @@ def _measure(
         scale_matches=by_model,
         scale_rule=scale_rule,
         moved=MOVED,
-        moved_matches=0 if values is None else _moved(sample, values, rule, spread * MOVED, seed),
+        moved_matches=0
+        if moved is None
+        else int(np.count_nonzero(coded.replay(moved, rule) == coded.codes)),
         step=float(np.mean(cells.step[cells.inner])) / spread if spread > 0 else 0.0,
+        moved_scale_matches=_moved_scales(coded, moved),
     )
 
 
@@ -129,12 +133,17 @@ def _counts(sample: CodedSample, rule: str) -> tuple[int, ...]:
     )
 
 
-def _moved(sample: CodedSample, values: Values, rule: str, size: float, seed: int) -> int:
-    """Codes that are still matched when every number is moved by ``size``, up or down."""
-    rng = seeded_rng(seed, "moved", sample.name)
+def _moved(name: str, values: Values, size: float, seed: int) -> Values:
+    """Every number moved by ``size``, up or down."""
+    rng = seeded_rng(seed, "moved", name)
     signs: NDArray[np.float32] = rng.integers(0, 2, values.size).astype(np.float32) * 2 - 1
-    moved = values + signs * np.float32(size)
-    return int(np.count_nonzero(sample.coded.replay(moved, rule) == sample.coded.codes))
+    found: Values = values + signs * np.float32(size)
+    return found
+
+
+def _moved_scales(coded: Coded, moved: Values | None) -> int | Absent:
+    matches, total = (0, 0) if moved is None else coded.scale_matches(moved)
+    return matches if total else Absent("scales do not go with the codes")
 
 
 def _scales(

@@ -221,6 +221,8 @@ def _check_quantized(found: Quantized, real: int, models: int) -> None:
             _ordered((count, tensor.codes), where)
         for count in tensor.scale_matches:
             _ordered((count, tensor.scales), where)
+        if isinstance(tensor.moved_scale_matches, int):
+            _ordered((tensor.moved_scale_matches, tensor.scales), where)
         if tensor.step < 0:
             raise _wrong("a step below zero", f"{where}.step")
     blend = found.blend

@@ -9,6 +9,9 @@ from parentage.records.absence import Absent
 __all__ = ["BlendReplay", "CodedTensor", "Quantized", "QuantizedBlend", "QuantizedControl", "ReplayedCodes"]
 
 
+NOT_ASKED = Absent("not asked")
+
+
 @dataclass(frozen=True, slots=True)
 class CodedTensor:
     """One tensor of codes. ``matches[i]``, ``scale_matches[i]``: how many of its ``codes`` and ``scales``
@@ -16,7 +19,8 @@ class CodedTensor:
 
     ``scales``: 0 where no whole block was read. ``scale_rule``: what made the stored scales from the
     best model's blocks. ``moved_matches``: codes that the best model still gets when every weight of it
-    is moved by ``moved`` standard deviations of the tensor's weights. ``step``: between the values of
+    is moved by ``moved`` standard deviations of the tensor's weights. ``moved_scale_matches``: the same
+    of scales that go with their codes. ``step``: between the values of
     neighbouring codes, mean, in these standard deviations.
     """
 
@@ -32,6 +36,7 @@ class CodedTensor:
     moved: float
     moved_matches: int
     step: float
+    moved_scale_matches: int | Absent = NOT_ASKED
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,7 +134,13 @@ def _rest_objection(readings: Readings, found: Quantized, best: CodeShare) -> st
 
 def _moved_is_seen(found: Quantized, best: CodeShare) -> bool:
     moved = sum(t.codes - t.moved_matches for t in found.tensors)
-    return enough_missed(moved, best.missed)
+    if enough_missed(moved, best.missed):
+        return True
+    # Numbers in the middle of their cells keep their codes when moved; the scales, in eleven bits, change.
+    told = [t for t in found.tensors if t.scales and not isinstance(t.moved_scale_matches, Absent)]
+    scales, own = sum(t.scales for t in told), sum(t.scale_matches[best.model - 1] for t in told)
+    lost = sum(t.scales - t.moved_scale_matches for t in told if isinstance(t.moved_scale_matches, int))
+    return own >= ALL_CODES * scales and enough_missed(lost, scales - own)
 
 
 def enough_missed(rival: int, best: int) -> bool:
