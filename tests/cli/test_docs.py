@@ -62,6 +62,9 @@ def test_every_code_of_input_is_provoked_by_a_hostile_one() -> None:
     hostile = "\n".join(p.read_text() for p in sorted((TESTS / "hostile").glob("*.py")))
     hostile += (TESTS / "evidence" / "test_proposals.py").read_text()
     hostile += (TESTS / "cli" / "test_audit_options.py").read_text()
+    # What a format or a recipe alone can say wrongly is tried beside it.
+    beside = ("checkpoints/test_gguf.py", "checkpoints/test_torch.py", "merging/test_merge.py")
+    hostile += "".join((TESTS / name).read_text() for name in (*beside, "merging/test_vocabularies.py"))
     # Clusters are no input, and fail in ways of their own.
     hostile += (TESTS / "engines" / "test_ray.py").read_text()
     hostile += (TESTS / "engines" / "test_ray_address.py").read_text()

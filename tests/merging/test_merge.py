@@ -217,6 +217,7 @@ def refused(tmp_path: Path, recipe: dict[str, Any], out: Path | None = None) -> 
 
 def test_what_makes_no_sense_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
     a, b = two(tmp_path)
+    empty = write_model(tmp_path / "empty", {})
     wide = write_model(tmp_path / "wide", llama(3) | {"model.norm.weight": np.ones(9, np.float32)})
     words = write_model(tmp_path / "words", llama(3, vocabulary=20))
     deep = write_model(tmp_path / "deep", llama(3, layers=4))
@@ -229,6 +230,7 @@ def test_what_makes_no_sense_is_refused_and_leaves_nothing(tmp_path: Path) -> No
         "recipe-parameter-missing": {"merge_method": "linear", "models": [{"model": str(a)}]},
         "recipe-profile": linear((a, 1), (b, 1), parentage={"profile": "other"}),
         "recipe-unsupported": linear((Path(f"{a}+{b}"), 1)),
+        "plan-empty": linear((empty, 1), (empty, 1)),
         "plan-shape": linear((a, 1), (wide, 1)),
         "plan-vocabulary": linear((a, 1), (words, 1)),
         "plan-layers": linear((a, 1), (deep, 1)),

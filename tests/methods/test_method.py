@@ -84,3 +84,13 @@ def test_a_method_is_refused_in_the_arithmetic_of_a_tool_without_it() -> None:
         refused("linear", Parameters(rows), profile=Profile("peft", DType.F32, DType.F32))
         == "method-no-profile"
     )
+
+
+def test_an_arithmetic_of_two_models_is_refused_for_three() -> None:
+    reader = ArrayReader(np.ones((3, 4), np.float32))
+    parameters = Parameters(tuple({"weight": w} for w in (0.5, 0.25, 0.25)), {})
+    with pytest.raises(UsageError, match="two models") as raised:
+        method("linear").prepare(
+            reader, parameters, Profile(f"{ONE_ARITHMETIC}torch-lerp", DType.F32, DType.F32), "w"
+        )
+    assert raised.value.code == "method-operands"

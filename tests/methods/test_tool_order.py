@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from parentage.methods.selection import Asked, cuts
+from parentage.errors import UsageError
+from parentage.methods.selection import Asked, cuts, room
 from parentage.methods.tool_order import sort_around, sort_row, topk_around
 
 KEYS = st.lists(st.integers(0, 12), min_size=1, max_size=400).map(lambda x: np.array(x, np.uint32))
@@ -94,3 +96,9 @@ def test_cuts_split_a_tensor_as_a_stable_sort_does(numbers: list[int], data: st.
     wanted = np.zeros(n, np.bool_)
     wanted[order] = True
     assert np.array_equal(cut.before(x[0], 0, descending=down), wanted)
+
+
+def test_more_elements_than_places_can_number_are_refused_before_room_is_taken() -> None:
+    with pytest.raises(UsageError, match="not sorted as a tool does") as raised, room(1 << 32):
+        pass
+    assert raised.value.code == "tensor-too-large-to-sort"

@@ -23,7 +23,7 @@ from parentage.errors import UsageError
 from parentage.methods.method import Values
 from parentage.methods.tool_order import sort_around, topk_around
 
-__all__ = ["Asked", "Cut", "cuts", "keys_of"]
+__all__ = ["Asked", "Cut", "cuts", "keys_of", "room"]
 
 HALF: Final = 1 << 16
 SIZE: Final = np.uint32(0x7FFFFFFF)
@@ -194,7 +194,7 @@ def _prefixes(
     blocks: Blocks, row: int, down: bool, counts: Sequence[int], n: int, topk: bool
 ) -> list[Bitmap]:
     """Which elements a tool's sort puts before each of ``counts``, a bit each."""
-    with _room(n) as (keys, places):
+    with room(n) as (keys, places):
         for start, x in blocks():
             keys[start : start + x.shape[1]] = keys_of(x[row], descending=down)
         for start in range(0, n, IN_MEMORY):
@@ -225,7 +225,7 @@ def _bitmap(places: NDArray[np.uint32], n: int) -> Bitmap:
 
 
 @contextmanager
-def _room(n: int) -> Iterator[tuple[NDArray[np.uint32], NDArray[np.uint32]]]:
+def room(n: int) -> Iterator[tuple[NDArray[np.uint32], NDArray[np.uint32]]]:
     """Two arrays [n], in a temporary file where they are large."""
     if n <= IN_MEMORY:
         yield np.empty(n, np.uint32), np.empty(n, np.uint32)
