@@ -38,6 +38,20 @@ INTRODUCTION = """\
 What each command does, in its own words (`parentage COMMAND --help`), and what it prints. The runs below
 are real: `models/merge.safetensors` was made by mergekit from `nex` and `qwen`, two small models; `other`
 is another fine-tune of `qwen`. Errors and exit codes are explained in [errors.md](errors.md).
+Recipes of the last commands are this one, `recipe.yaml`:
+
+```yaml
+{recipe}```
+"""
+
+RECIPE = """\
+merge_method: linear
+models:
+  - model: models/nex.safetensors
+    parameters: {weight: 0.6}
+  - model: models/qwen.safetensors
+    parameters: {weight: 0.4}
+dtype: bfloat16
 """
 
 
@@ -85,6 +99,20 @@ COMMANDS: dict[str, tuple[Shown, ...]] = {
             "How far the merge is from a parent, and whether both went the same way from the base:",
         ),
     ),
+    "merge": (
+        Shown("parentage merge recipe.yaml blend --dry-run --limit 4", "What would be done:"),
+        Shown("parentage merge recipe.yaml blend --profile mergekit-0.1.5", "The merge, with its labels:"),
+    ),
+    "replay": (
+        Shown(
+            "parentage replay recipe.yaml models/merge.safetensors --profile mergekit-0.1.5",
+            "Is the model that mergekit made what this recipe makes?",
+        ),
+        Shown(
+            "parentage replay recipe.yaml models/other.safetensors --profile mergekit-0.1.5 --limit 3",
+            "And one that is not:",
+        ),
+    ),
 }
 
 
@@ -94,6 +122,7 @@ def page() -> str:
         (Path(folder) / "models").mkdir()
         for name, fixture in MODELS.items():
             shutil.copy(FIXTURES / f"{fixture}.safetensors", f"{folder}/models/{name}.safetensors")
+        (Path(folder) / "recipe.yaml").write_text(RECIPE)
         return "\n".join(_lines(Path(folder))).rstrip() + "\n"
 
 
@@ -103,7 +132,7 @@ def masked(text: str) -> str:
 
 
 def _lines(folder: Path) -> Iterator[str]:
-    yield INTRODUCTION
+    yield INTRODUCTION.format(recipe=RECIPE)
     yield from _block("parentage --help", folder)
     for command, runs in COMMANDS.items():
         yield f"\n## {command}\n"
