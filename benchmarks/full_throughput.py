@@ -32,8 +32,8 @@ import numpy as np
 
 from parentage import api
 from parentage.architectures.alignment import align
+from parentage.checkpoints.formats.safetensors_writer import StoredTensor, write_safetensors
 from parentage.checkpoints.opening import open_checkpoint
-from parentage.checkpoints.safetensors_writer import StoredTensor, write_safetensors
 from parentage.engines.engine import Engine
 from parentage.evidence.full_pass import CHUNK, FullPass, replay_every_element
 from parentage.evidence.mixtures import AS_STORED

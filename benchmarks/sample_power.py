@@ -21,8 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parentage import api
+from parentage.checkpoints.formats.safetensors_writer import StoredTensor, write_safetensors
 from parentage.checkpoints.opening import open_checkpoint
-from parentage.checkpoints.safetensors_writer import StoredTensor, write_safetensors
 from parentage.methods.linear import arithmetic
 from parentage.numerics.formats import round_to, to_float32, to_float64
 from parentage.numerics.intervals_binomial import smallest_detectable_share

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from parentage.checkpoints.formats.safetensors_writer import StoredTensor, write_safetensors
 from parentage.checkpoints.opening import open_checkpoint
-from parentage.checkpoints.safetensors_writer import StoredTensor, write_safetensors
 from parentage.methods.linear import arithmetic
 from parentage.numerics.formats import round_to, to_float32, to_float64
 from parentage.records.dtypes import DType

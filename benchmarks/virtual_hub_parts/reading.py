@@ -23,8 +23,8 @@ def read_from(address: str, models: Sequence[str]) -> dict[str, Any]:
     """Open the models at a hub and read the default sample of all of them, in this process."""
     from parentage.architectures.alignment import align
     from parentage.checkpoints.opening import open_checkpoint
-    from parentage.checkpoints.remote_limits import SAMPLE_MEMORY_BYTES, SPILL_BYTES
-    from parentage.checkpoints.remote_session import RemoteSession
+    from parentage.checkpoints.remote.remote_limits import SAMPLE_MEMORY_BYTES, SPILL_BYTES
+    from parentage.checkpoints.remote.remote_session import RemoteSession
     from parentage.evidence.asked_options import REMOTE_SAMPLE
     from parentage.evidence.fetching import planned
     from parentage.evidence.sampling import REMOTE_RUN, Sampling

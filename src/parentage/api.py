@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from parentage.checkpoints.budget import Counters
 from parentage.checkpoints.opening import open_checkpoint
-from parentage.checkpoints.remote_limits import RemoteLimits, SharedSession
+from parentage.checkpoints.remote.budget import Counters
+from parentage.checkpoints.remote.remote_limits import RemoteLimits, SharedSession
 from parentage.engines.engine import Engine
 from parentage.engines.registry import choose_engine
 from parentage.errors import EvidenceError, UsageError

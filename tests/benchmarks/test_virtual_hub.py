@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from parentage.checkpoints.formats.safetensors_header import parse_header, parse_length
 from parentage.checkpoints.opening import open_checkpoint
-from parentage.checkpoints.remote_session import RemoteSession
-from parentage.checkpoints.safetensors_header import parse_header, parse_length
+from parentage.checkpoints.remote.remote_session import RemoteSession
 from parentage.methods.linear import arithmetic
 from parentage.numerics.formats import round_to, to_float64
 from parentage.records.dtypes import DType

@@ -12,7 +12,7 @@ from gguf import GGUFWriter, quants
 from numpy.typing import NDArray
 
 from parentage import api
-from parentage.checkpoints.encodings import GGUF_BLOCKS, encoding_of
+from parentage.checkpoints.formats.encodings import GGUF_BLOCKS, encoding_of
 from parentage.checkpoints.opening import open_checkpoint
 from parentage.errors import CheckpointError
 from parentage.records.dtypes import DType

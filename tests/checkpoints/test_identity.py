@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from parentage.checkpoints.formats.safetensors_writer import StoredTensor, write_safetensors
 from parentage.checkpoints.opening import open_checkpoint
 from parentage.checkpoints.places import model_files
-from parentage.checkpoints.safetensors_writer import StoredTensor, write_safetensors
 from parentage.checkpoints.twins import same_weights
 from parentage.records.dtypes import DType
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from parentage.checkpoints.formats.safetensors_writer import StoredTensor, write_safetensors
 from parentage.checkpoints.opening import open_checkpoint
 from parentage.checkpoints.pinned import PinnedCheckpoint, pin_checkpoint
-from parentage.checkpoints.safetensors_writer import StoredTensor, write_safetensors
 from parentage.errors import ReadError
 from parentage.records.dtypes import DType
 

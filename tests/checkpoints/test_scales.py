@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from parentage import api
+from parentage.checkpoints.formats.safetensors_writer import StoredTensor, write_safetensors
 from parentage.checkpoints.opening import open_checkpoint
-from parentage.checkpoints.safetensors_writer import StoredTensor, write_safetensors
 from parentage.numerics.formats import round_to, to_float32
 from parentage.records.dtypes import DType
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-import parentage.checkpoints.torch_globals as globals_module
-import parentage.checkpoints.torch_pickle as pickle_module
+import parentage.checkpoints.formats.torch_globals as globals_module
+import parentage.checkpoints.formats.torch_pickle as pickle_module
 from parentage.checkpoints.checkpoint import Checkpoint
 from parentage.checkpoints.digests import digest_shard
 from parentage.checkpoints.opening import open_checkpoint

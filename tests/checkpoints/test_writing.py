@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from safetensors import safe_open
 
+from parentage.checkpoints.formats.safetensors_writer import StoredTensor, write_safetensors
 from parentage.checkpoints.opening import open_checkpoint
-from parentage.checkpoints.safetensors_writer import StoredTensor, write_safetensors
 from parentage.errors import OutputError
 from parentage.records.dtypes import DType
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from parentage.checkpoints.formats.safetensors_writer import StoredTensor, write_safetensors
 from parentage.checkpoints.opening import open_checkpoint
-from parentage.checkpoints.safetensors_writer import StoredTensor, write_safetensors
 from parentage.errors import ParentageError, UsageError
 from tests.evidence.candidates import MERGEKIT, folder_of, mergekit, names, proposed
 

@@ -15,8 +15,8 @@ import pytest
 from parentage import api
 from parentage.architectures.alignment import align
 from parentage.architectures.roles import role_of
+from parentage.checkpoints.formats.safetensors_writer import StoredTensor, write_safetensors
 from parentage.checkpoints.opening import open_checkpoint
-from parentage.checkpoints.safetensors_writer import StoredTensor, write_safetensors
 from parentage.errors import ReadError
 from parentage.evidence import full_pass, replay_search
 from parentage.evidence.reading import read_sample

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from parentage import api
-from parentage.checkpoints.remote_limits import RemoteLimits
+from parentage.checkpoints.remote.remote_limits import RemoteLimits
 from parentage.engines.ray_cluster import RayEngine
 from parentage.errors import ReadError, UsageError
 from parentage.evidence import full_pass

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from parentage import api
+from parentage.checkpoints.formats.safetensors_writer import StoredTensor, write_safetensors
 from parentage.checkpoints.opening import open_checkpoint
-from parentage.checkpoints.safetensors_writer import StoredTensor, write_safetensors
 from parentage.errors import AlignmentError, UsageError
 from parentage.evidence.proposals import MOST_CONTROLS
 from parentage.numerics.formats import round_to, to_float64

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from parentage import api
 from parentage.architectures.roles import role_of
-from parentage.checkpoints.safetensors_writer import StoredTensor, write_safetensors
+from parentage.checkpoints.formats.safetensors_writer import StoredTensor, write_safetensors
 from parentage.evidence.reading import ModelSlice, TensorSample
 from parentage.evidence.set_weights import own_candidates, set_candidates
 from parentage.evidence.weight_sets import measure_weight_sets

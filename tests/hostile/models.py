@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from parentage.checkpoints.safetensors_writer import StoredTensor, write_safetensors
+from parentage.checkpoints.formats.safetensors_writer import StoredTensor, write_safetensors
 from parentage.methods.linear import arithmetic
 from parentage.numerics.formats import quantize, round_to, to_float64
 from parentage.records.dtypes import DType

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import parentage.checkpoints.gguf_header as header_module
-import parentage.checkpoints.gguf_values as values_module
+import parentage.checkpoints.formats.gguf_header as header_module
+import parentage.checkpoints.formats.gguf_values as values_module
 from parentage.checkpoints.opening import open_checkpoint
 from parentage.errors import HeaderError, ParentageError
 from tests.hostile.gguf import GGUF_LIES, gguf, simple_gguf, tensor, text, value

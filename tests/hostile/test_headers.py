@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import save
 
-import parentage.checkpoints.safetensors_header as header_module
+import parentage.checkpoints.formats.safetensors_header as header_module
 from parentage.checkpoints.opening import open_checkpoint
 from parentage.errors import HeaderError, ParentageError
 from tests.hostile.headers import LIES, Lie, container, entry, named, simple

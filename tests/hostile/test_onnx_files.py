@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from onnx import helper
 
-import parentage.checkpoints.onnx_header as header_module
+import parentage.checkpoints.formats.onnx_header as header_module
 from parentage.checkpoints.opening import open_checkpoint
 from parentage.errors import ParentageError
 from tests.hostile.onnx_files import GOOD, LIES, OnnxLie, field, graph, model, tensor, varint

@@ -17,8 +17,8 @@ from aiohttp import web
 from parentage.checkpoints.checkpoint import Checkpoint
 from parentage.checkpoints.digests import digest_shard
 from parentage.checkpoints.opening import open_checkpoint
-from parentage.checkpoints.remote_session import RemoteSession
-from parentage.checkpoints.retries import RetryPolicy
+from parentage.checkpoints.remote.remote_session import RemoteSession
+from parentage.checkpoints.remote.retries import RetryPolicy
 from parentage.errors import InputMissingError, ParentageError, ReadError
 from tests.checkpoints.remote.conftest import QUICK, _no_proxies, hub, session, site, threaded
 from tests.checkpoints.remote.models import INDEX, arrays, files_of

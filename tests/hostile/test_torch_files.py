@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import parentage.checkpoints.torch_header as header_module
+import parentage.checkpoints.formats.torch_header as header_module
 from parentage.checkpoints.opening import open_checkpoint
 from parentage.errors import HeaderError, ParentageError
 from tests.hostile.torch_files import GOOD, LIES, TorchLie, archive, pickled, state, tensor

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from parentage.checkpoints.formats.safetensors_writer import StoredTensor, write_safetensors
 from parentage.checkpoints.opening import open_checkpoint
 from parentage.checkpoints.pinned import pin_checkpoint
-from parentage.checkpoints.safetensors_writer import StoredTensor, write_safetensors
 from parentage.errors import ReadError
 from parentage.numerics.formats import quantize
 from parentage.records.dtypes import DType

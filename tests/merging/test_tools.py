@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from parentage import api
-from parentage.checkpoints.safetensors_writer import StoredTensor, write_safetensors
+from parentage.checkpoints.formats.safetensors_writer import StoredTensor, write_safetensors
 from parentage.methods.method import Profile
 from parentage.methods.registry import method, names
 from parentage.records.dtypes import DType

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from parentage.checkpoints.safetensors_header import parse_header, parse_length
+from parentage.checkpoints.formats.safetensors_header import parse_header, parse_length
 from parentage.methods.method import Bits, Method, Parameters, Profile, Reader, Rule, Values
 from parentage.numerics.formats import to_float32
 from parentage.records.dtypes import DType

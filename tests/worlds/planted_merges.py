@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from parentage.checkpoints.safetensors_writer import StoredTensor
+from parentage.checkpoints.formats.safetensors_writer import StoredTensor
 from parentage.numerics.formats import quantize, round_to
 from parentage.records.dtypes import DType
 from tests.worlds.planted import Floats, Model, Weights, each_tensor, stored, values_of

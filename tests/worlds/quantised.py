@@ -10,7 +10,7 @@ from gguf import GGMLQuantizationType as Kind
 from gguf import GGUFWriter, quants
 from numpy.typing import NDArray
 
-from parentage.checkpoints.safetensors_writer import StoredTensor, write_safetensors
+from parentage.checkpoints.formats.safetensors_writer import StoredTensor, write_safetensors
 from parentage.numerics.formats import round_to
 from parentage.records.dtypes import DType
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from parentage import api
-from parentage.checkpoints.safetensors_writer import StoredTensor, write_safetensors
+from parentage.checkpoints.formats.safetensors_writer import StoredTensor, write_safetensors
 from parentage.numerics.formats import round_to, to_float64
 from parentage.records.absence import Absent
 from parentage.records.dtypes import DType

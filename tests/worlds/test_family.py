@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from parentage import api
+from parentage.checkpoints.formats.safetensors_writer import StoredTensor, write_safetensors
 from parentage.checkpoints.opening import open_checkpoint
-from parentage.checkpoints.safetensors_writer import StoredTensor, write_safetensors
 from parentage.methods.linear import arithmetic
 from parentage.numerics.formats import to_float32
 from parentage.records.absence import Absent

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from parentage import api
+from parentage.checkpoints.formats.safetensors_writer import StoredTensor, write_safetensors
 from parentage.checkpoints.opening import open_checkpoint
-from parentage.checkpoints.safetensors_writer import StoredTensor, write_safetensors
 from parentage.numerics.formats import round_to
 from parentage.records.absence import Absent
 from parentage.records.dtypes import DType

@@ -10,8 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 from parentage import api
+from parentage.checkpoints.formats.safetensors_writer import StoredTensor, write_safetensors
 from parentage.checkpoints.opening import open_checkpoint
-from parentage.checkpoints.safetensors_writer import StoredTensor, write_safetensors
 from parentage.records.absence import Absent
 from parentage.records.dtypes import DType
 from parentage.records.report import Reordering, Report

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from parentage import api
-from parentage.checkpoints.safetensors_writer import StoredTensor, write_safetensors
+from parentage.checkpoints.formats.safetensors_writer import StoredTensor, write_safetensors
 from parentage.records.absence import Absent
 from parentage.records.alignment import AlignmentFindings
 from parentage.records.dtypes import DType

@@ -13,16 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parentage.checkpoints.byte_files import ByteFile, Folder, HeldFile, Span
-from parentage.checkpoints.dequantised import decode, stored_parts
-from parentage.checkpoints.gguf_places import split_oddities
-from parentage.checkpoints.headers import Header, OpenBeside, read_header
+from parentage.checkpoints.formats.dequantised import decode, stored_parts
+from parentage.checkpoints.formats.gguf_places import split_oddities
+from parentage.checkpoints.formats.headers import Header, OpenBeside, read_header
+from parentage.checkpoints.formats.onnx_header import DECODED
+from parentage.checkpoints.formats.safetensors_header import shown
+from parentage.checkpoints.formats.scales import Found, apply_scales, shape_from, shapes_wanted
 from parentage.checkpoints.layouts import Run, runs_of
 from parentage.checkpoints.local_files import LocalFile
-from parentage.checkpoints.onnx_header import DECODED
 from parentage.checkpoints.orders import ordered_parts, read_ordered
-from parentage.checkpoints.remote_errors import at_opening
-from parentage.checkpoints.safetensors_header import shown
-from parentage.checkpoints.scales import Found, apply_scales, shape_from, shapes_wanted
+from parentage.checkpoints.remote.remote_errors import at_opening
 from parentage.errors import (
     CheckpointError,
     IndexFileError,

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parentage.checkpoints.byte_files import ByteFile, Span
-from parentage.checkpoints.encodings import encoding_of
+from parentage.checkpoints.formats.encodings import encoding_of
 from parentage.records.tensors import TensorRef
 
 __all__ = ["Run", "runs_of"]

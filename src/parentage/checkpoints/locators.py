@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from enum import Enum
 from urllib.parse import quote, unquote
 
-from parentage.checkpoints.remote_choice import is_weight_file, safe_name
-from parentage.checkpoints.remote_errors import bad_locator
+from parentage.checkpoints.remote.remote_choice import is_weight_file, safe_name
+from parentage.checkpoints.remote.remote_errors import bad_locator
 
 __all__ = ["HubModel", "PlaceKind", "at_revision", "hub_model", "place_kind"]
 

@@ -12,7 +12,7 @@ from parentage.checkpoints.local_files import LocalFolder
 from parentage.checkpoints.locators import PlaceKind, place_kind
 
 if TYPE_CHECKING:
-    from parentage.checkpoints.remote_session import RemoteSession
+    from parentage.checkpoints.remote.remote_session import RemoteSession
 
 __all__ = ["open_checkpoint"]
 
@@ -27,7 +27,7 @@ def open_checkpoint(locator: str | os.PathLike[str], *, session: RemoteSession |
     kind = PlaceKind.LOCAL if isinstance(locator, os.PathLike) else place_kind(locator)
     if kind is PlaceKind.LOCAL:
         return Checkpoint(LocalFolder(Path(locator)))
-    from parentage.checkpoints.remote_session import RemoteSession
+    from parentage.checkpoints.remote.remote_session import RemoteSession
 
     used = RemoteSession() if session is None else session
     try:
@@ -40,13 +40,13 @@ def open_checkpoint(locator: str | os.PathLike[str], *, session: RemoteSession |
 
 def _open_remote(locator: str, kind: PlaceKind, session: RemoteSession, *, owned: bool) -> Folder:
     if kind is PlaceKind.HUB:
-        from parentage.checkpoints.hub_place import open_hub
+        from parentage.checkpoints.remote.hub_place import open_hub
 
         return open_hub(locator, session, owned=owned)
     if kind is PlaceKind.HTTP:
-        from parentage.checkpoints.http_place import open_http
+        from parentage.checkpoints.remote.http_place import open_http
 
         return open_http(locator, session, owned=owned)
-    from parentage.checkpoints.object_place import open_object_store
+    from parentage.checkpoints.remote.object_place import open_object_store
 
     return open_object_store(locator, session, owned=owned)

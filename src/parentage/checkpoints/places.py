@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from parentage.checkpoints.formats import GGUF, format_among, is_weight_name
-from parentage.checkpoints.gguf_places import ENDING as GGUF_ENDING
-from parentage.checkpoints.gguf_places import gguf_files, parts_of
-from parentage.checkpoints.safetensors_header import DuplicateNameError, shown, unique_names
+from parentage.checkpoints.formats.gguf_places import ENDING as GGUF_ENDING
+from parentage.checkpoints.formats.gguf_places import gguf_files, parts_of
+from parentage.checkpoints.formats.safetensors_header import DuplicateNameError, shown, unique_names
+from parentage.checkpoints.formats.weight_names import GGUF, format_among, is_weight_name
 from parentage.errors import CheckpointError, IndexFileError, InputMissingError
 
 __all__ = [

@@ -10,7 +10,7 @@ import typer
 from parentage.cli.quantities import parse_bytes
 
 if TYPE_CHECKING:
-    from parentage.checkpoints.remote_limits import RemoteLimits
+    from parentage.checkpoints.remote.remote_limits import RemoteLimits
 
 __all__ = ["Budget", "Cache", "Requests", "limits_of"]
 
@@ -38,6 +38,6 @@ Cache = Annotated[
 
 def limits_of(budget: str | None, requests: int | None, cache: Path | None) -> RemoteLimits:
     """The limits of one command; raises ``UsageError`` (``usage-amount``)."""
-    from parentage.checkpoints.remote_limits import RemoteLimits
+    from parentage.checkpoints.remote.remote_limits import RemoteLimits
 
     return RemoteLimits(None if budget is None else parse_bytes(budget, "--budget"), requests, cache)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from parentage.checkpoints.formats import is_weight_name
+from parentage.checkpoints.formats.weight_names import is_weight_name
 from parentage.errors import UsageError
 from parentage.records.json_files import check_writable
 

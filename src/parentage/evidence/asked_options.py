@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from parentage.checkpoints.remote_limits import RemoteLimits
+from parentage.checkpoints.remote.remote_limits import RemoteLimits
 from parentage.evidence.measure import AuditInputs, Options
 from parentage.evidence.reading_plan import ReadingBudget
 from parentage.evidence.sampling import BLOCK, REMOTE_RUN

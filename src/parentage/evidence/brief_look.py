@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from parentage.architectures.alignment import AlignedTensor, align
 from parentage.checkpoints.checkpoint import Checkpoint
 from parentage.checkpoints.opening import open_checkpoint
-from parentage.checkpoints.remote_limits import SharedSession
+from parentage.checkpoints.remote.remote_limits import SharedSession
 from parentage.errors import ParentageError
 from parentage.evidence.distances import coding_noise
 from parentage.evidence.fetching import fetch

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from parentage.checkpoints.formats import format_among, is_weight_name
+from parentage.checkpoints.formats.weight_names import format_among, is_weight_name
 from parentage.checkpoints.locators import PlaceKind, hub_model, place_kind
 from parentage.checkpoints.places import open_file
 from parentage.errors import ParentageError, UsageError

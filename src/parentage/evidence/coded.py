@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parentage.checkpoints.checkpoint import Checkpoint
-from parentage.checkpoints.dequantised import read_codes
-from parentage.checkpoints.encodings import encoding_of
+from parentage.checkpoints.formats.dequantised import read_codes
+from parentage.checkpoints.formats.encodings import encoding_of
 from parentage.evidence.sampling import SamplePlan
 from parentage.numerics.cells import rounding_cells
 from parentage.numerics.formats import magnitude_values

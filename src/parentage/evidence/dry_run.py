@@ -8,7 +8,7 @@ from typing import Any
 
 from parentage import __version__
 from parentage.architectures.alignment import AlignedTensor, Alignment, align
-from parentage.checkpoints.costs import Cost, opening_cost, reading_cost
+from parentage.checkpoints.remote.costs import Cost, opening_cost, reading_cost
 from parentage.evidence.fetching import planned
 from parentage.evidence.measure import AuditInputs, Options, not_examined, readable
 from parentage.evidence.reading_plan import ReadingBudget, cost_of_opening

@@ -11,7 +11,7 @@ from parentage.checkpoints.checkpoint import Checkpoint
 from parentage.checkpoints.locators import at_revision
 from parentage.checkpoints.opening import open_checkpoint
 from parentage.checkpoints.places import model_files
-from parentage.checkpoints.remote_limits import SharedSession
+from parentage.checkpoints.remote.remote_limits import SharedSession
 from parentage.checkpoints.twins import same_weights
 from parentage.errors import InputMissingError, UsageError
 from parentage.evidence.measure import AuditInputs, NamedCheckpoint

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 
 from parentage.checkpoints.opening import open_checkpoint
-from parentage.checkpoints.remote_limits import RemoteLimits, SharedSession
+from parentage.checkpoints.remote.remote_limits import RemoteLimits, SharedSession
 from parentage.errors import ParentageError
 from parentage.evidence.asked_options import Asked, options_for
 from parentage.evidence.dry_run import plan_audit

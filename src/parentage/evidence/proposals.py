@@ -17,7 +17,7 @@ from parentage.checkpoints.declared import declared_sources
 from parentage.checkpoints.locators import PlaceKind, place_kind
 from parentage.checkpoints.opening import open_checkpoint
 from parentage.checkpoints.places import model_files
-from parentage.checkpoints.remote_limits import SharedSession
+from parentage.checkpoints.remote.remote_limits import SharedSession
 from parentage.checkpoints.twins import same_weights
 from parentage.errors import AlignmentError, ParentageError, UsageError
 from parentage.evidence.best_sets import best_set

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from parentage.architectures.alignment import AlignedTensor
 from parentage.checkpoints.checkpoint import Checkpoint
-from parentage.checkpoints.costs import Cost, opening_cost, reading_cost
+from parentage.checkpoints.remote.costs import Cost, opening_cost, reading_cost
 from parentage.evidence.fetching import planned
 from parentage.evidence.sampling import Sampling, seeded_rng
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from parentage.architectures.alignment import AlignedTensor
 from parentage.checkpoints.checkpoint import Checkpoint
-from parentage.checkpoints.costs import Cost
+from parentage.checkpoints.remote.costs import Cost
 from parentage.engines.threads import map_ordered
 from parentage.errors import ReadError
 from parentage.evidence.fetching import FetchProgress, budget_ended, fetch

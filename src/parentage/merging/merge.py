@@ -30,7 +30,7 @@ from parentage.records.recipe import ModelName, Recipe
 from parentage.records.tensors import ShardRef
 
 if TYPE_CHECKING:
-    from parentage.checkpoints.remote_session import RemoteSession
+    from parentage.checkpoints.remote.remote_session import RemoteSession
 
 __all__ = ["MergeOptions", "open_models", "plan_merge", "replay_merge", "write_merge"]
 
@@ -83,7 +83,7 @@ def _threads(options: MergeOptions) -> int:
 def _session(stack: ExitStack, names: Sequence[ModelName]) -> RemoteSession | None:
     if all(place_kind(n.model) is PlaceKind.LOCAL for n in names):
         return None
-    from parentage.checkpoints.remote_session import RemoteSession
+    from parentage.checkpoints.remote.remote_session import RemoteSession
 
     session = RemoteSession()
     stack.callback(session.close)

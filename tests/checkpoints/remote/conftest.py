@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from parentage.checkpoints.remote_session import RemoteSession
-from parentage.checkpoints.retries import RetryPolicy
+from parentage.checkpoints.remote.remote_session import RemoteSession
+from parentage.checkpoints.remote.retries import RetryPolicy
 from tests.checkpoints.remote.models import arrays, files_of
 from tests.checkpoints.remote.servers import Hub, Site, Threaded
 

@@ -14,7 +14,7 @@ import pytest
 import parentage
 from parentage.checkpoints.locators import HubModel, PlaceKind, at_revision, hub_model, place_kind
 from parentage.checkpoints.opening import open_checkpoint
-from parentage.checkpoints.remote_session import RemoteSession
+from parentage.checkpoints.remote.remote_session import RemoteSession
 from parentage.errors import UsageError
 from tests.checkpoints.remote.models import arrays
 from tests.checkpoints.remote.servers import COMMIT, SECRET, Hub

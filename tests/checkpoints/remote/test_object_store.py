@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from parentage.checkpoints.opening import open_checkpoint
-from parentage.checkpoints.remote_session import RemoteSession
+from parentage.checkpoints.remote.remote_session import RemoteSession
 from parentage.errors import ParentageError, ReadError
 from tests.checkpoints.remote.models import arrays, files_of
 from tests.checkpoints.remote.test_web import check_all

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parentage.checkpoints.budget import Budget
-from parentage.checkpoints.extents import MAX_REQUEST, Extents, Memory, missing_pieces
-from parentage.checkpoints.http_client import origin_of
-from parentage.checkpoints.remote_choice import safe_name
-from parentage.checkpoints.remote_errors import public_address
-from parentage.checkpoints.retries import RetryPolicy, rate_limit_reset, retry_after
+from parentage.checkpoints.remote.budget import Budget
+from parentage.checkpoints.remote.extents import MAX_REQUEST, Extents, Memory, missing_pieces
+from parentage.checkpoints.remote.http_client import origin_of
+from parentage.checkpoints.remote.remote_choice import safe_name
+from parentage.checkpoints.remote.remote_errors import public_address
+from parentage.checkpoints.remote.retries import RetryPolicy, rate_limit_reset, retry_after
 from parentage.errors import ReadError
 
 POLICY = RetryPolicy(attempts=5, first=1.0, longest=8.0)

@@ -13,7 +13,7 @@ from aiohttp import web
 from onnx import helper, numpy_helper
 
 from parentage.checkpoints.opening import open_checkpoint
-from parentage.checkpoints.remote_session import RemoteSession
+from parentage.checkpoints.remote.remote_session import RemoteSession
 from parentage.errors import ParentageError
 from tests.checkpoints.remote.servers import Hub, Site
 from tests.checkpoints.torch_writer import save

@@ -11,7 +11,7 @@ from gguf import GGMLQuantizationType as Kind
 from gguf import GGUFWriter, quants
 
 from parentage.checkpoints.opening import open_checkpoint
-from parentage.checkpoints.remote_session import RemoteSession
+from parentage.checkpoints.remote.remote_session import RemoteSession
 from tests.checkpoints.remote.servers import Hub, Site
 
 Make = Callable[..., RemoteSession]

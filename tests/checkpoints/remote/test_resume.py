@@ -14,8 +14,8 @@ import pytest
 
 import parentage
 from parentage.checkpoints.opening import open_checkpoint
-from parentage.checkpoints.remote_session import RemoteSession
-from parentage.checkpoints.slice_cache import SliceCache
+from parentage.checkpoints.remote.remote_session import RemoteSession
+from parentage.checkpoints.remote.slice_cache import SliceCache
 from parentage.errors import OutputError
 from tests.checkpoints.remote.models import arrays
 from tests.checkpoints.remote.servers import Hub, Site
@@ -136,7 +136,7 @@ CHILD = """
 import sys
 from pathlib import Path
 from parentage.checkpoints.opening import open_checkpoint
-from parentage.checkpoints.remote_session import RemoteSession
+from parentage.checkpoints.remote.remote_session import RemoteSession
 address, cache = sys.argv[1:]
 with RemoteSession(hub_endpoint=address, cache_folder=Path(cache), concurrency=2) as session:
     with open_checkpoint("hf://org/model", session=session) as checkpoint:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from parentage.checkpoints.opening import open_checkpoint
-from parentage.checkpoints.remote_session import RemoteSession
+from parentage.checkpoints.remote.remote_session import RemoteSession
 from parentage.checkpoints.spill import Spill
 from tests.checkpoints.remote.models import arrays
 from tests.checkpoints.remote.servers import Hub

@@ -11,8 +11,8 @@ from aiohttp import web
 
 from parentage.checkpoints.checkpoint import Checkpoint
 from parentage.checkpoints.opening import open_checkpoint
-from parentage.checkpoints.range_files import PREFIX
-from parentage.checkpoints.remote_session import RemoteSession
+from parentage.checkpoints.remote.range_files import PREFIX
+from parentage.checkpoints.remote.remote_session import RemoteSession
 from tests.checkpoints.remote.models import arrays
 from tests.checkpoints.remote.servers import Site, index_of
 

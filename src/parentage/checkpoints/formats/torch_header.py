@@ -8,10 +8,10 @@ from math import prod
 from typing import Any
 
 from parentage.checkpoints.byte_files import ByteFile
-from parentage.checkpoints.safetensors_header import shown
-from parentage.checkpoints.torch_globals import Storage, Tensor
-from parentage.checkpoints.torch_pickle import MOST_PICKLE, read_pickle
-from parentage.checkpoints.torch_zip import TORCH_HINT, Member, read_members
+from parentage.checkpoints.formats.safetensors_header import shown
+from parentage.checkpoints.formats.torch_globals import Storage, Tensor
+from parentage.checkpoints.formats.torch_pickle import MOST_PICKLE, read_pickle
+from parentage.checkpoints.formats.torch_zip import TORCH_HINT, Member, read_members
 from parentage.errors import HeaderError
 from parentage.records.dtypes import DType
 from parentage.records.tensors import Piece, TensorRef

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from parentage.checkpoints.byte_files import ByteFile
-from parentage.checkpoints.encodings import GGUF_BLOCKS
-from parentage.checkpoints.gguf_values import HINT, Cursor, Value, read_value
-from parentage.checkpoints.safetensors_header import shown
+from parentage.checkpoints.formats.encodings import GGUF_BLOCKS
+from parentage.checkpoints.formats.gguf_values import HINT, Cursor, Value, read_value
+from parentage.checkpoints.formats.safetensors_header import shown
 from parentage.errors import HeaderError
 from parentage.records.dtypes import DType
 from parentage.records.tensors import TensorRef

@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from parentage.checkpoints.safetensors_header import shown
-from parentage.checkpoints.torch_globals import Called, Global, Refused, Storage, global_of
-from parentage.checkpoints.torch_zip import TORCH_HINT
+from parentage.checkpoints.formats.safetensors_header import shown
+from parentage.checkpoints.formats.torch_globals import Called, Global, Refused, Storage, global_of
+from parentage.checkpoints.formats.torch_zip import TORCH_HINT
 from parentage.errors import HeaderError
 
 __all__ = ["MOST_PICKLE", "read_pickle"]

@@ -9,15 +9,15 @@ from queue import SimpleQueue
 from types import TracebackType
 from typing import Any, TypeVar
 
-from parentage.checkpoints.background import Background, RangeSource
-from parentage.checkpoints.budget import Budget, Counters, Meter, Tally
 from parentage.checkpoints.byte_files import ByteFile, Span
-from parentage.checkpoints.extents import Extent, Memory
-from parentage.checkpoints.http_client import HttpClient
-from parentage.checkpoints.range_files import RangeFile, within
-from parentage.checkpoints.remote_errors import closed
-from parentage.checkpoints.retries import RetryPolicy
-from parentage.checkpoints.slice_cache import SliceCache
+from parentage.checkpoints.remote.background import Background, RangeSource
+from parentage.checkpoints.remote.budget import Budget, Counters, Meter, Tally
+from parentage.checkpoints.remote.extents import Extent, Memory
+from parentage.checkpoints.remote.http_client import HttpClient
+from parentage.checkpoints.remote.range_files import RangeFile, within
+from parentage.checkpoints.remote.remote_errors import closed
+from parentage.checkpoints.remote.retries import RetryPolicy
+from parentage.checkpoints.remote.slice_cache import SliceCache
 from parentage.checkpoints.spill import Spill
 
 __all__ = ["RemoteSession"]

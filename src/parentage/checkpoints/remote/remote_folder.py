@@ -6,15 +6,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from parentage.checkpoints.background import RangeSource
-from parentage.checkpoints.budget import Meter
 from parentage.checkpoints.byte_files import ByteFile, Span
+from parentage.checkpoints.formats.safetensors_header import MAX_HEADER
 from parentage.checkpoints.local_files import LocalFile
-from parentage.checkpoints.range_files import PREFIX, RangeFile
-from parentage.checkpoints.remote_choice import Choice
-from parentage.checkpoints.remote_errors import at_opening
-from parentage.checkpoints.remote_session import RemoteSession
-from parentage.checkpoints.safetensors_header import MAX_HEADER
+from parentage.checkpoints.remote.background import RangeSource
+from parentage.checkpoints.remote.budget import Meter
+from parentage.checkpoints.remote.range_files import PREFIX, RangeFile
+from parentage.checkpoints.remote.remote_choice import Choice
+from parentage.checkpoints.remote.remote_errors import at_opening
+from parentage.checkpoints.remote.remote_session import RemoteSession
 from parentage.errors import ReadError
 
 __all__ = ["Listing", "RemoteFolder"]

@@ -6,7 +6,7 @@ import struct
 from dataclasses import dataclass
 
 from parentage.checkpoints.byte_files import ByteFile
-from parentage.checkpoints.safetensors_header import shown
+from parentage.checkpoints.formats.safetensors_header import shown
 from parentage.errors import HeaderError
 
 __all__ = ["HINT", "Cursor", "Numbers", "Value", "read_value"]

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from parentage.checkpoints.remote_errors import budget_spent
+from parentage.checkpoints.remote.remote_errors import budget_spent
 
 __all__ = ["Budget", "Counters", "Meter", "Tally"]
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from parentage.checkpoints.budget import Meter
-from parentage.checkpoints.remote_errors import (
+from parentage.checkpoints.remote.budget import Meter
+from parentage.checkpoints.remote.remote_errors import (
     Transient,
     connection_failed,
     public_address,
@@ -22,7 +22,7 @@ from parentage.checkpoints.remote_errors import (
     truncated,
     web_page,
 )
-from parentage.checkpoints.retries import RetryPolicy, persist, rate_limit_reset, retry_after
+from parentage.checkpoints.remote.retries import RetryPolicy, persist, rate_limit_reset, retry_after
 
 if TYPE_CHECKING:
     from aiohttp import ClientResponse, ClientSession

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from parentage.checkpoints.byte_files import ByteFile
-from parentage.checkpoints.gguf_header import MAGIC as GGUF
-from parentage.checkpoints.gguf_header import read_gguf
-from parentage.checkpoints.gguf_side import config_of, metadata_of, side_files_of
-from parentage.checkpoints.onnx_header import is_onnx, read_onnx
+from parentage.checkpoints.formats.gguf_header import MAGIC as GGUF
+from parentage.checkpoints.formats.gguf_header import read_gguf
+from parentage.checkpoints.formats.gguf_side import config_of, metadata_of, side_files_of
+from parentage.checkpoints.formats.onnx_header import is_onnx, read_onnx
+from parentage.checkpoints.formats.safetensors_header import parse_header, parse_length
+from parentage.checkpoints.formats.torch_header import is_bare_pickle, read_torch
+from parentage.checkpoints.formats.torch_zip import ZIP
 from parentage.checkpoints.places import CONVERT
-from parentage.checkpoints.safetensors_header import parse_header, parse_length
-from parentage.checkpoints.torch_header import is_bare_pickle, read_torch
-from parentage.checkpoints.torch_zip import ZIP
 from parentage.errors import HeaderError
 from parentage.records.tensors import TensorRef
 

@@ -6,12 +6,12 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError, Future
 
-from parentage.checkpoints.background import Background, Job, RangeSource
-from parentage.checkpoints.budget import Meter
 from parentage.checkpoints.byte_files import Span
-from parentage.checkpoints.extents import MAX_REQUEST, Extent, Extents, Memory, missing_pieces
-from parentage.checkpoints.remote_errors import closed, truncated
-from parentage.checkpoints.slice_cache import SliceStore
+from parentage.checkpoints.remote.background import Background, Job, RangeSource
+from parentage.checkpoints.remote.budget import Meter
+from parentage.checkpoints.remote.extents import MAX_REQUEST, Extent, Extents, Memory, missing_pieces
+from parentage.checkpoints.remote.remote_errors import closed, truncated
+from parentage.checkpoints.remote.slice_cache import SliceStore
 
 __all__ = ["PREFIX", "RangeFile", "within"]
 

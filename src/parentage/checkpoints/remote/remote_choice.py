@@ -6,10 +6,11 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from parentage.checkpoints.formats import GGUF, format_among, is_weight_name
-from parentage.checkpoints.gguf_places import gguf_files
+from parentage.checkpoints.formats.gguf_places import gguf_files
+from parentage.checkpoints.formats.safetensors_header import DuplicateNameError, shown, unique_names
+from parentage.checkpoints.formats.weight_names import GGUF, format_among, is_weight_name
 from parentage.checkpoints.places import MAX_JSON
-from parentage.checkpoints.remote_errors import (
+from parentage.checkpoints.remote.remote_errors import (
     absent_listing,
     bad_index,
     escapes,
@@ -17,7 +18,6 @@ from parentage.checkpoints.remote_errors import (
     other_format,
     shard_absent,
 )
-from parentage.checkpoints.safetensors_header import DuplicateNameError, shown, unique_names
 
 __all__ = [
     "INDEX",

@@ -13,17 +13,17 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from parentage.checkpoints.background import RangeSource
-from parentage.checkpoints.budget import Meter
 from parentage.checkpoints.byte_files import Folder
-from parentage.checkpoints.http_source import HttpSource
+from parentage.checkpoints.formats.safetensors_header import shown
 from parentage.checkpoints.local_files import LocalFolder, is_side_file
 from parentage.checkpoints.locators import HubModel, hub_model
-from parentage.checkpoints.remote_choice import MAX_JSON, Choice, choose, is_weight_file, safe_name
-from parentage.checkpoints.remote_errors import absent_listing, at_opening, offline, status_failed
-from parentage.checkpoints.remote_folder import Beside, Listing, RemoteFolder
-from parentage.checkpoints.remote_session import RemoteSession
-from parentage.checkpoints.safetensors_header import shown
+from parentage.checkpoints.remote.background import RangeSource
+from parentage.checkpoints.remote.budget import Meter
+from parentage.checkpoints.remote.http_source import HttpSource
+from parentage.checkpoints.remote.remote_choice import MAX_JSON, Choice, choose, is_weight_file, safe_name
+from parentage.checkpoints.remote.remote_errors import absent_listing, at_opening, offline, status_failed
+from parentage.checkpoints.remote.remote_folder import Beside, Listing, RemoteFolder
+from parentage.checkpoints.remote.remote_session import RemoteSession
 from parentage.errors import ReadError
 
 __all__ = ["open_hub"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
-from parentage.checkpoints.safetensors_header import shown
+from parentage.checkpoints.formats.safetensors_header import shown
 from parentage.errors import CheckpointError, IndexFileError, InputMissingError, ReadError, UsageError
 
 __all__ = [

@@ -9,8 +9,8 @@ import re
 from dataclasses import dataclass, field, replace
 from math import prod
 
-from parentage.checkpoints.onnx_wire import BYTES, ONNX_HINT, VARINT, Field, Wire, varints
-from parentage.checkpoints.safetensors_header import shown
+from parentage.checkpoints.formats.onnx_wire import BYTES, ONNX_HINT, VARINT, Field, Wire, varints
+from parentage.checkpoints.formats.safetensors_header import shown
 from parentage.errors import HeaderError
 
 __all__ = ["Model", "Node", "Stored", "read_model"]

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 
 from parentage.checkpoints.byte_files import Span
-from parentage.checkpoints.slice_cache import Slices
+from parentage.checkpoints.remote.slice_cache import Slices
 
 __all__ = ["Extent", "Extents", "Memory", "missing_pieces"]
 

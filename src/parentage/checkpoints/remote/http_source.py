@@ -7,8 +7,8 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from parentage.checkpoints.budget import Meter
-from parentage.checkpoints.http_client import (
+from parentage.checkpoints.remote.budget import Meter
+from parentage.checkpoints.remote.http_client import (
     MAX_REDIRECTS,
     HttpClient,
     is_web_page,
@@ -16,7 +16,7 @@ from parentage.checkpoints.http_client import (
     origin_of,
     refuse_status,
 )
-from parentage.checkpoints.remote_errors import (
+from parentage.checkpoints.remote.remote_errors import (
     Transient,
     changed,
     not_ranges,
@@ -26,7 +26,7 @@ from parentage.checkpoints.remote_errors import (
     truncated,
     web_page,
 )
-from parentage.checkpoints.retries import persist
+from parentage.checkpoints.remote.retries import persist
 
 if TYPE_CHECKING:
     from aiohttp import ClientResponse

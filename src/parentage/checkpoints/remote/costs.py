@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from parentage.checkpoints.checkpoint import Checkpoint, Slices, spans_of
-from parentage.checkpoints.extents import Extents, Memory, missing_pieces
+from parentage.checkpoints.remote.extents import Extents, Memory, missing_pieces
 
 __all__ = ["Cost", "opening_cost", "reading_cost"]
 

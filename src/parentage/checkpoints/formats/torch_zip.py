@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from parentage.checkpoints.byte_files import ByteFile
-from parentage.checkpoints.safetensors_header import shown
+from parentage.checkpoints.formats.safetensors_header import shown
 from parentage.errors import HeaderError
 
 __all__ = ["TORCH_HINT", "ZIP", "Member", "read_members"]

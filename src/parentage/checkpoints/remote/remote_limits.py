@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from parentage.checkpoints.budget import Counters
 from parentage.checkpoints.locators import PlaceKind, place_kind
+from parentage.checkpoints.remote.budget import Counters
 
 if TYPE_CHECKING:
-    from parentage.checkpoints.remote_session import RemoteSession
+    from parentage.checkpoints.remote.remote_session import RemoteSession
 
 __all__ = ["MEMORY_BYTES", "SAMPLE_MEMORY_BYTES", "RemoteLimits", "SharedSession"]
 
@@ -78,7 +78,7 @@ class SharedSession:
         return (0, 0) if self._session is None else (self._session.bytes_read, self._session.requests)
 
     def _made(self) -> RemoteSession:
-        from parentage.checkpoints.remote_session import RemoteSession
+        from parentage.checkpoints.remote.remote_session import RemoteSession
 
         limits = self.limits
         session = RemoteSession(

@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from parentage.checkpoints.gguf_values import Numbers, Value
+from parentage.checkpoints.formats.gguf_values import Numbers, Value
 
 __all__ = ["config_of", "metadata_of", "side_files_of"]
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from parentage.checkpoints.byte_files import ByteFile
-from parentage.checkpoints.onnx_graph import Model, Stored, read_model
-from parentage.checkpoints.onnx_names import Shown, aliases, own_name, presented
-from parentage.checkpoints.onnx_wire import ONNX_HINT, Wire
-from parentage.checkpoints.safetensors_header import shown
+from parentage.checkpoints.formats.onnx_graph import Model, Stored, read_model
+from parentage.checkpoints.formats.onnx_names import Shown, aliases, own_name, presented
+from parentage.checkpoints.formats.onnx_wire import ONNX_HINT, Wire
+from parentage.checkpoints.formats.safetensors_header import shown
 from parentage.errors import HeaderError
 from parentage.records.dtypes import DType
 from parentage.records.tensors import Scaled, TensorRef

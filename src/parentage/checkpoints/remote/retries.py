@@ -12,7 +12,7 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import TypeVar
 
-from parentage.checkpoints.remote_errors import Transient
+from parentage.checkpoints.remote.remote_errors import Transient
 
 __all__ = ["RetryPolicy", "persist", "rate_limit_reset", "retry_after"]
 

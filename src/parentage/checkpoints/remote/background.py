@@ -10,8 +10,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-from parentage.checkpoints.extents import Extent, Memory
-from parentage.checkpoints.remote_errors import closed
+from parentage.checkpoints.remote.extents import Extent, Memory
+from parentage.checkpoints.remote.remote_errors import closed
 from parentage.errors import ParentageError
 
 __all__ = ["Background", "Job", "RangeSource"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from parentage.checkpoints.safetensors_header import shown
+from parentage.checkpoints.formats.safetensors_header import shown
 from parentage.errors import CheckpointError
 
 __all__ = ["ENDING", "gguf_files", "parts_of", "split_oddities"]

@@ -13,8 +13,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from parentage.checkpoints.onnx_graph import Model, Node, Stored
-from parentage.checkpoints.onnx_scales import Codes, Graph, codes_of
+from parentage.checkpoints.formats.onnx_graph import Model, Node, Stored
+from parentage.checkpoints.formats.onnx_scales import Codes, Graph, codes_of
 
 __all__ = ["Shown", "aliases", "own_name", "presented"]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
 
-from parentage.checkpoints.onnx_graph import Model, Node, Stored
+from parentage.checkpoints.formats.onnx_graph import Model, Node, Stored
 
 __all__ = ["Codes", "Graph", "codes_of"]
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
-from parentage.checkpoints.budget import Meter
-from parentage.checkpoints.http_client import SLOWEST, TRANSIENT
 from parentage.checkpoints.local_files import is_side_file
-from parentage.checkpoints.remote_choice import MAX_JSON, Choice, choose, is_weight_file, safe_name
-from parentage.checkpoints.remote_errors import (
+from parentage.checkpoints.remote.budget import Meter
+from parentage.checkpoints.remote.http_client import SLOWEST, TRANSIENT
+from parentage.checkpoints.remote.remote_choice import MAX_JSON, Choice, choose, is_weight_file, safe_name
+from parentage.checkpoints.remote.remote_errors import (
     Transient,
     at_opening,
     bad_locator,
@@ -25,9 +25,9 @@ from parentage.checkpoints.remote_errors import (
     too_large,
     truncated,
 )
-from parentage.checkpoints.remote_folder import Listing, RemoteFolder
-from parentage.checkpoints.remote_session import RemoteSession
-from parentage.checkpoints.retries import RetryPolicy, persist
+from parentage.checkpoints.remote.remote_folder import Listing, RemoteFolder
+from parentage.checkpoints.remote.remote_session import RemoteSession
+from parentage.checkpoints.remote.retries import RetryPolicy, persist
 from parentage.errors import ReadError
 
 if TYPE_CHECKING:

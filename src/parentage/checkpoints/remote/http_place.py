@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Callable, Sequence
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
-from parentage.checkpoints.budget import Meter
-from parentage.checkpoints.http_source import HttpSource
 from parentage.checkpoints.local_files import SIDE_FILES
-from parentage.checkpoints.range_files import PREFIX
-from parentage.checkpoints.remote_choice import (
+from parentage.checkpoints.remote.budget import Meter
+from parentage.checkpoints.remote.http_source import HttpSource
+from parentage.checkpoints.remote.range_files import PREFIX
+from parentage.checkpoints.remote.remote_choice import (
     INDEX,
     MAX_JSON,
     SINGLE,
@@ -19,9 +19,9 @@ from parentage.checkpoints.remote_choice import (
     safe_name,
     weight_map_of,
 )
-from parentage.checkpoints.remote_errors import Transient, at_opening, bad_locator, public_address
-from parentage.checkpoints.remote_folder import Beside, Listing, RemoteFolder
-from parentage.checkpoints.remote_session import RemoteSession
+from parentage.checkpoints.remote.remote_errors import Transient, at_opening, bad_locator, public_address
+from parentage.checkpoints.remote.remote_folder import Beside, Listing, RemoteFolder
+from parentage.checkpoints.remote.remote_session import RemoteSession
 from parentage.errors import ReadError
 
 __all__ = ["open_http"]

@@ -1,0 +1,1 @@
+"""File formats: headers read strictly, numbers where they lie; nothing is executed."""

@@ -1,0 +1,1 @@
+"""Weights over a network: hubs, web addresses, object stores; read by range, within bounds."""
