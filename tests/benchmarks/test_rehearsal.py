@@ -52,6 +52,7 @@ def test_no_tensor_is_lost_and_failures_are_survived(merged: dict[str, Any]) -> 
     assert sum(row["tensors"] for row in merged["rows"]) == 134
 
 
+@pytest.mark.slow
 def test_the_trained_experts_are_named_and_no_other(trained: dict[str, Any]) -> None:
     assert trained["verdict"]["relation"] == "linear-merge"
     assert trained["verdict"]["post_training"] == "detected"
@@ -65,6 +66,7 @@ def test_the_trained_experts_are_named_and_no_other(trained: dict[str, Any]) -> 
     assert [row["name"] for row in changed] == ["experts"]
 
 
+@pytest.mark.slow
 def test_results_make_one_line_each(merged: dict[str, Any], trained: dict[str, Any]) -> None:
     lines = summary([merged, trained]).splitlines()
     assert len(lines) == 4

@@ -52,7 +52,7 @@ def test_all_conditions_that_hold_are_named_at_once(run: Run) -> None:
 def test_training_is_a_condition(run: Run) -> None:
     folder = FIXTURES / "training-run"
     done = run(
-        "audit", folder / "merge-trained-80.safetensors",
+        "audit", folder / "merge-trained-30.safetensors",
         "-p", folder / "end.safetensors", "-p", folder / "base.safetensors",
         "-c", folder / "sibling-2.safetensors", "--no-digests", "--fail-on", "training",
     )  # fmt: skip

@@ -60,7 +60,9 @@ def test_the_evidence_of_an_audit_is_verified(run: Run, tmp_path: Path) -> None:
     assert "not re-derived" in done.out
 
 
-@pytest.mark.parametrize("more", [["-c", "B.safetensors"], ["--full"], ["--seed", "7"]])
+@pytest.mark.parametrize(
+    "more", [["-c", "B.safetensors"], pytest.param(["--full"], marks=pytest.mark.slow), ["--seed", "7"]]
+)
 def test_so_is_one_with_a_control_with_every_element_or_another_seed(
     more: list[str], run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -31,7 +31,7 @@ def arguments(command: str, models: Large) -> Sequence[str | Path]:
     return (*given, "--full") if command == "audit --full" else given
 
 
-@pytest.fixture(scope="module", params=[DType.BF16, DType.F32])
+@pytest.fixture(scope="module", params=[DType.BF16, pytest.param(DType.F32, marks=pytest.mark.slow)])
 def sizes(request: pytest.FixtureRequest) -> Iterator[tuple[Path, Large, Large]]:
     """Models of 32 and of 300 MiB, deleted afterwards."""
     with TemporaryDirectory() as name:

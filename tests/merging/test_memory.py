@@ -52,7 +52,8 @@ def _made(folder: Path, recipe: Path, out: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("method", "command"), [("linear", "merge"), ("ties", "merge"), ("linear", "replay")]
+    ("method", "command"),
+    [("linear", "merge"), ("ties", "merge"), pytest.param("linear", "replay", marks=pytest.mark.slow)],
 )
 def test_peak_memory_does_not_grow_with_a_tensor(
     method: str, command: str, sizes: tuple[Path, Large, Large]

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from parentage.methods.method import Method, Parameters, Profile
+from parentage.errors import UsageError
+from parentage.methods.linear import ARITHMETICS
+from parentage.methods.method import ONE_ARITHMETIC, Method, Parameters, Profile
 from parentage.methods.registry import method, names
 from parentage.records.dtypes import DType
 from tests.methods.readers import ArrayReader, merged
@@ -40,10 +44,25 @@ def _merges(draw: st.DrawFn, name: str) -> tuple[Method, ArrayReader, Parameters
     # Of a single number TIES under mergekit 0.1.4 would keep nothing, and is refused.
     shape = draw(st.sampled_from(SHAPES[1:] if name == "ties" else SHAPES))
     values = _operands(draw(st.integers(0, 10**6)), models, shape, draw(st.booleans()))
+    # Some arithmetics are written for two models only.
+    pairs_only = () if models == 2 else tuple(f"{ONE_ARITHMETIC}{a.id}" for a in ARITHMETICS if a.two_only)
     profile = Profile(
-        draw(st.sampled_from(found.profiles)), draw(st.sampled_from(DTYPES)), draw(st.sampled_from(DTYPES))
+        draw(st.sampled_from([p for p in found.profiles if p not in pairs_only])),
+        draw(st.sampled_from(DTYPES)),
+        draw(st.sampled_from(DTYPES)),
     )
     return found, ArrayReader(values, DType.F32, base), draw(parameters(found, models, base)), profile
+
+
+@contextmanager
+def _directions_that_cancel_left_out() -> Iterator[None]:
+    """A tool's spherical mean of models that did not move does not exist."""
+    try:
+        yield
+    except UsageError as error:
+        if error.code != "directions-cancel":
+            raise
+        reject()
 
 
 # Those that take more than operands and numbers have tests of their own.
@@ -55,7 +74,8 @@ NAMES = [n for n in names() if n not in ("lora", "abliteration")]
 @given(st.data())
 def test_chunks_of_any_size_give_the_same_bits(name: str, data: st.DataObject) -> None:
     found, reader, recipe, profile = data.draw(_merges(name))
-    whole = merged(found, reader, recipe, profile)
+    with _directions_that_cancel_left_out():
+        whole = merged(found, reader, recipe, profile)
     size = data.draw(st.integers(1, 100))
     assert np.array_equal(whole, merged(found, replace(reader, size=size), recipe, profile))
 
@@ -65,7 +85,8 @@ def test_chunks_of_any_size_give_the_same_bits(name: str, data: st.DataObject) -
 @given(st.data())
 def test_chunks_may_be_applied_in_any_order(name: str, data: st.DataObject) -> None:
     found, reader, recipe, profile = data.draw(_merges(name))
-    rule = found.prepare(reader, recipe, profile, "t")
+    with _directions_that_cancel_left_out():
+        rule = found.prepare(reader, recipe, profile, "t")
     cut: list[tuple[int, Any]] = list(replace(reader, size=50).chunks(rule.granularity > 1))
     forwards = [rule.apply(start, values) for start, values in cut]
     backwards = [rule.apply(start, values) for start, values in reversed(cut)]

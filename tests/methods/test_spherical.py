@@ -151,3 +151,10 @@ def test_the_karcher_mean_lies_where_the_logarithms_cancel(profile: Profile) -> 
 @BOTH
 def test_the_karcher_mean_of_nothing_is_zero(profile: Profile) -> None:
     assert merge("karcher", [[0.0, 0.0], [0.0, 0.0]], profile, None).tolist() == [0.0, 0.0]
+
+
+def test_what_moved_in_no_model_stays_and_only_a_tool_refuses_it() -> None:
+    models = [[3.0, -1.0], [3.0, -1.0], [3.0, -1.0], [3.0, -1.0]]
+    assert merge("multislerp", models, OURS, 0, (1.0, 1.0, 1.0)).tolist() == [3.0, -1.0]
+    with pytest.raises(UsageError, match="directions"):
+        merge("multislerp", models, TOOL, 0, (1.0, 1.0, 1.0))

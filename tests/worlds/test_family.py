@@ -80,7 +80,14 @@ def merge(family: Path, folder: Path, dtype: DType, weight: float = 0.6) -> Path
     return folder
 
 
-@pytest.mark.parametrize("dtype", [DType.BF16, DType.F16, DType.F32])
+@pytest.mark.parametrize(
+    "dtype",
+    [
+        DType.BF16,
+        pytest.param(DType.F16, marks=pytest.mark.slow),
+        pytest.param(DType.F32, marks=pytest.mark.slow),
+    ],
+)
 def test_a_merge_is_recovered_whatever_it_is_stored_in(family: Path, tmp_path: Path, dtype: DType) -> None:
     suspect = merge(family, tmp_path / dtype.value, dtype)
     report = audited(suspect, (family / "A", family / "O"), (family / "B",))

@@ -203,6 +203,7 @@ def test_repeated_layers_of_a_quantised_model_are_no_quantised_copy(tmp_path: Pa
     )
 
 
+@pytest.mark.slow
 @pytest.mark.real
 def test_a_real_frankenmerge_of_two_fine_tunes(family: Path, tmp_path: Path) -> None:
     made = [("A", 0), ("A", 1), ("A", 2), ("A", 3), ("O", 2), ("O", 3), ("O", 4), ("O", 5)]

@@ -39,7 +39,12 @@ def _merge(models: dict[str, Model]) -> Model:
 
 
 @pytest.mark.parametrize(
-    ("change", "sigma", "real"), [("dense", 1e-3, True), ("rows", 5e-4, False), ("sparse-10", 1e-3, False)]
+    ("change", "sigma", "real"),
+    [
+        ("dense", 1e-3, True),
+        pytest.param("rows", 5e-4, False, marks=pytest.mark.slow),
+        pytest.param("sparse-10", 1e-3, False, marks=pytest.mark.slow),
+    ],
 )
 def test_a_change_after_a_merge_of_three_is_detected(
     change: str, sigma: float, real: bool, family: Path

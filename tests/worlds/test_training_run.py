@@ -100,7 +100,9 @@ TRAINED = (
 )
 
 
-@pytest.mark.parametrize("suspect", TRAINED)
+@pytest.mark.parametrize(
+    "suspect", [TRAINED[0], *(pytest.param(t, marks=pytest.mark.slow) for t in TRAINED[1:])]
+)
 def test_a_merge_that_was_trained_is_found_with_its_weights_and_its_training(suspect: str) -> None:
     report = audited(f"{RUN}/{suspect}", PARENTS, CONTROL)
     assert (report.verdict.relation, report.verdict.status) == ("linear-merge", "supported")

@@ -169,6 +169,10 @@ def _prepare(reader: Reader, parameters: Parameters, profile: Profile, name: str
     weights = _weights(parameters, others, algebra, name)
     s = _Sphere(algebra, reader.base, others, weights, reader.elements, np.zeros(len(others), np.float32))
     s = replace(s, norms=_norms(reader, s, lambda _, v: s.vectors(v), len(others)))
+    if profile.ours and not s.norms.any():
+        # Nothing moved in any model: what all of them hold is the mean, which a tool refuses for want of a
+        # direction.
+        return _Only(others[0], algebra)
     return _on_sphere(reader, s, name)
 
 
