@@ -62,6 +62,17 @@ def test_a_file_of_torch_at_a_web_address_is_read_by_range(
     assert used.requests < 60
 
 
+def test_a_folder_at_a_web_address_is_asked_for_every_usual_name(
+    site: Site, session: Make, tmp_path: Path
+) -> None:
+    raw, shard = as_torch(tmp_path), "pytorch_model-00001-of-00001.bin"
+    index = json.dumps({"weight_map": dict.fromkeys(matrices(), shard)}).encode()
+    site.files |= {"/one/pytorch_model.bin": raw, f"/many/{shard}": raw}
+    site.files["/many/pytorch_model.bin.index.json"] = index
+    for place in ("/one", "/many", "/many/pytorch_model.bin.index.json"):
+        check(f"{site.address}{place}", session())
+
+
 def test_shards_of_torch_on_a_hub_are_found_by_their_index(
     hub: Hub, session: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

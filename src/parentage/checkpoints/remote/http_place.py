@@ -34,15 +34,23 @@ ASKED_FOR = (
     "special_tokens_map.json",
     "chat_template.jinja",
 )
+# What a folder's weights are usually called, index first, in the order in which they are asked for.
+USUAL = (
+    (INDEX, SINGLE),
+    ("pytorch_model.bin.index.json", "pytorch_model.bin"),
+    ("", "model.onnx"),
+)
+INDEXES = tuple(index for index, _ in USUAL if index)
 NOT_THERE = ("read-absent", "read-forbidden", "read-html")
 
 
 def open_http(locator: str, session: RemoteSession, *, owned: bool = False) -> RemoteFolder:
-    """Open a weight file, told by its ending, or a folder with an index or ``model.safetensors``."""
+    """Open a weight file, told by its ending, or a folder with an index or a file of a usual name."""
     folder, name = _split(locator)
     meter = session.meter()
     try:
-        choice = Choice((name,)) if name else _choice(folder, session, meter)
+        named = bool(name) and name not in INDEXES
+        choice = Choice((name,)) if named else _choice(folder, session, meter, name)
         sources = {n: HttpSource(session.client, meter, folder(n)) for n in choice.files}
         side, firsts = session.run(_look(session, meter, folder, list(sources.values())))
     except ReadError as error:
@@ -79,7 +87,7 @@ def _split(locator: str) -> tuple[Callable[[str], str], str]:
         raise bad_locator("an address needs a host, and no password in it", public_address(locator))
     path, _, last = parts.path.rpartition("/")
     name = unquote(last)
-    if name == INDEX or (is_weight_file(name) and safe_name(name)):
+    if name in INDEXES or (is_weight_file(name) and safe_name(name)):
         base = path
     else:
         base, name = parts.path.rstrip("/"), ""
@@ -87,19 +95,44 @@ def _split(locator: str) -> tuple[Callable[[str], str], str]:
     def address(file: str) -> str:
         return urlunsplit((parts.scheme, parts.netloc, f"{base}/{quote(file)}", parts.query, ""))
 
-    return address, "" if name == INDEX else name
+    return address, name
 
 
-def _choice(folder: Callable[[str], str], session: RemoteSession, meter: Meter) -> Choice:
-    index = folder(INDEX)
+def _choice(folder: Callable[[str], str], session: RemoteSession, meter: Meter, named: str) -> Choice:
+    """By the index that the address names, else by the usual names in turn."""
+    for index, single in USUAL:
+        if named and index != named:
+            continue
+        mapping = _mapping(folder(index), session, meter) if index else None
+        if mapping is not None:
+            return Choice(tuple(sorted(set(mapping.values()))), mapping)
+        if _is_there(folder(single), session, meter):
+            return Choice((single,))
+    # What is not there either is told by the place itself.
+    return Choice((SINGLE,))
+
+
+def _is_there(address: str, session: RemoteSession, meter: Meter) -> bool:
+    """Whether the place has it. One that fails is asked for the file itself, and its failure is told."""
     try:
-        raw = session.run(session.client.body(index, {}, meter, MAX_JSON))
+        return session.run(session.client.size_of(address, {}, meter)) is not None
+    except Transient:
+        return True
+    except ReadError as error:
+        if error.code == "budget-spent":
+            raise
+        return True
+
+
+def _mapping(address: str, session: RemoteSession, meter: Meter) -> dict[str, str] | None:
+    """The index's map of tensors to files; None where there is no index."""
+    try:
+        raw = session.run(session.client.body(address, {}, meter, MAX_JSON))
     except ReadError as error:
         if error.code not in NOT_THERE:
             raise
-        return Choice((SINGLE,))
-    mapping = weight_map_of(raw, public_address(index))
-    return Choice(tuple(sorted(set(mapping.values()))), mapping)
+        return None
+    return weight_map_of(raw, public_address(address))
 
 
 async def _look(
