@@ -9,7 +9,7 @@ Ours is splitmix64 (Steele, Lea & Flood 2014) of a counter: any element's draw w
 from __future__ import annotations
 
 import hashlib
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 from numba import njit
@@ -26,12 +26,12 @@ KEPT: Final = 4096
 WIDE: Final = 1 << 28
 
 
-class Draws:
+class Draws(Protocol):
     """Uniform numbers in [0, 1) by place: ``uniform(operand, start, n)`` float32 [n]."""
 
     def uniform(self, operand: int, start: int, n: int) -> NDArray[np.float32]:
         """The numbers of elements ``start`` to ``start + n`` of one operand."""
-        raise NotImplementedError
+        ...
 
 
 class TorchDraws(Draws):
