@@ -1,0 +1,163 @@
+"""What decides which elements of a task vector stayed: their size, their rank in the row, or chance.
+
+Only elements that tell are used (``participation``), so that what is looked at does not depend on the
+outcome. Counts are exact where a cut explains every element; the rest is judged by binomial intervals.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from parentage.numerics.intervals_binomial import clopper_pearson
+
+__all__ = ["Chance", "Kept", "Spread", "Window", "by_chance", "by_rank", "by_size", "rank_in_row"]
+
+Floats = NDArray[np.float64]
+Masks = NDArray[np.bool_]
+# Each tail of a comparison of two shares: one in a thousand tensors strays by chance.
+LEVEL: Final = 0.999
+QUANTILE: Final = 3.2905
+# Elements from which a rate and a slope are estimated at least, and bounds of a rate on the way there.
+LEAST: Final = 50
+EDGE: Final = 1e-3
+STEPS: Final = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What is known of one task vector: its magnitudes ``size`` [n], and which are known to be ``kept`` or
+    ``dropped`` [n]; of the others nothing is known. ``chosen`` [n]: elements that tell whatever the
+    outcome (the others told by theirs)."""
+
+    size: Floats
+    kept: Masks
+    dropped: Masks
+    chosen: Masks
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Elements that stayed lie between two places of the ascending order of magnitudes.
+
+    ``first``: bounds of the first one's place, ``last``: of the place after the last; of ``elements``.
+    """
+
+    first: tuple[int, int]
+    last: tuple[int, int]
+    elements: int
+
+    @property
+    def open_above(self) -> bool:
+        """May the largest elements have stayed?"""
+        return self.last[1] >= self.elements
+
+
+@dataclass(frozen=True, slots=True)
+class Chance:
+    """Of ``trials`` elements ``stayed`` stayed; ``upper``, ``lower``: (stayed, trials) in the upper and
+    lower half of the ranks in a row."""
+
+    stayed: int
+    trials: int
+    upper: tuple[int, int]
+    lower: tuple[int, int]
+
+    @property
+    def rate(self) -> tuple[float, float]:
+        """Clopper-Pearson interval of the share that stays."""
+        return clopper_pearson(self.stayed, self.trials, level=LEVEL)
+
+    @property
+    def slope(self) -> tuple[float, float, float]:
+        """Share in the upper half less that in the lower, with bounds: half of the spread of a probability
+        that is linear in the rank, 0 where chance alone decides."""
+        (a, n), (b, m) = self.upper, self.lower
+        up, down = clopper_pearson(a, n, level=LEVEL), clopper_pearson(b, m, level=LEVEL)
+        middle = a / max(n, 1) - b / max(m, 1)
+        # Two independent intervals: their half-widths add in squares.
+        below = np.hypot(a / max(n, 1) - up[0], down[1] - b / max(m, 1))
+        above = np.hypot(up[1] - a / max(n, 1), b / max(m, 1) - down[0])
+        return middle, middle - float(below), middle + float(above)
+
+
+def by_size(found: Kept) -> Window | None:
+    """The window of magnitudes that what is known allows; None where some element contradicts every one."""
+    if not found.kept.any():
+        return None
+    sizes = np.sort(found.size)
+    least, most = float(found.size[found.kept].min()), float(found.size[found.kept].max())
+    lost = found.size[found.dropped]
+    if ((lost > least) & (lost < most)).any():
+        return None
+    # Of several elements of a border's own magnitude, which ones stay is a sort's choice.
+    below, above = lost[lost <= least], lost[lost >= most]
+    if least == most:
+        below, above = lost[lost < least], lost[lost > most]
+    n = sizes.size
+    first_low = int(np.searchsorted(sizes, below.max(), "left")) + 1 if below.size else 0
+    first_high = int(np.searchsorted(sizes, least, "right")) - 1
+    last_low = int(np.searchsorted(sizes, most, "left")) + 1
+    last_high = int(np.searchsorted(sizes, above.min(), "right")) - 1 if above.size else n
+    return Window((min(first_low, first_high), first_high), (last_low, max(last_low, last_high)), n)
+
+
+def by_chance(found: Kept, ranks: Floats) -> Chance:
+    """Counts over the chosen elements; ``ranks`` [n] in the row, from 0 to 1."""
+    known = found.chosen & (found.kept | found.dropped)
+    upper, lower = known & (ranks > 0.5), known & (ranks < 0.5)
+
+    def count(where: Masks) -> tuple[int, int]:
+        return int(np.count_nonzero(found.kept & where)), int(np.count_nonzero(where))
+
+    stayed, trials = count(known)
+    return Chance(stayed, trials, count(upper), count(lower))
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """A probability that is linear in the rank: ``density`` at its middle, ``epsilon`` half its range, each
+    (estimate, low, high)."""
+
+    density: tuple[float, float, float]
+    epsilon: tuple[float, float, float]
+
+
+def by_rank(found: Kept, ranks: Floats) -> Spread | None:
+    """Maximum likelihood of p = density + epsilon (2 rank - 1) over the chosen elements, by Fisher scoring,
+    with bounds from the information; None where nothing tells, or what stays is not a matter of chance."""
+    known = found.chosen & (found.kept | found.dropped)
+    y, x = found.kept[known].astype(float), 2 * ranks[known] - 1
+    if y.size < LEAST or y.min() == y.max() or np.ptp(x) == 0:
+        return None
+    design = np.stack([np.ones(x.size), x])
+    values = np.array([y.mean(), 0.0])
+    information = np.eye(2)
+    for _ in range(STEPS):
+        p = np.clip(values @ design, EDGE, 1 - EDGE)
+        weight = 1 / (p * (1 - p))
+        information = (design * weight) @ design.T
+        step = np.linalg.solve(information, (design * weight) @ (y - p))
+        values = values + step
+        if np.abs(step).max() < 1e-10:
+            break
+    half = QUANTILE * np.sqrt(np.diag(np.linalg.inv(information)))
+    ends = [(float(v), float(v - h), float(v + h)) for v, h in zip(values, half, strict=True)]
+    return Spread(ends[0], ends[1])
+
+
+def rank_in_row(size: Floats, row: int) -> Floats:
+    """Rank [n] of each magnitude within its row of ``row`` elements, from 0 to 1; equals share theirs."""
+    rows = size.reshape(-1, row)
+    if row < 2:
+        return np.full(size.size, 0.5)
+    ordered = np.sort(rows, axis=1)
+    found = np.empty(rows.shape)
+    for i in range(rows.shape[0]):
+        left = np.searchsorted(ordered[i], rows[i], "left")
+        right = np.searchsorted(ordered[i], rows[i], "right") - 1
+        found[i] = (left + right) / 2
+    return (found / (row - 1)).reshape(-1)
