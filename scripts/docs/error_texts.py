@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from scripts.docs.error_texts_labels import LABELS
 from scripts.docs.error_texts_merging import MERGING
 
 __all__ = ["EXIT_CODES", "TEXTS"]
@@ -14,7 +15,7 @@ EXIT_CODES: Mapping[int, str] = {
     2: "The command makes no sense, or a file that parentage should have written is not one.",
     3: "Nothing could be examined: an input is missing, closed, malformed or of no use here.",
     4: "Something that was planned could not be read.",
-    5: "The condition that was asked for does not hold (`--fail-on`, `verify`).",
+    5: "The condition that was asked for does not hold (`--fail-on`, `verify`, `replay`, `label`).",
     130: "Interrupted (Ctrl-C). Nothing half-written is left.",
 }
 
@@ -532,6 +533,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "Switch `normalize` off, or choose other weights.",
     ),
     **MERGING,
+    **LABELS,
     "tensor-too-large-to-sort": (
         "A tool's own order of equal magnitudes was asked for in a tensor of more than 4,294,967,295 "
         "elements.",

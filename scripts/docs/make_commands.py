@@ -113,7 +113,17 @@ COMMANDS: dict[str, tuple[Shown, ...]] = {
             "And one that is not:",
         ),
     ),
+    "label": (
+        Shown("parentage label verify blend", "Are the files of the merge above what its label says?"),
+        Shown(
+            "parentage label verify blend",
+            "And after one byte of its weights was changed:",
+            damaged="blend/model.safetensors",
+        ),
+    ),
 }
+# Commands that are groups of commands.
+PARTS: dict[str, tuple[str, ...]] = {"label": ("verify",)}
 
 
 def page() -> str:
@@ -137,6 +147,8 @@ def _lines(folder: Path) -> Iterator[str]:
     for command, runs in COMMANDS.items():
         yield f"\n## {command}\n"
         yield from _block(f"parentage {command} --help", folder)
+        for part in PARTS.get(command, ()):
+            yield from _block(f"parentage {command} {part} --help", folder)
         for shown in runs:
             yield f"\n{shown.about}\n"
             if shown.damaged:

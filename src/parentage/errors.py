@@ -16,6 +16,7 @@ __all__ = [
     "HeaderError",
     "IndexFileError",
     "InputMissingError",
+    "LabelError",
     "OutputError",
     "ParentageError",
     "PlanError",
@@ -110,6 +111,13 @@ class EvidenceError(ParentageError):
 
     exit_code = 2
     default_code = "evidence"
+
+
+class LabelError(ParentageError):
+    """What a label or a signature says is not so."""
+
+    exit_code = 5
+    default_code = "label-differs"
 
 
 class OutputError(ParentageError):

@@ -17,9 +17,8 @@ from parentage.records.codec import to_plain
 from parentage.records.json_files import dumps
 from parentage.records.merge import SCHEMA, VERSION, MergeRecord
 
-__all__ = ["MATERIALS", "RECORD", "STATEMENT", "label_files", "shard_metadata"]
+__all__ = ["MATERIALS", "RECORD", "STATEMENT", "label_files", "recipe_text_of", "shard_metadata"]
 
-CARD: Final = "README.md"
 RECORD: Final = "parentage.json"
 STATEMENT: Final = "parentage.intoto.json"
 MATERIALS: Final = "parentage.cdx.json"
@@ -54,12 +53,16 @@ def label_files(record: MergeRecord, beside: Mapping[str, bytes]) -> dict[str, b
     """The files that say what the merge is, by name; ``beside``: config, tokenizer and template."""
     plain = {"schema": SCHEMA, "version": VERSION, **to_plain(record)}
     digests = {name: hashlib.sha256(data).hexdigest() for name, data in sorted(beside.items())}
-    recipe = yaml.safe_dump(dict(record.recipe), sort_keys=False, allow_unicode=True, width=100)
     texts = {
-        CARD: model_card(record),
-        RECIPE_FILE: recipe,
+        record.basis.card: model_card(record),
+        RECIPE_FILE: recipe_text_of(record),
         RECORD: dumps(plain),
         STATEMENT: dumps(statement(record, digests)),
         MATERIALS: dumps(bill_of_materials(record)),
     }
     return {name: text.encode("utf-8", errors="backslashreplace") for name, text in texts.items()}
+
+
+def recipe_text_of(record: MergeRecord) -> str:
+    """The recipe as YAML, as it lies beside the weights."""
+    return yaml.safe_dump(dict(record.recipe), sort_keys=False, allow_unicode=True, width=100)

@@ -12,7 +12,7 @@ from typing import Annotated, ParamSpec
 import typer
 
 from parentage import __version__
-from parentage.cli import audit, diff, inspect, merge, replay, report, verify
+from parentage.cli import audit, diff, inspect, label, merge, replay, report, verify
 from parentage.cli.compiler_cache import compiler_cache
 from parentage.cli.failures import report_failure
 from parentage.cli.streams import printing
@@ -30,6 +30,7 @@ Examples:
   parentage inspect ./model
   parentage merge recipe.yaml ./merge
   parentage replay recipe.yaml ./model
+  parentage label verify ./merge
 
 \b
 Exit codes:
@@ -38,7 +39,7 @@ Exit codes:
   2  the command or a file given to it makes no sense
   3  nothing could be examined
   4  something planned could not be read
-  5  the condition asked for does not hold (--fail-on, verify, replay)
+  5  the condition asked for does not hold (--fail-on, verify, replay, label)
 
 Every error has a code in brackets, which docs/errors.md explains.
 """
@@ -66,6 +67,7 @@ def _printing(command: Callable[P, None]) -> Callable[P, None]:
 for module in (audit, verify, report, inspect, diff, merge, replay):
     name = module.__name__.rpartition(".")[2]
     app.command(name, help=module.HELP, epilog=module.EXAMPLES)(_printing(module.command))
+app.add_typer(label.app, name="label")
 
 
 def _version(value: bool) -> None:

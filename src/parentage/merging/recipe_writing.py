@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +16,7 @@ from parentage.records.recipe import (
     SourceSlice,
     TokenizerChoice,
     TokenSource,
+    plain_digest,
 )
 
 __all__ = ["plain_recipe", "recipe_digest", "recipe_text"]
@@ -53,8 +52,7 @@ def recipe_text(recipe: Recipe) -> str:
 
 def recipe_digest(recipe: Recipe) -> str:
     """SHA-256, in hexadecimal, of the recipe's plain values as JSON with sorted keys."""
-    text = json.dumps(plain_recipe(recipe), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(text.encode("utf-8", errors="backslashreplace")).hexdigest()
+    return plain_digest(plain_recipe(recipe))
 
 
 def _kept(table: Plain) -> Plain:

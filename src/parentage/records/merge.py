@@ -12,9 +12,11 @@ from typing import Any
 from parentage.records.absence import Absent
 
 __all__ = [
+    "MADE",
     "NOT_HASHED",
     "SCHEMA",
     "VERSION",
+    "Basis",
     "CopiedTensor",
     "DroppedTensor",
     "MergeRecord",
@@ -27,6 +29,8 @@ SCHEMA = "parentage.merge"
 VERSION = 1
 
 NOT_HASHED = Absent("not hashed: --no-digests was given")
+WITNESSED = Absent("the weights were written by the run that labelled them")
+NO_EVIDENCE = Absent("no audit stands behind this label")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +90,35 @@ class DroppedTensor:
 
 
 @dataclass(frozen=True, slots=True)
+class Basis:
+    """How it is known that these weights are what the recipe makes.
+
+    ``kind``: ``made`` (by the run that wrote the label), ``replayed`` (made again, every bit equal),
+    ``stated`` (a recipe that somebody gave; not proven), ``recovered`` (by an audit). ``matches`` of
+    ``elements`` that were compared are what the recipe makes; ``headers``: the weight files say it too;
+    ``card``: the file that the card was written to; ``before``: the weight files as they were examined,
+    where a header was added to them since.
+    """
+
+    kind: str
+    matches: int | Absent = WITNESSED
+    elements: int | Absent = WITNESSED
+    post_training: str | Absent = WITNESSED
+    evidence_sha256: str | Absent = NO_EVIDENCE
+    headers: bool = True
+    card: str = "README.md"
+    before: tuple[MergedFile, ...] = ()
+
+
+MADE = Basis("made")
+
+
+@dataclass(frozen=True, slots=True)
 class MergeRecord:
     """``recipe`` in its own form, its digest over that form's JSON; ``files``: the weights made, in order.
 
-    ``bytes_read``: of operands, each once; ``bytes_written``: of the output's tensors.
+    ``bytes_read``: of operands, each once; ``bytes_written``: of the output's tensors; ``basis``: how it is
+    known.
     """
 
     tool: Mapping[str, str]
@@ -107,3 +136,4 @@ class MergeRecord:
     bytes_written: int
     files: tuple[MergedFile, ...] = ()
     placed: tuple[Placed, ...] = ()
+    basis: Basis = MADE

@@ -6,8 +6,11 @@ is this tool's own stands under the one key ``parentage``, which mergekit does n
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 __all__ = [
     "Clause",
@@ -20,6 +23,7 @@ __all__ = [
     "SourceSlice",
     "TokenSource",
     "TokenizerChoice",
+    "plain_digest",
 ]
 
 Scalar = bool | int | float | str
@@ -123,3 +127,9 @@ class Recipe:
         bases = [self.base_model, *(part.base_model for part in self.slices)]
         named = [*(s.model for s in sources), *(b for b in bases if b is not None)]
         return tuple(dict.fromkeys(named))
+
+
+def plain_digest(plain: Mapping[str, Any]) -> str:
+    """SHA-256, in hexadecimal, of a recipe's plain values as JSON with sorted keys and no spaces."""
+    text = json.dumps(plain, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode("utf-8", errors="backslashreplace")).hexdigest()

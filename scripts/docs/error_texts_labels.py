@@ -1,0 +1,62 @@
+"""What the error codes of labels and signatures mean and what to try."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+__all__ = ["LABELS"]
+
+_WRITTEN = "Fetch the files again; if it stays so, do not rely on this label."
+
+LABELS: Mapping[str, tuple[str, str]] = {
+    "label-card-differs": (
+        "The model card no longer says what the label's record says: that the model is a merge, of which "
+        "parents, by which recipe. Other words of it may be edited.",
+        "Put the claims back, or write the label anew.",
+    ),
+    "label-file-changed": (
+        "A file is not the one that the label was written for: its SHA-256 is another.",
+        _WRITTEN,
+    ),
+    "label-file-extra": (
+        "A weight file lies there that the label does not name.",
+        "Remove it, or do not rely on this label.",
+    ),
+    "label-file-missing": ("A file that the label names is not there.", "Finish the download."),
+    "label-header-differs": (
+        "A weight file's own metadata do not say what the label's record says.",
+        _WRITTEN,
+    ),
+    "label-index-differs": (
+        "The index of the weight files does not say where each tensor lies: a loader would be led astray.",
+        _WRITTEN,
+    ),
+    "label-malformed": (
+        "`parentage.json` is no label, or names files that lie elsewhere.",
+        "Do not trust this label.",
+    ),
+    "label-materials-differ": (
+        "The bill of materials says otherwise than the label's record.",
+        _WRITTEN,
+    ),
+    "label-missing": (
+        "There is no label: no `parentage.json` lies in the folder.",
+        "`parentage label write` labels a merge that has none.",
+    ),
+    "label-part-missing": (
+        "A file that belongs to every label is not there, or is no JSON object.",
+        _WRITTEN,
+    ),
+    "label-recipe-differs": (
+        "The recipe beside the weights is another than that of the label's record, or its digest is.",
+        _WRITTEN,
+    ),
+    "label-statement-differs": (
+        "The in-toto statement says otherwise than the label's record.",
+        _WRITTEN,
+    ),
+    "label-too-many-files": (
+        "The folder holds far more files than a model has.",
+        "Name the folder of one model.",
+    ),
+}
