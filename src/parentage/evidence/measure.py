@@ -20,6 +20,7 @@ from parentage.evidence.fetching import FetchProgress
 from parentage.evidence.pinning import pin_models
 from parentage.evidence.quiet_rows import measure_quiet_rows
 from parentage.evidence.reading_plan import ReadingBudget, affordable
+from parentage.evidence.recognition.second_pass import recognise_methods
 from parentage.evidence.replay_search import ReplayContext, search_replays
 from parentage.evidence.sampling import BLOCK, Sampling
 from parentage.evidence.stages import FirstPass
@@ -146,6 +147,18 @@ def measure(
     coded = {g.name for g in groups if g.suspect.encoding}
     replays = search_replays(tuple(t for t in tensors if t.name not in coded), sweeps, context)
     quantized = measure_quantized(groups, checkpoints, plan, found.sampling, options.workers, progress)
+    recognition = recognise_methods(
+        tensors,
+        {g.name: g for g in groups},
+        checkpoints,
+        sources=plan.parents,
+        base=_base(inputs),
+        controls=plan.controls,
+        replays=replays,
+        full=options.full,
+        workers=options.workers,
+        progress=progress,
+    )
     remote = any(c.by_range for c in checkpoints)
     names = [m.name for m in inputs.models]
     quiet: tuple[QuietRows, ...] = ()
@@ -171,6 +184,7 @@ def measure(
         reading=found.reading,
         alignment=alignment_findings(alignment, orders, not remote),
         quantized=quantized,
+        recognition=recognition,
     )
 
 
@@ -228,6 +242,11 @@ def _plan(inputs: AuditInputs, options: Options) -> TensorPlan:
         pairs = [(i, j) for i, j in pairs if j == sources[-1]]
     shuffled = len(roles) if pairs and not controls else None
     return TensorPlan(sources, tuple(pairs), controls, shuffled, CURVE_GRID, options.seed)
+
+
+def _base(inputs: AuditInputs) -> int | None:
+    """The model that was named as the base, unless it is one of the parents."""
+    return next((i for i, m in enumerate(inputs.models) if m.role is ModelRole.BASE), None)
 
 
 def _previous(inputs: AuditInputs) -> tuple[int, ...]:

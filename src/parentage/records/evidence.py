@@ -15,6 +15,7 @@ from parentage.records.absence import Absent
 from parentage.records.alignment import NOT_RECORDED, AlignmentFindings
 from parentage.records.quantized import Quantized
 from parentage.records.reading import ONE_STAGE, Reading
+from parentage.records.recognition import NOT_RUN, Recognition
 from parentage.records.weight_sets import TOO_COARSE, SetComparison, WeightSet
 
 __all__ = [
@@ -372,3 +373,4 @@ class Evidence:
     alignment: AlignmentFindings | Absent = NOT_RECORDED
     reading: Reading | Absent = ONE_STAGE
     quantized: Quantized | Absent = NO_CODES
+    recognition: Recognition | Absent = NOT_RUN

@@ -26,6 +26,8 @@ from parentage.records.evidence import (
     WeightSet,
 )
 from parentage.records.quantized import Quantized
+from parentage.records.recognition import Recognition
+from parentage.records.recognition_checks import check_recognition
 
 __all__ = ["read_evidence"]
 
@@ -55,6 +57,8 @@ def read_evidence(plain: Mapping[str, Any]) -> Evidence:
         _ordered((rows.exact_rows, rows.quiet, rows.rows), f"$.quiet_rows[{k}]")
     if isinstance(evidence.quantized, Quantized):
         _check_quantized(evidence.quantized, real, len(evidence.models))
+    if isinstance(evidence.recognition, Recognition):
+        check_recognition(evidence.recognition, real, _wrong)
     _check_coverage(evidence)
     if not isinstance(evidence.alignment, Absent):
         _check_alignment(evidence.alignment, real)

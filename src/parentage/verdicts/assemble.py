@@ -36,6 +36,7 @@ from parentage.verdicts.claims import contradicts
 from parentage.verdicts.courses import heterogeneity
 from parentage.verdicts.described import differences, dtypes, merge_tests
 from parentage.verdicts.layers import layer_places, layers_told
+from parentage.verdicts.methods.told import method_after, method_story, with_method
 from parentage.verdicts.orders import orders_told, reorderings
 from parentage.verdicts.parts import tell_parts
 from parentage.verdicts.post_training import judge_later_change, strata
@@ -69,10 +70,13 @@ def assemble(
         after = later_change_of_codes(quantized)
     else:
         after = judge_later_change(supported, tensors)
+    story = method_story(readings, chosen)
+    if story is not None:
+        after = method_after(story)
     parents = _parents(readings, tensors, chosen)
     verdict = _verdict(readings, chosen, weighings, parents, after, claim, tensors)
     blend = chosen.models if chosen.relation == "linear-merge" else (readings.pair or ())
-    return Report(
+    report = Report(
         tool=dict(evidence.tool),
         asked=dict(evidence.asked),
         used=dict(evidence.used),
@@ -105,6 +109,7 @@ def assemble(
         reading=evidence.reading,
         reorderings=reorderings(readings),
     )
+    return report if story is None else with_method(report, story)
 
 
 def _parents(

@@ -55,6 +55,8 @@ def _supported(
     names: Sequence[str],
 ) -> str:
     relation = weighing.relation
+    if weighing.sentence:
+        return f"{weighing.sentence}; {_after(post_training)}" if "merge" in relation else weighing.sentence
     told = {
         "copy": f"is a copy of {listing(names)}: every weight examined is equal"
         f"{_put_back(readings, weighing)}",

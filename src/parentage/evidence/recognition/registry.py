@@ -1,0 +1,24 @@
+"""Recognisers in the order in which they are tried: of recipes that replay alike the first one is named."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Final, cast
+
+from parentage.evidence.recognition.candidate import Recogniser
+
+__all__ = ["RECOGNISERS", "recogniser", "recognisers"]
+
+# Fewest free numbers first. One line a recogniser.
+RECOGNISERS: Final[tuple[str, ...]] = ("parentage.evidence.recognition.model_stock:MODEL_STOCK",)
+
+
+def recogniser(place: str) -> Recogniser:
+    """Load one."""
+    module, found = place.split(":")
+    return cast(Recogniser, getattr(import_module(module), found))
+
+
+def recognisers() -> tuple[Recogniser, ...]:
+    """All of them, in order."""
+    return tuple(recogniser(place) for place in RECOGNISERS)

@@ -1,0 +1,251 @@
+"""The pass: recognisers propose, the probe's tensors choose, and the winner is replayed on all.
+
+A recipe competes on a few whole tensors, small ones first; one that fails on the first is not tried on the
+second. The best is then replayed on every tensor within a limit of elements (on all of them in a full
+audit), and on the controls' probe under the same numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from parentage.engines.threads import map_ordered
+from parentage.evidence.recognition.candidate import Candidate, Recogniser
+from parentage.evidence.recognition.context import Context
+from parentage.evidence.recognition.ranges import ranges_of
+from parentage.evidence.recognition.registry import recognisers
+from parentage.evidence.recognition.replaying import Counted, as_record, drawn_before, replay_tensor
+from parentage.records.absence import Absent
+from parentage.records.recognition import (
+    NO_CHANCE,
+    MethodReplay,
+    MethodTensor,
+    Numbers,
+    Recognition,
+    RivalReplay,
+)
+
+__all__ = ["ELEMENTS", "Scored", "recognise"]
+
+# Elements of the suspect on which the winner is replayed where the audit is not a full one: the real
+# family's 22.7 million take 3 s of one core by slerp (three passes).
+ELEMENTS: Final = 2**25
+# A recipe that gives less of a probe tensor than this is none: a blend with weights off by .1 gives .8.
+HOPELESS: Final = 0.5
+# Rivals of other kinds that are recorded.
+MOST_RIVALS: Final = 8
+MOST_ALIKE: Final = 8
+# Recipes that one recogniser may have tried.
+MOST_TRIED: Final = 400
+# Elements off the whole-model recipe for which a tensor's own numbers are looked for.
+OWN_BELOW: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A candidate and what it gave on the probe."""
+
+    candidate: Candidate
+    recogniser: Recogniser
+    informative: int
+    matches: int
+    adjacent: int
+
+    @property
+    def share(self) -> float:
+        """Of the probe's informative elements."""
+        return self.matches / self.informative if self.informative else 0.0
+
+    @property
+    def replays(self) -> bool:
+        """Every bit, or all but the last bits that are known not to be reached."""
+        off = self.informative - self.matches
+        return self.informative > 0 and self.share >= self.candidate.exact and off == self.adjacent
+
+
+def recognise(context: Context, *, full: bool) -> Recognition:
+    """The suspect's best recipe, the controls under it, its rivals, and findings beside replays."""
+    tried, scored = 0, list[Scored]()
+    found = [f for r in recognisers() for f in r.find(context)]
+    for number, one in enumerate(recognisers()):
+        context.progress("merge methods", number, len(recognisers()))
+        for candidate in _bounded(one.propose(context)):
+            tried += 1
+            score = _score(candidate, one, context, max((s.share for s in scored), default=0.0))
+            if score is not None:
+                scored.append(score)
+    best = _best(scored)
+    if best is None or best.share < HOPELESS:
+        return Recognition(tried, context.probes, (), (), tuple(found))
+    own = _replay_all(best, context, full)
+    alike = [s for s in scored if s is not best and s.replays and best.replays]
+    rest = _others(scored, best)
+    own = replace(
+        own,
+        alike=tuple(_rival(s) for s in alike[:MOST_ALIKE]),
+        ranges=ranges_of(best.candidate, context) if best.replays else (),
+    )
+    controls = tuple(_control(best.candidate, own, k, context) for k in context.controls)
+    return Recognition(tried, context.probes, (own, *controls), rest, tuple(found))
+
+
+def _bounded(candidates: Iterable[Candidate]) -> Iterable[Candidate]:
+    for _, candidate in zip(range(MOST_TRIED), candidates, strict=False):
+        yield candidate
+
+
+def _score(candidate: Candidate, one: Recogniser, context: Context, best: float) -> Scored | None:
+    """None where the first tensors already say that it is not this."""
+    drawn = drawn_before(candidate, context)
+    informative = matches = adjacent = 0
+    for name in context.probes:
+        counted = replay_tensor(
+            candidate, name, context, enough=min(best, HOPELESS), drawn=drawn.get(name, 0)
+        )
+        if counted is None:
+            continue
+        informative += counted.informative
+        matches += counted.matches
+        adjacent += counted.adjacent
+        if informative and matches / informative < max(HOPELESS, min(best, 0.9)):
+            break
+    return Scored(candidate, one, informative, matches, adjacent) if informative else None
+
+
+def _best(scored: Sequence[Scored]) -> Scored | None:
+    """The first that replays, else the one that gives the most."""
+    for one in scored:
+        if one.replays:
+            return one
+    return max(scored, key=lambda s: s.share, default=None)
+
+
+def _others(scored: Sequence[Scored], best: Scored) -> tuple[RivalReplay, ...]:
+    """The best of every other method, best first."""
+    tops: dict[str, Scored] = {}
+    for one in scored:
+        method = one.candidate.method
+        if method == best.candidate.method or (one.replays and best.replays):
+            continue
+        if method not in tops or one.share > tops[method].share:
+            tops[method] = one
+    ordered = sorted(tops.values(), key=lambda s: (-s.share, s.candidate.method))
+    return tuple(_rival(s) for s in ordered[:MOST_RIVALS])
+
+
+def _rival(scored: Scored) -> RivalReplay:
+    c = scored.candidate
+    return RivalReplay(
+        method=c.method,
+        relation=c.rule.relation,
+        arithmetic=c.arithmetic,
+        dtype=c.dtype.value,
+        operands=c.operands,
+        label=c.label,
+        informative=scored.informative,
+        matches=scored.matches,
+    )
+
+
+def _replay_all(best: Scored, context: Context, full: bool) -> MethodReplay:
+    candidate = best.candidate
+    drawn = drawn_before(candidate, context)
+    names, left = _within(context, full)
+
+    def work(name: str) -> MethodTensor | None:
+        return _tensor(candidate, best.recogniser, name, context, drawn.get(name, 0))
+
+    tensors = []
+    for done, item in enumerate(map_ordered(work, names, workers=context.workers), 1):
+        context.progress("replaying the method", done, len(names))
+        if item is not None:
+            tensors.append(item)
+    stored = {context.groups[t.name].suspect.dtype.value for t in tensors}
+    return _total(candidate, tuple(tensors), " ".join(sorted(stored)), left)
+
+
+def _within(context: Context, full: bool) -> tuple[list[str], int]:
+    """The probe, then the other tensors from the smallest up, as far as the limit reaches; and how many
+    are left."""
+    rest = sorted(
+        (name for name in context.groups if name not in context.probes),
+        key=lambda name: (context.groups[name].suspect.elements, name),
+    )
+    names, elements = list(context.probes), 0
+    for name in rest:
+        elements += context.groups[name].suspect.elements
+        if full or elements <= ELEMENTS:
+            names.append(name)
+    chosen = set(names)
+    return [name for name in context.groups if name in chosen], len(context.groups) - len(chosen)
+
+
+def _tensor(
+    candidate: Candidate, one: Recogniser, name: str, context: Context, drawn: int
+) -> MethodTensor | None:
+    counted = replay_tensor(candidate, name, context, drawn=drawn)
+    if counted is None:
+        return None
+    known = candidate.own.get(name)
+    if counted.share >= OWN_BELOW:
+        return as_record(name, counted, known)
+    numbers, better = _own(candidate, one, name, context, counted, drawn)
+    return as_record(name, better, known if numbers is None else numbers)
+
+
+def _own(
+    candidate: Candidate, one: Recogniser, name: str, context: Context, counted: Counted, drawn: int
+) -> tuple[Numbers | None, Counted]:
+    """Numbers of the tensor's own that give more of it, where there are any."""
+    best: Numbers | None = None
+    for numbers in one.own(context, candidate, name):
+        found = replay_tensor(
+            candidate.giving(name, numbers), name, context, enough=counted.share, drawn=drawn
+        )
+        if found is not None and found.share > counted.share:
+            best, counted = numbers, found
+        if counted.share == 1.0:
+            break
+    return best, counted
+
+
+def _total(candidate: Candidate, tensors: tuple[MethodTensor, ...], out: str, left: int) -> MethodReplay:
+    return MethodReplay(
+        subject=0,
+        method=candidate.method,
+        relation=candidate.rule.relation,
+        arithmetic=candidate.arithmetic,
+        dtype=candidate.dtype.value,
+        out=out,
+        operands=candidate.operands,
+        base=Absent("no operand is the base") if candidate.base is None else candidate.base,
+        numbers=candidate.numbers,
+        label=candidate.label,
+        informative=sum(t.informative for t in tensors),
+        matches=sum(t.matches for t in tensors),
+        adjacent=sum(t.adjacent for t in tensors),
+        tensors=tensors,
+        whole=not left,
+        left=left,
+        seed=NO_CHANCE if candidate.rule.random is None else candidate.seed,
+        exact=candidate.exact,
+    )
+
+
+def _control(candidate: Candidate, own: MethodReplay, control: int, context: Context) -> MethodReplay:
+    """The same recipe on a control's probe."""
+    found = [
+        c for name in context.probes if (c := replay_tensor(candidate, name, context, subject=control))
+    ]
+    return replace(
+        own,
+        subject=control,
+        informative=sum(c.informative for c in found),
+        matches=sum(c.matches for c in found),
+        adjacent=sum(c.adjacent for c in found),
+        tensors=(),
+        ranges=(),
+        alike=(),
+    )

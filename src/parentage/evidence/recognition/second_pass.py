@@ -1,0 +1,138 @@
+"""Is there anything to look for, and may it be read? Then the pass runs; else the reason is recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from parentage.architectures.alignment import AlignedTensor
+from parentage.checkpoints.checkpoint import Checkpoint
+from parentage.evidence.recognition.context import FLOATS, Context
+from parentage.evidence.recognition.search import recognise
+from parentage.records.absence import Absent
+from parentage.records.evidence import Replay, TensorEvidence
+from parentage.records.recognition import Recognition
+
+__all__ = ["recognise_methods"]
+
+# Tensors of the probe, elements of one and of all together.
+PROBES: Final = 6
+LARGEST: Final = 2**22
+TOGETHER: Final = 2**22
+# A smaller tensor is told apart from nothing.
+SMALLEST: Final = 1024
+# Raw weights of unrelated models correlate by less than .1; a far operand of a merge is seen above that.
+RELATED: Final = 0.1
+
+NO_TWO: Final = Absent("no two models were given that the suspect could be merged of")
+NETWORK: Final = Absent(
+    "a model is read over a network: whole tensors were not read to replay merge methods"
+)
+BLEND: Final = Absent(
+    "one blend reproduces every element that was examined: no other method was looked for"
+)
+COPY: Final = Absent("the suspect equals one of the models: no merge method was looked for")
+UNRELATED: Final = Absent("no two models have weights like the suspect's: no merge method was looked for")
+TOO_LARGE: Final = Absent("no tensor that the models share is small enough to replay merge methods on")
+
+
+def recognise_methods(
+    tensors: Sequence[TensorEvidence],
+    groups: dict[str, AlignedTensor],
+    checkpoints: Sequence[Checkpoint],
+    *,
+    sources: tuple[int, ...],
+    base: int | None,
+    controls: tuple[int, ...],
+    replays: Sequence[Replay],
+    full: bool,
+    workers: int,
+    progress: Callable[[str, int, int], None],
+) -> Recognition | Absent:
+    """Recognition, or why it was not tried. The same for any number of threads."""
+    linear = next((r for r in replays if r.subject == 0), None)
+    related = tuple(k for k in sources if _related(tensors, k))
+    reason = _why_not(tensors, checkpoints, linear, sources, related)
+    if reason is not None:
+        return reason
+    probes = _probes(tensors, groups, related)
+    if not probes:
+        return TOO_LARGE
+    context = Context(
+        tensors=tensors,
+        groups=groups,
+        checkpoints=checkpoints,
+        sources=related,
+        base=base if base in related else None,
+        controls=controls,
+        probes=probes,
+        linear=linear,
+        workers=workers,
+        progress=progress,
+    )
+    return recognise(context, full=full)
+
+
+def _why_not(
+    tensors: Sequence[TensorEvidence],
+    checkpoints: Sequence[Checkpoint],
+    linear: Replay | None,
+    sources: tuple[int, ...],
+    related: tuple[int, ...],
+) -> Absent | None:
+    if not sources:
+        return NO_TWO
+    if any(c.by_range for c in checkpoints):
+        return NETWORK
+    if linear is not None and linear.informative == linear.informative_matches > 0 and _one_blend(linear):
+        return BLEND
+    if any(all(k in t.present and t.equal[k - 1] == t.finite for t in tensors) for k in sources):
+        return COPY
+    return None if related else UNRELATED
+
+
+def _one_blend(linear: Replay) -> bool:
+    """Had every tensor the weights of the whole model?"""
+    return all(t.weights == linear.weights for t in linear.tensors if t.informative)
+
+
+def _related(tensors: Sequence[TensorEvidence], model: int) -> bool:
+    found = sorted(
+        abs(t.correlation[model - 1])
+        for t in tensors
+        if model in t.present and t.spread > 0 and len([n for n in t.shape if n > 1]) >= 2
+    )
+    return bool(found) and found[len(found) // 2] >= RELATED
+
+
+def _probes(
+    tensors: Sequence[TensorEvidence], groups: dict[str, AlignedTensor], sources: tuple[int, ...]
+) -> tuple[str, ...]:
+    """Small matrices that all models have and in which they differ, spread over the model."""
+    fit = [
+        t
+        for t in tensors
+        if SMALLEST <= t.elements <= LARGEST
+        and all(k in t.present for k in sources)
+        and t.parents_all_equal < t.finite
+        and not all(t.equal[k - 1] == t.finite for k in sources)
+        and groups[t.name].suspect.dtype in FLOATS
+        and not groups[t.name].suspect.encoding
+    ]
+    fit.sort(key=lambda t: (t.elements, t.name))
+    small = [t for t in fit if t.elements <= 2 * fit[0].elements] if fit else []
+    chosen = _spread(small or fit)
+    # Larger ones of other kinds, as far as the limit goes.
+    chosen += [t for t in _spread(fit) if t not in chosen]
+    names, together = list[str](), 0
+    for t in chosen:
+        together += t.elements
+        if len(names) < PROBES and (together <= TOGETHER or not names):
+            names.append(t.name)
+    return tuple(names)
+
+
+def _spread(found: list[TensorEvidence]) -> list[TensorEvidence]:
+    half = PROBES // 2
+    step = max(1, len(found) // half)
+    return found[::step][:half]

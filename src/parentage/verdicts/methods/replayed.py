@@ -1,0 +1,192 @@
+"""A merge method whose own rule gives the suspect, bit for bit, where copies and blends do not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from parentage.records.absence import Absent
+from parentage.records.evidence import ModelRole
+from parentage.records.recognition import MethodReplay, MethodTensor, Recognition
+from parentage.verdicts.readings import ELIGIBLE_INFORMATIVE, Readings
+from parentage.verdicts.sentences import listing
+from parentage.verdicts.tensors import TensorReading
+from parentage.verdicts.weighing import Status, Weighing
+
+__all__ = ["METHOD_WORDS", "copied_from", "explained", "method_replay", "method_words", "weigh_replayed"]
+
+# A control that replays in more than this is made by the same recipe, or the recipe says nothing.
+CONTROL_SHARE: Final = 0.9
+# Tensors that may be copies of an operand beside those that the method made.
+METHOD_WORDS: Final = {
+    "slerp": "spherical interpolation (slerp)",
+    "nuslerp": "spherical interpolation of changes (nuslerp)",
+    "multislerp": "a spherical mean (multislerp)",
+    "karcher": "a Karcher mean",
+    "task_arithmetic": "task arithmetic",
+    "ties": "TIES",
+    "dare_linear": "DARE (linear)",
+    "dare_ties": "DARE (TIES)",
+    "della": "DELLA",
+    "della_linear": "DELLA (linear)",
+    "breadcrumbs": "breadcrumbs",
+    "breadcrumbs_ties": "breadcrumbs (TIES)",
+    "model_stock": "model stock",
+    "sce": "SCE",
+    "arcee_fusion": "Arcee fusion",
+    "nearswap": "NearSwap",
+    "passthrough": "scaled passing-through",
+    "linear": "a weighted sum",
+    "add_difference": "add-difference",
+    "weighted_sum": "a weighted sum (image models)",
+    "lora": "an adapter put into its base",
+    "abliteration": "abliteration",
+    "upcycling": "upcycling",
+}
+
+
+def method_replay(readings: Readings) -> MethodReplay | None:
+    """The suspect's best replay of a method."""
+    found = readings.evidence.recognition
+    if not isinstance(found, Recognition):
+        return None
+    return next((r for r in found.replays if r.subject == 0), None)
+
+
+def method_words(method: str) -> str:
+    """A method as a sentence names it."""
+    return METHOD_WORDS.get(method, method)
+
+
+def explained(tensor: MethodTensor, exact: float) -> bool:
+    """Every element, or all but those last bits that the tool is known to make otherwise."""
+    if tensor.equal == tensor.elements:
+        return True
+    off = tensor.informative - tensor.matches
+    common = tensor.equal - tensor.matches == tensor.elements - tensor.informative
+    share = tensor.matches / tensor.informative if tensor.informative else 0.0
+    return common and off == tensor.adjacent and exact <= share < 1
+
+
+def copied_from(tensor: MethodTensor) -> int | None:
+    """The operand that a tensor off the recipe is a whole copy of."""
+    whole = [k for k, n in enumerate(tensor.copies) if n == tensor.informative > 0]
+    same = tensor.equal - tensor.matches == tensor.elements - tensor.informative
+    return whole[0] if whole and same else None
+
+
+def weigh_replayed(readings: Readings, tensors: Sequence[TensorReading]) -> Weighing | None:
+    """None where no method was replayed; supported only where nothing of the suspect is left over."""
+    replay = method_replay(readings)
+    if replay is None:
+        return None
+    against = _objection(readings, replay)
+    if against:
+        return Weighing(replay.relation, Status.UNDETERMINED, against=against)
+    return Weighing(
+        replay.relation,
+        Status.SUPPORTED,
+        sentence=_sentence(readings, replay),
+        models=replay.operands,
+        excluded=_excluded(readings, replay),
+        live=_alike(replay),
+        limits=_limits(readings, replay),
+    )
+
+
+def _objection(readings: Readings, replay: MethodReplay) -> str:
+    words = method_words(replay.method)
+    told = [t for t in replay.tensors if t.informative]
+    share = replay.matches / replay.informative if replay.informative else 0.0
+    off = [t for t in told if not explained(t, replay.exact)]
+    foreign = [t for t in off if copied_from(t) is None]
+    if replay.informative < ELIGIBLE_INFORMATIVE or len(off) == len(told):
+        return f"the nearest recipe of {words} gives {share:.4f} of the elements, and all are needed"
+    if foreign:
+        return (
+            f"{words} gives {len(told) - len(off)} of {len(told)} tensors bit for bit, and "
+            f"{len(foreign)} of the others ({foreign[0].name} …) are neither that nor a copy"
+        )
+    for k, operand in enumerate(replay.operands):
+        if all(t.copies[k] == t.informative for t in told):
+            return f"a copy of {readings.name(operand)} is the same"
+    return _control_objection(readings)
+
+
+def _control_objection(readings: Readings) -> str:
+    found = readings.evidence.recognition
+    assert isinstance(found, Recognition)
+    for replay in found.replays:
+        real = replay.subject and readings.evidence.models[replay.subject].role is ModelRole.CONTROL
+        if real and replay.matches > CONTROL_SHARE * replay.informative:
+            return f"the control {readings.name(replay.subject)} is given by the same recipe"
+    return ""
+
+
+def _sentence(readings: Readings, replay: MethodReplay) -> str:
+    names = [readings.name(k) for k in replay.operands]
+    numbers = f" ({replay.label})" if replay.label else ""
+    own = sum(not isinstance(t.own, Absent) for t in replay.tensors)
+    varied = f", with numbers of their own in {own} tensors" if own else ""
+    return f"is a merge of {listing(names)} by {method_words(replay.method)}{numbers}{varied}"
+
+
+def _excluded(readings: Readings, replay: MethodReplay) -> tuple[tuple[str, str], ...]:
+    why = (
+        f"the method reproduces {replay.matches:,} of {replay.informative:,} elements where its operands "
+        f"differ, in every bit"
+    )
+    linear = readings.replay
+    blend = "no blend was replayed"
+    if linear is not None and linear.informative:
+        share = linear.informative_matches / linear.informative
+        own = len({t.weights for t in linear.tensors if t.informative})
+        blend = f"the best blend at one set of weights for the model gives {share:.4f} of them"
+        if share == 1.0 and own > 1:
+            blend = f"as blends the tensors would need {own} different sets of weights; {why}"
+    found = readings.evidence.recognition
+    others = found.rivals if isinstance(found, Recognition) else ()
+    seen = {replay.relation, "linear-merge"} | {a.relation for a in replay.alike}
+    rest = []
+    for rival in others:
+        if rival.relation not in seen:
+            seen.add(rival.relation)
+            share = rival.matches / rival.informative if rival.informative else 0.0
+            rest.append((rival.relation, f"its nearest recipe gives {share:.4f} of the probe's elements"))
+    copies = [max(sum(t.copies[k] for t in replay.tensors), 0) for k in range(len(replay.operands))]
+    best = max(copies, default=0)
+    alone = f"the nearest operand alone gives {best:,} of {replay.informative:,} elements; {why}"
+    first = () if replay.relation == "linear-merge" else (("linear-merge", blend),)
+    return (
+        *first,
+        ("copy", alone),
+        ("fine-tune", why),
+        ("same-run-checkpoint", why),
+        ("independent", why),
+        *rest,
+    )
+
+
+def _alike(replay: MethodReplay) -> tuple[tuple[str, str], ...]:
+    told = dict[str, str]()
+    for rival in replay.alike:
+        if rival.relation != replay.relation:
+            told.setdefault(
+                rival.relation, f"{rival.method} ({rival.label}) gives the probe's every bit as well"
+            )
+    return tuple(told.items())
+
+
+def _limits(readings: Readings, replay: MethodReplay) -> tuple[str, ...]:
+    limits = [
+        f"{method_words(rival.method).capitalize()} ({rival.label or 'no parameters'}, {rival.arithmetic}) "
+        f"cannot be told apart from it here."
+        for rival in replay.alike
+        if rival.method != replay.method or rival.label != replay.label
+    ]
+    if replay.left:
+        limits.append(f"The method was not replayed on {replay.left} large tensors; --full replays all.")
+    copied = [t.name for t in replay.tensors if not explained(t, replay.exact)]
+    if copied:
+        limits.append(f"{len(copied)} tensors ({copied[0]} …) are copies of one model, not merged.")
+    return tuple(limits)
