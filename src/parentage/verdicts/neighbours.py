@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 
 from parentage.verdicts.orders import searched
-from parentage.verdicts.readings import AT_FORK, OWN_COSINE, Readings, Triangle
+from parentage.verdicts.readings import AT_FORK, OWN_COSINE, Branch, Readings, Triangle
 from parentage.verdicts.weighing import Status, Weighing
 
 __all__ = [
@@ -20,8 +20,9 @@ __all__ = [
     "weigh_shared_ancestor",
 ]
 
-# In this share of the matrices at least.
+# In this share of the matrices at least; where there are few, in each.
 AGREEMENT = 2 / 3
+FEW = 6
 # A fine-tune that may lie this far along the way to another model may hold that much of it.
 ALONG = 0.05
 # Of the suspect's branch: beyond, which of the two came first is told by luck.
@@ -96,13 +97,18 @@ def _forks(readings: Readings, nearest: int) -> list[tuple[int, Triangle]]:
         triangle = None if other == nearest else readings.triangle(nearest, other)
         if triangle is None:
             continue
-        at_fork = triangle.first.least <= AT_FORK and triangle.first.agree >= AGREEMENT
+        at_fork = triangle.first.least <= AT_FORK and _agree(triangle, triangle.first)
         told = _fork_error(readings, nearest, other, triangle) <= FORK_ERROR
         # What the suspect's own storage rounding moved it by is no training.
         moved = min(triangle.suspect.raw, triangle.suspect.least) > AT_FORK
         if at_fork and told and moved:
             found.append((other, triangle))
     return found
+
+
+def _agree(triangle: Triangle, branch: Branch) -> bool:
+    """Do the matrices say alike that this model sits at the fork? Of three, two agree by luck too often."""
+    return branch.agree >= (AGREEMENT if triangle.matrices >= FEW else 1.0)
 
 
 def _fork_error(readings: Readings, nearest: int, other: int, triangle: Triangle) -> float:
@@ -157,7 +163,8 @@ def _supported(readings: Readings, nearest: int, forks: list[tuple[int, Triangle
 
 def origin_radius(readings: Readings, parent: int) -> float:
     """How far from ``parent``, over the norm of the weights, the model may lie that the suspect was really
-    made from: a branch that passes for none, or what may be another model's share."""
+    made from: a branch that passes for none, its branches as measured in all matrices together, or what may
+    be another model's share."""
     distance = readings.distance(parent) or 0.0
     radii = [distance * math.sqrt(AT_FORK)]
     for other in readings.related:
@@ -166,7 +173,7 @@ def origin_radius(readings: Readings, parent: int) -> float:
             continue
         along = triangle.along
         share = abs(along.estimate) + WIDER * (along.high - along.low) / 2
-        radii.append(share * (readings.apart(parent, other) or 0.0))
+        radii += [share * (readings.apart(parent, other) or 0.0), readings.branch_length(parent, other)]
     return max(radii)
 
 
@@ -239,7 +246,7 @@ def weigh_shared_ancestor(readings: Readings) -> Weighing | None:
         # what its rounding puts it outside.
         own = triangle.suspect
         at_fork = max(abs(own.raw), abs(own.least)) <= AT_FORK and _apart_enough(readings, nearest, other)
-        if at_fork and triangle.suspect.agree >= AGREEMENT:
+        if at_fork and _agree(triangle, triangle.suspect):
             return _is_the_fork(readings, nearest, other)
         if min(b.least for b in (triangle.suspect, triangle.first, triangle.second)) > AT_FORK:
             return _hidden_fork(readings, nearest, other)
