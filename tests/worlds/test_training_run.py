@@ -112,7 +112,9 @@ def test_a_merge_that_was_trained_is_found_with_its_weights_and_its_training(sus
         assert weight.low <= {"end": 0.6, "base": 0.4}[name] <= weight.high
 
 
-@pytest.mark.parametrize("suspect", TRAINED)
+@pytest.mark.parametrize(
+    "suspect", [TRAINED[0], *(pytest.param(t, marks=pytest.mark.slow) for t in TRAINED[1:])]
+)
 def test_the_recipe_that_is_replayed_is_the_one_in_the_verdict(suspect: str) -> None:
     replay = replay_of(audited(f"{RUN}/{suspect}", PARENTS, CONTROL))
     assert replay.parameters["weights"] == pytest.approx([0.6, 0.4], abs=0.005)
