@@ -46,8 +46,8 @@ def _tensor(name: str, suspect: Floats, models: list[Floats]) -> TensorEvidence:
 
 
 def _readings(matrices: int, moved: int, by: float) -> Readings:
-    """A base that was not given; ``first`` is it but for ``moved`` matrices, where it lies ``by`` away (over
-    the norm of the weights); suspect and second are fine-tunes of the base."""
+    """A base that was not given; ``first`` is it but for ``moved`` matrices, where it lies ``by`` away
+    (over the norm of the weights); suspect and second are fine-tunes of the base."""
     rng = np.random.default_rng(matrices)
     found = []
     for k in range(matrices):

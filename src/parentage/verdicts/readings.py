@@ -164,8 +164,8 @@ class Readings:
         return math.sqrt(sum(max(g, 0.0) * t.elements / t.finite for t, g in squares) / whole)
 
     def branch_length(self, first: int, second: int) -> float:
-        """How far ``first`` sits from where suspect, ``first`` and ``second`` part: the norm over that of the
-        weights, from each matrix as it reads, those in which it lies inside the line counted as 0."""
+        """How far ``first`` sits from where suspect, ``first`` and ``second`` part: the norm over that of
+        the weights, from each matrix as it reads, those in which it lies inside the line counted as 0."""
         i, j = first - 1, second - 1
         found = [t for t in self._spread(first) if second in t.present]
         whole = sum(t.square * t.elements / t.finite for t in found)
