@@ -551,6 +551,27 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "A density keeps no element of a small tensor, and mergekit 0.1.4 stops there.",
         "Choose a larger density, or the arithmetic `mergekit-0.1.5`, which keeps one element.",
     ),
+    "adapter-config": (
+        "An adapter's `adapter_config.json` is missing or does not say how its factors are scaled.",
+        "Name the folder that peft's `save_pretrained` wrote.",
+    ),
+    "adapter-factors": (
+        "An adapter's tensors do not make factors: one is missing, has another rank than the config says, "
+        "or is no float.",
+        "Fetch the adapter again.",
+    ),
+    "adapter-kind": (
+        "This kind of adapter is not merged here; what is, is listed in `docs/merging.md`.",
+        "Merge it into its base with the tool that trained it, and name the result.",
+    ),
+    "adapter-other-model": (
+        "An adapter changes tensors that the base does not have, or has in another shape.",
+        "Name the base that the adapter was trained over.",
+    ),
+    "usage-adapter-alone": (
+        "A folder holds an adapter and no model, and which base is meant is not clear.",
+        "Name it `BASE+ADAPTER`, or give its base with `--base`.",
+    ),
     "array-bad": (
         "An adapter's factors or a direction are missing, do not fit the tensor, or are not numbers.",
         "Check that the adapter or the direction belongs to this model.",

@@ -243,4 +243,4 @@ def test_an_adapter_alone_is_refused_with_what_to_do(tmp_path: Path) -> None:
     with ExitStack() as stack, pytest.raises(AlignmentError) as raised:
         Aligned(stack, suspect, base)
     assert raised.value.code == "nothing-aligned"
-    assert "merge it into its base first" in str(raised.value)
+    assert "name it BASE+ADAPTER" in str(raised.value)

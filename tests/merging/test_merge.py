@@ -229,7 +229,7 @@ def test_what_makes_no_sense_is_refused_and_leaves_nothing(tmp_path: Path) -> No
         "recipe-parameter": linear((a, "much"), (b, 1)),  # type: ignore[arg-type]
         "recipe-parameter-missing": {"merge_method": "linear", "models": [{"model": str(a)}]},
         "recipe-profile": linear((a, 1), (b, 1), parentage={"profile": "other"}),
-        "recipe-unsupported": linear((Path(f"{a}+{b}"), 1)),
+        "adapter-config": linear((Path(f"{a}+{b}"), 1)),
         "plan-empty": linear((empty, 1), (empty, 1)),
         "plan-shape": linear((a, 1), (wide, 1)),
         "plan-vocabulary": linear((a, 1), (words, 1)),

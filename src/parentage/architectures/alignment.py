@@ -109,7 +109,7 @@ def align(suspect: Checkpoint, others: Sequence[Checkpoint], *, by_content: bool
 
 def _hint(mine: Naming) -> str:
     if any(".lora_A." in name for name in mine.holders):
-        return "it holds an adapter's factors and no weights: merge it into its base first"
+        return "it holds an adapter's factors and no weights: name it BASE+ADAPTER"
     return "are these models of one architecture?"
 
 

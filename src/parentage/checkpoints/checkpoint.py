@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from parentage.checkpoints.adapters.reading import adapted_parts, read_adapted
 from parentage.checkpoints.byte_files import ByteFile, Folder, HeldFile, Span
 from parentage.checkpoints.formats.dequantised import decode, stored_parts
 from parentage.checkpoints.formats.gguf_places import split_oddities
@@ -62,6 +63,10 @@ def stored_runs(tensor: TensorRef, start: int, count: int) -> Iterator[Run]:
     for run in runs_of(tensor, start, count):
         if run.source.order is not None:
             for part in ordered_parts(run.source, run.start, run.count):
+                yield from stored_runs(*part)
+            continue
+        if run.source.adapted is not None:
+            for part in adapted_parts(run.source, run.start, run.count):
                 yield from stored_runs(*part)
             continue
         if run.source.dequantised is None:
@@ -250,6 +255,10 @@ class Checkpoint:
                 found = decode(run.source, run.start, run.count, self.read)
                 out[run.at : run.at + run.count] = found.view(out.dtype)
                 continue
+            if run.source.adapted is not None:
+                made = read_adapted(run.source, run.start, run.count, self.read)
+                out[run.at : run.at + run.count] = made
+                continue
             read += run.read_into(self._files[run.source.shard], out)
         with self._lock:
             self.bytes_read += read
@@ -262,7 +271,8 @@ class Checkpoint:
             return None
         source = run.source
         file = self._files.get(source.shard)
-        plain = not (source.transposed or source.encoding or source.dequantised is not None)
+        made = source.dequantised is not None or source.adapted is not None
+        plain = not (source.transposed or source.encoding or made)
         return (file.descriptor, run.span[0]) if plain and isinstance(file, LocalFile) else None
 
     def announce(self, tensor: TensorRef | str, start: int, count: int) -> None:

@@ -20,6 +20,7 @@ BLOCK = 8 * 2**20
 PROBED = 2**18
 SIDE_FILES = (
     "config.json",
+    "adapter_config.json",
     "generation_config.json",
     "README.md",
     "mergekit_config.yml",

@@ -11,7 +11,7 @@ from urllib.parse import quote, unquote
 from parentage.checkpoints.remote.remote_choice import is_weight_file, safe_name
 from parentage.checkpoints.remote.remote_errors import bad_locator
 
-__all__ = ["HubModel", "PlaceKind", "at_revision", "hub_model", "place_kind"]
+__all__ = ["HubModel", "PlaceKind", "at_revision", "hub_model", "place_kind", "split_adapter"]
 
 SCHEME = re.compile(r"([a-z][a-z0-9+.\-]*)://", re.IGNORECASE | re.ASCII)
 PART = r"[A-Za-z0-9][A-Za-z0-9._\-]{0,95}"
@@ -48,12 +48,33 @@ class HubModel:
     path: str
 
 
+def split_adapter(locator: str) -> tuple[str, str] | None:
+    """The two places of ``BASE+ADAPTER``; None where a locator names one place.
+
+    A path that is there names itself, whatever is in its name. An address may hold a ``+`` of its own:
+    what follows it is an adapter only if that is an address too, or is there.
+    """
+    if "+" not in locator or _is_there(locator):
+        return None
+    for found in re.finditer(r"\+", locator):
+        base, adapter = locator[: found.start()], locator[found.end() :]
+        own_sign = "://" in base and not base.lower().startswith("hf://")
+        if base and adapter and (not own_sign or "://" in adapter or _is_there(adapter)):
+            return base, adapter
+    return None
+
+
 def place_kind(locator: str) -> PlaceKind:
     """The kind of place; raises ``UsageError`` (``usage-locator``) for a scheme that is not known.
 
     ``org/name`` is a model on the hub only when neither it nor ``org`` is there as a file or folder, so
-    that a local path with a mistake in it is not asked for elsewhere.
+    that a local path with a mistake in it is not asked for elsewhere. ``BASE+ADAPTER`` is local when both
+    are.
     """
+    pair = split_adapter(locator)
+    if pair is not None:
+        kinds = [place_kind(part) for part in pair]
+        return next((k for k in kinds if k is not PlaceKind.LOCAL), PlaceKind.LOCAL)
     scheme = SCHEME.match(locator)
     if scheme is not None and not _is_there(locator):
         kind = SCHEMES.get(scheme[1].lower())
@@ -99,11 +120,24 @@ def hub_model(locator: str) -> HubModel:
 
 def at_revision(locator: str, revision: str | None) -> str:
     """The locator of the very commit that was examined, to open it again later; others as they are."""
+    pair = split_adapter(locator)
+    if pair is not None and revision is not None:
+        return _pair_at(pair, revision)
     if revision is None or place_kind(locator) is not PlaceKind.HUB:
         return locator
     model = hub_model(locator)
     path = f"/{model.path}" if model.path else ""
     return f"hf://{model.repository}@{quote(revision, safe='')}{path}"
+
+
+def _pair_at(pair: tuple[str, str], revision: str) -> str:
+    """Each of the two at its commit; places that have none come with none."""
+    commits = revision.split("+")
+    hubs = [place_kind(part) is PlaceKind.HUB for part in pair]
+    if len(commits) != len(pair):
+        left = iter(commits if len(commits) == sum(hubs) else [])
+        commits = [next(left, "") if hub else "" for hub in hubs]
+    return "+".join(at_revision(part, commit or None) for part, commit in zip(pair, commits, strict=True))
 
 
 def _split(text: str) -> tuple[str, str]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from parentage.checkpoints.adapters.adapted import ADAPTER_FOLDER, AdaptedCheckpoint
+from parentage.checkpoints.adapters.settings import AdapterSettings
 from parentage.checkpoints.byte_files import ByteFile, Span
 from parentage.checkpoints.checkpoint import Checkpoint
 from parentage.checkpoints.local_files import LocalFile
@@ -27,7 +29,8 @@ class PinnedCheckpoint:
     ``paths`` [shards]: absolute paths of a local checkpoint's files, the same on every machine that
     reads them; empty for one that is read over a network. ``layouts`` [shards]: digests of where which
     tensor lies. ``stamps`` [shards]: when they were last written, in nanoseconds, on the machine that
-    pinned them; it tells that a file was replaced, and is not asked of copies elsewhere.
+    pinned them; it tells that a file was replaced, and is not asked of copies elsewhere. ``over``: the
+    adapter that is merged into it, with its ``settings``.
     """
 
     locator: str
@@ -37,9 +40,13 @@ class PinnedCheckpoint:
     layouts: tuple[str, ...]
     paths: tuple[str, ...]
     stamps: tuple[int, ...]
+    over: PinnedCheckpoint | None = None
+    settings: AdapterSettings | None = None
 
     def holds(self, shard: str) -> bool:
         """Whether this file can be read here; what lies on a network can be everywhere."""
+        if self.over is not None and shard.startswith(ADAPTER_FOLDER):
+            return self.over.holds(shard.removeprefix(ADAPTER_FOLDER))
         if not self.paths:
             return True
         named = zip((s.name for s in self.shards), self.paths, strict=True)
@@ -48,6 +55,8 @@ class PinnedCheckpoint:
 
     def open(self) -> Checkpoint:
         """Open what of it lies here; ``ReadError`` (``pinned-changed``) when a file is another one."""
+        if self.over is not None:
+            return self._open_with(self.over)
         if not self.paths:
             found = open_checkpoint(at_revision(self.locator, self.revision))
         else:
@@ -61,6 +70,14 @@ class PinnedCheckpoint:
                 found.close()
                 raise _changed(f"{self.locator}: {shard.name}")
         return found
+
+    def _open_with(self, over: PinnedCheckpoint) -> Checkpoint:
+        base = replace(self, over=None).open()
+        try:
+            return AdaptedCheckpoint(base, over.open(), self.settings)
+        except BaseException:
+            base.close()
+            raise
 
     def _open_here(self) -> Checkpoint:
         try:
@@ -89,6 +106,9 @@ def _changed(where: str) -> ReadError:
 
 def pin_checkpoint(checkpoint: Checkpoint) -> PinnedCheckpoint:
     """Pin an opened checkpoint's files; ``ReadError`` (``read-failed``) when one is gone."""
+    if isinstance(checkpoint, AdaptedCheckpoint):
+        base, over = pin_checkpoint(checkpoint.base), pin_checkpoint(checkpoint.adapter)
+        return replace(base, over=over, settings=checkpoint.settings)
     paths: tuple[str, ...] = ()
     if not checkpoint.remote:
         paths = tuple(os.path.abspath(checkpoint.where(s.name)) for s in checkpoint.shards)

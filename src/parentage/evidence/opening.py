@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from parentage.checkpoints.adapters.settings import CONFIG
 from parentage.checkpoints.checkpoint import Checkpoint
-from parentage.checkpoints.locators import at_revision
+from parentage.checkpoints.locators import at_revision, split_adapter
 from parentage.checkpoints.opening import open_checkpoint
 from parentage.checkpoints.places import model_files
 from parentage.checkpoints.remote.remote_limits import SharedSession
@@ -38,7 +40,13 @@ def wanted_models(
     base: str | None,
     previous: str | None,
 ) -> tuple[Wanted, ...]:
-    """Suspect, parents, base (unless it is a parent), previous, controls; refuses repeats."""
+    """Suspect, parents, base (unless it is a parent), previous, controls; refuses repeats.
+
+    The folder of an adapter stands for the model that it makes of the base.
+    """
+    over = _base_of_adapters(parents, base)
+    suspect, previous = over(suspect), None if previous is None else over(previous)
+    parents, controls = [over(p) for p in parents], [over(c) for c in controls]
     wanted = [Wanted(suspect, ModelRole.SUSPECT), *(Wanted(p, ModelRole.PARENT) for p in parents)]
     if base is not None and not _among(base, parents):
         wanted.append(Wanted(base, ModelRole.BASE))
@@ -59,6 +67,29 @@ def wanted_models(
         )
     _refuse_repeats(wanted)
     return tuple(wanted)
+
+
+def _base_of_adapters(parents: Sequence[str], base: str | None) -> Callable[[str], str]:
+    """The place that is meant by a place: ``BASE+ADAPTER`` where it is an adapter alone."""
+    models = [base] if base is not None else [p for p in parents if not _is_adapter_alone(p)]
+
+    def over(place: str) -> str:
+        if not _is_adapter_alone(place):
+            return place
+        if len(models) != 1:
+            raise UsageError(
+                "this is an adapter alone, and of which model is not said",
+                code="usage-adapter-alone",
+                where=place,
+                hint="name it BASE+ADAPTER, or give its base with --base",
+            )
+        return f"{models[0]}+{place}"
+
+    return over
+
+
+def _is_adapter_alone(place: str) -> bool:
+    return split_adapter(place) is None and os.path.isfile(os.path.join(place, CONFIG))
 
 
 def _among(one: str, others: Sequence[str]) -> bool:
@@ -160,6 +191,14 @@ def _open_pinned(pin: ModelPin, places: Mapping[str, str], shared: SharedSession
 
 
 def _display_names(places: Sequence[str]) -> list[str]:
+    """The shortest tails of paths that differ; of a base with an adapter, of both."""
+    pairs = [split_adapter(place) or (place,) for place in places]
+    flat = list(dict.fromkeys(part for pair in pairs for part in pair))
+    tails = dict(zip(flat, _tails(flat), strict=True))
+    return ["+".join(tails[part] for part in pair) for pair in pairs]
+
+
+def _tails(places: Sequence[str]) -> list[str]:
     parts = [Path(p).absolute().parts for p in places]
     names = []
     for own in parts:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from parentage.cards.labels import label_files, shard_metadata
 from parentage.checkpoints.checkpoint import Checkpoint
 from parentage.checkpoints.locators import PlaceKind, place_kind
-from parentage.checkpoints.opening import open_checkpoint
+from parentage.checkpoints.opening import open_adapted, open_checkpoint
 from parentage.engines.threads import map_ordered
 from parentage.errors import InputMissingError, RecipeError
 from parentage.merging.plan import make_plan
@@ -57,15 +57,8 @@ def open_models(recipe: Recipe) -> Iterator[dict[ModelName, Checkpoint]]:
         session = _session(stack, names)
         opened = {}
         for name in names:
-            if name.adapter is not None:
-                raise RecipeError(
-                    "adapters are not merged in on the way",
-                    code="recipe-unsupported",
-                    where=str(name),
-                    hint="merge the adapter into its base first, and name the result",
-                )
             try:
-                opened[name] = stack.enter_context(open_checkpoint(name.model, session=session))
+                opened[name] = stack.enter_context(_open(name, session))
             except InputMissingError as error:
                 raise InputMissingError(
                     f"the recipe's model {name}: {error.message}",
@@ -76,12 +69,18 @@ def open_models(recipe: Recipe) -> Iterator[dict[ModelName, Checkpoint]]:
         yield opened
 
 
+def _open(name: ModelName, session: RemoteSession | None) -> Checkpoint:
+    if name.adapter is None:
+        return open_checkpoint(name.model, session=session)
+    return open_adapted(name.model, name.adapter, session=session)
+
+
 def _threads(options: MergeOptions) -> int:
     return options.workers or max(1, len(os.sched_getaffinity(0)))
 
 
 def _session(stack: ExitStack, names: Sequence[ModelName]) -> RemoteSession | None:
-    if all(place_kind(n.model) is PlaceKind.LOCAL for n in names):
+    if all(place_kind(place) is PlaceKind.LOCAL for n in names for place in n.places):
         return None
     from parentage.checkpoints.remote.remote_session import RemoteSession
 
@@ -132,7 +131,8 @@ def write_merge(recipe: Recipe, out: Path, options: MergeOptions, progress: Prog
     Raises ``RecipeError``, ``PlanError``, ``UsageError`` (the output), ``OutputError``, ``ReadError``.
     """
     with open_models(recipe) as opened:
-        check_output(out, [n.model for n in opened if place_kind(n.model) is PlaceKind.LOCAL])
+        places = [place for name in opened for place in name.places]
+        check_output(out, [p for p in places if place_kind(p) is PlaceKind.LOCAL])
         plan = make_plan(recipe, opened, profile=options.profile, seed=options.seed)
         beside = side_files(plan, opened)
         files = _digests(opened, options, progress)

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numba import njit
 
 from parentage.errors import UsageError
 from parentage.methods.blocks import rows_of
@@ -30,34 +29,10 @@ from parentage.methods.method import (
     Values,
 )
 from parentage.methods.totals import norm_of
-from parentage.numerics.rounding_kernels import fma32
+from parentage.numerics.low_rank import product
 from parentage.records.dtypes import DType
 
 __all__ = ["LORA", "array_of"]
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _fused(b: Values, a: Values, out: Values) -> None:
-    """out = b a, [rows, rank] times [rank, columns], fused over the rank in order."""
-    for i in range(b.shape[0]):
-        for j in range(a.shape[1]):
-            out[i, j] = np.float32(0)
-        for k in range(b.shape[1]):
-            x = b[i, k]
-            for j in range(a.shape[1]):
-                out[i, j] = np.float32(fma32(x, a[k, j], out[i, j]))
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _plain(b: Values, a: Values, out: Values) -> None:
-    """The same with products and sums rounded each."""
-    for i in range(b.shape[0]):
-        for j in range(a.shape[1]):
-            out[i, j] = np.float32(0)
-        for k in range(b.shape[1]):
-            x = b[i, k]
-            for j in range(a.shape[1]):
-                out[i, j] += x * a[k, j]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +59,7 @@ class _Adapted:
         return stored(changed, self.profile.out)
 
     def _change(self, b: Values) -> Values:
-        out = np.empty((b.shape[0], self.a.shape[1]), np.float32)
-        (_plain if self.profile.ours else _fused)(np.ascontiguousarray(b), self.a, out)
-        change = out * self.scaling
+        change = product(b, self.a, fused=not self.profile.ours) * self.scaling
         return on_grid(change, self.profile.dtype) if self.rounded else change
 
     def _scaled(self, changed: Values, magnitude: Values) -> Values:

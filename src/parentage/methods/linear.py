@@ -21,9 +21,9 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from parentage.methods.torch_sums import sum_of
 from parentage.numerics.formats import quantize, round_to
 from parentage.numerics.rounding_kernels import fma32, on_bf16_grid, on_f16_grid
+from parentage.numerics.torch_sums import sum_of
 from parentage.records.dtypes import DType
 
 __all__ = [

@@ -28,7 +28,7 @@ from parentage.methods.method import (
     Rule,
     Values,
 )
-from parentage.methods.torch_sums import outer_sum
+from parentage.numerics.torch_sums import outer_sum
 
 __all__ = ["MULTISLERP"]
 

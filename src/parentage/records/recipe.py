@@ -39,6 +39,11 @@ class ModelName:
     def __str__(self) -> str:
         return self.model if self.adapter is None else f"{self.model}+{self.adapter}"
 
+    @property
+    def places(self) -> tuple[str, ...]:
+        """The locators of model and adapter."""
+        return (self.model,) if self.adapter is None else (self.model, self.adapter)
+
 
 @dataclass(frozen=True, slots=True)
 class Clause:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from parentage.records.dtypes import DType
 
-__all__ = ["Dequantised", "Order", "Piece", "Scaled", "ShardRef", "TensorRef"]
+__all__ = ["Adapted", "Dequantised", "Order", "Piece", "Scaled", "ShardRef", "TensorRef"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,7 @@ class TensorRef:
     matrix [n, m] of which ``shape`` is [m, n]. ``scaled``: where the scales of quantised weights are.
     ``dequantised``: weights are read through them; ``dtype`` is float32, ``encoding`` names the codes.
     ``order``: another tensor's rows and columns in another order; it has no bytes of its own.
+    ``adapted``: a base's tensor, whose place in the file this is, with an adapter merged in.
     """
 
     name: str
@@ -52,6 +53,7 @@ class TensorRef:
     scaled: Scaled | None = None
     dequantised: Dequantised | None = None
     order: Order | None = None
+    adapted: Adapted | None = None
 
     @property
     def stored_as(self) -> str:
@@ -110,6 +112,25 @@ class Order:
     columns: NDArray[np.int64] | None = None
     row_factors: NDArray[np.float64] | None = None
     column_factors: NDArray[np.float64] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Adapted:
+    """``base`` + ``scaling`` · B A, rows scaled to ``magnitude`` where there is one, stored as ``base`` is.
+
+    ``a`` [rank, in], ``b`` [out, rank]: the factors; ``turned``: the tensor is [in, out] and holds the
+    transpose. ``rounded``: the change is rounded as ``base`` is before it is added. ``saved``: what takes
+    the base's place instead, where the adapter holds a whole tensor.
+    """
+
+    base: TensorRef
+    a: TensorRef | None = None
+    b: TensorRef | None = None
+    magnitude: TensorRef | None = None
+    scaling: float = 1.0
+    turned: bool = False
+    rounded: bool = False
+    saved: TensorRef | None = None
 
 
 @dataclass(frozen=True, slots=True)

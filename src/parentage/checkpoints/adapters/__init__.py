@@ -1,0 +1,1 @@
+"""Adapters over a base, read as the model that they make together."""
