@@ -59,4 +59,33 @@ LABELS: Mapping[str, tuple[str, str]] = {
         "The folder holds far more files than a model has.",
         "Name the folder of one model.",
     ),
+    "label-exists": (
+        "The folder has a label already, or a signature that a label would make untrue.",
+        "`--replace` writes it anew, and removes the signature.",
+    ),
+    "label-headers-format": (
+        "A label can only be written into the metadata of safetensors files.",
+        "Leave `--headers` out: the label lies beside the weights then.",
+    ),
+    "label-no-digests": (
+        "The evidence pins no SHA-256 of the suspect's files, so nothing ties it to these files.",
+        "Audit again without `--no-digests`.",
+    ),
+    "label-no-folder": ("A label is written into a folder.", "Name the merge's folder."),
+    "label-not-proven": (
+        "The recipe was carried out, and does not make these weights bit for bit.",
+        "`parentage replay` says what differs; `--unproven` writes a label that says so.",
+    ),
+    "label-not-supported": (
+        "The audit does not find a linear merge supported. A label says no more than the evidence does.",
+        "Give the models that it may be made of, or label from a recipe.",
+    ),
+    "label-other-model": (
+        "The evidence is of other files: their SHA-256 are not those of the files in the folder.",
+        "Audit these files, or name the folder that was audited.",
+    ),
+    "label-source": (
+        "A label is written from a recipe, or from an audit's evidence.",
+        "Give `--recipe` or `--evidence`, one of them.",
+    ),
 }

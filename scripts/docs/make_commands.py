@@ -123,7 +123,7 @@ COMMANDS: dict[str, tuple[Shown, ...]] = {
     ),
 }
 # Commands that are groups of commands.
-PARTS: dict[str, tuple[str, ...]] = {"label": ("verify",)}
+PARTS: dict[str, tuple[str, ...]] = {"label": ("verify", "write")}
 
 
 def page() -> str:

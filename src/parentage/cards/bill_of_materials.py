@@ -62,6 +62,8 @@ def _properties(record: MergeRecord) -> list[dict[str, str]]:
         "parentage:profile": record.profile,
         "parentage:seed": str(record.seed),
     }
+    if record.basis.kind != "made":
+        table["parentage:basis"] = record.basis.kind
     return [{"name": name, "value": value} for name, value in table.items()]
 
 

@@ -199,13 +199,13 @@ def _files(said: _Said, digests: Mapping[str, str], there: Sequence[str]) -> Ite
 
 
 def _headers(folder: Path, record: MergeRecord, digests: Mapping[str, str]) -> Iterator[LabelError]:
-    if not record.basis.headers:
-        return
     wanted = shard_metadata(record)
     for name in (f.name for f in record.files if f.name in digests):
         header = _header(folder, name)
         carried = {} if header is None else header.metadata
-        off = [key for key, value in wanted.items() if key != "format" and carried.get(key) != value]
+        # A label that was written beside the weights alone is not contradicted by one inside them.
+        keys = [key for key in wanted if key != "format" and (record.basis.headers or key in carried)]
+        off = [key for key in keys if carried.get(key) != wanted[key]]
         off += [key for key in carried if key.startswith("parentage.") and key not in wanted]
         if off:
             yield LabelError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from typing import Final
@@ -45,19 +44,19 @@ def shard_metadata(record: MergeRecord) -> dict[str, str]:
         "parentage.method": record.method,
         "parentage.profile": record.profile,
         "parentage.seed": str(record.seed),
+        **({} if record.basis.kind == "made" else {"parentage.basis": record.basis.kind}),
         "parentage.parents": json.dumps(parents, ensure_ascii=False, separators=(",", ":")),
     }
 
 
-def label_files(record: MergeRecord, beside: Mapping[str, bytes]) -> dict[str, bytes]:
-    """The files that say what the merge is, by name; ``beside``: config, tokenizer and template."""
+def label_files(record: MergeRecord, beside: Mapping[str, str]) -> dict[str, bytes]:
+    """The files that say what the merge is, by name; ``beside``: SHA-256 of config, tokenizer, template."""
     plain = {"schema": SCHEMA, "version": VERSION, **to_plain(record)}
-    digests = {name: hashlib.sha256(data).hexdigest() for name, data in sorted(beside.items())}
     texts = {
         record.basis.card: model_card(record),
         RECIPE_FILE: recipe_text_of(record),
         RECORD: dumps(plain),
-        STATEMENT: dumps(statement(record, digests)),
+        STATEMENT: dumps(statement(record, dict(sorted(beside.items())))),
         MATERIALS: dumps(bill_of_materials(record)),
     }
     return {name: text.encode("utf-8", errors="backslashreplace") for name, text in texts.items()}

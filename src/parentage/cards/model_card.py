@@ -14,7 +14,7 @@ from typing import Any, Final
 import yaml
 
 from parentage.records.absence import Absent
-from parentage.records.merge import MergeRecord, Parent
+from parentage.records.merge import Basis, MergeRecord, Parent
 
 __all__ = ["RECIPE_FILE", "licence_notes", "model_card", "plain_sentence"]
 
@@ -27,9 +27,16 @@ WATCHED: Final = (
     (r"llama|gemma|qwen-research|openrail|deepseek", "has conditions of use and naming of its own"),
 )
 
+# What an audit says of training after a merge.
+TRAINING: Final = {
+    "detected": "The audit found that it was changed, as by training, after it was merged.",
+    "not-detected": "The audit found no sign of training after the merge.",
+    "undetermined": "Whether it was trained after it was merged is not known.",
+}
+
 
 def plain_sentence(record: MergeRecord) -> str:
-    """One sentence that needs no knowledge: what it is, of what, and that nothing was trained."""
+    """In plain words: what it is, of what, how that is known, and whether something was trained."""
     shares = [(p, p.share) for p in record.parents if not isinstance(p.share, Absent)]
     if shares:
         what = " and ".join(f"{100 * share:.4g} % {_shown(p)}" for p, share in shares)
@@ -37,9 +44,31 @@ def plain_sentence(record: MergeRecord) -> str:
     else:
         names = [_shown(p) for p in record.parents]
         made = f"computed by {record.method} from {' and '.join(names)}"
+    return _known(record.basis, made)
+
+
+def _known(basis: Basis, made: str) -> str:
+    share = f"{basis.matches:,} of {basis.elements:,}" if _counted(basis) else "an unknown share"
+    if basis.kind == "made":
+        said = f"This model is a merge: {made}. Its weights were computed from theirs"
+        return f"{said}; no training was part of it."
+    if basis.kind == "replayed":
+        said = f"This model is a merge: {made}. That recipe was carried out again"
+        return f"{said}, and every bit of its weights is what it makes."
+    if basis.kind == "recovered":
+        return (
+            f"An audit found this model to be a merge: {made}. The recipe was recovered by audit, not told "
+            f"by who made the model: it gives {share} of the numbers that were examined where the parents "
+            f"differ. {TRAINING.get(str(basis.post_training), TRAINING['undetermined'])}"
+        )
     return (
-        f"This model is a merge: {made}. Its weights were computed from theirs; no training was part of it."
+        f"This model is said to be a merge: {made}. That was stated by who wrote this label and is not "
+        f"proven: the recipe gives {share} of the numbers that were compared."
     )
+
+
+def _counted(basis: Basis) -> bool:
+    return isinstance(basis.matches, int) and isinstance(basis.elements, int)
 
 
 def licence_notes(parents: Sequence[Parent]) -> tuple[str, ...]:
@@ -95,15 +124,26 @@ def _body(record: MergeRecord) -> Iterator[str]:
     version = record.tool["version"]
     yield (
         f"Method `{record.method}`, arithmetic `{record.profile}`, seed {record.seed}, "
-        f"parentage {version}. {record.merged:,} tensors were merged, {len(record.copied):,} copied, "
-        f"{len(record.dropped):,} of the parents' left out; `parentage.json` lists them with the reasons.\n"
+        f"parentage {version}. {_tensors(record)}\n"
     )
+    if record.basis.kind != "made":
+        yield from (f"- {_cell(note)}" for note in record.notes)
+        yield ""
     yield "```yaml"
     yield _fenced(yaml.safe_dump(dict(record.recipe), sort_keys=False, allow_unicode=True)) + "```\n"
     yield f"SHA-256 of the recipe: `{record.recipe_sha256}`.\n"
     yield "## To check it\n"
     yield "With the parents at hand, anyone can make these weights again and compare every bit:\n"
     yield f"    parentage replay {RECIPE_FILE} ."
+
+
+def _tensors(record: MergeRecord) -> str:
+    if record.basis.kind == "recovered":
+        return f"{record.merged:,} tensors were compared with it."
+    return (
+        f"{record.merged:,} tensors were merged, {len(record.copied):,} copied, "
+        f"{len(record.dropped):,} of the parents' left out; `parentage.json` lists them with the reasons."
+    )
 
 
 def _row(parent: Parent) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from parentage.records.absence import Absent
-from parentage.records.merge import MergedFile, MergeRecord, Parent
+from parentage.records.merge import Basis, MergedFile, MergeRecord, Parent
 
 __all__ = ["PREDICATE_TYPE", "STATEMENT_TYPE", "statement"]
 
@@ -35,6 +35,7 @@ def statement(record: MergeRecord, beside: Mapping[str, str]) -> dict[str, Any]:
             "method": record.method,
             "profile": record.profile,
             "seed": record.seed,
+            **_basis(record.basis),
             "parents": [_parent(p) for p in record.parents],
             "tensors": {
                 "merged": record.merged,
@@ -43,6 +44,21 @@ def statement(record: MergeRecord, beside: Mapping[str, str]) -> dict[str, Any]:
             },
         },
     }
+
+
+def _basis(basis: Basis) -> dict[str, Any]:
+    """Nothing where the weights were made by the run that says so."""
+    if basis.kind == "made":
+        return {}
+    optional = {
+        "matches": basis.matches,
+        "elements": basis.elements,
+        "postTraining": basis.post_training,
+        "evidenceSha256": basis.evidence_sha256,
+    }
+    known = {key: value for key, value in optional.items() if not isinstance(value, Absent)}
+    before = {"before": [_file(f) for f in basis.before]} if basis.before else {}
+    return {"basis": {"kind": basis.kind, **known, **before}}
 
 
 def _parent(parent: Parent) -> dict[str, Any]:

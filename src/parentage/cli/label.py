@@ -12,6 +12,7 @@ from parentage.errors import LabelError
 
 if TYPE_CHECKING:
     from parentage.records.label import LabelCheck
+    from parentage.records.merge import MergeRecord
 
 __all__ = ["EXAMPLES", "HELP", "app"]
 
@@ -21,11 +22,23 @@ EXAMPLES = """\
 Examples:
   Are the files those that the label names?
     parentage label verify ./merge
+  Label a merge whose recipe is known; it is carried out to see whether it makes every bit:
+    parentage label write ./merge --recipe recipe.yaml
+  Label a merge that an audit found:
+    parentage audit ./merge -p ./a -p ./b --evidence evidence.json
+    parentage label write ./merge --evidence evidence.json
 """
 VERIFY_HELP = (
     "Hash every file that the label of DIR names, compare what is said twice (parentage.json, the in-toto "
     "statement, the bill of materials, the recipe, the weight files' headers, the card), and name what is "
     "not so. Exit 5 when anything is not."
+)
+
+WRITE_HELP = (
+    "Label the merge in DIR, whoever made it, in files beside the weights, whose numbers are not changed. "
+    "With --recipe the recipe is carried out first and every bit compared; with --evidence the label says "
+    "that the recipe was recovered by an audit, and no more than the evidence carries. A model card that "
+    "is there stays."
 )
 
 app = typer.Typer(help=HELP, epilog=EXAMPLES, add_completion=False, rich_markup_mode=None)
@@ -43,14 +56,14 @@ def verify(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON to standard output.")] = False,
 ) -> None:
     """Check a label and say so."""
-    from parentage.cards.label_check import check_label
+    from parentage import labels
     from parentage.cli.progress import progress
     from parentage.cli.streams import plain_text, printing
     from parentage.cli.tables import print_json
     from parentage.records import label as records
 
     with progress() as report_progress:
-        found = check_label(folder, workers=_cores(workers), progress=report_progress)
+        found = labels.verify_label(folder, workers=workers, progress=report_progress)
     with printing():
         if as_json:
             print_json(records.SCHEMA, records.VERSION, found)
@@ -68,10 +81,62 @@ def verify(
         )
 
 
-def _cores(workers: int) -> int:
-    import os
+@app.command("write", help=WRITE_HELP, epilog=EXAMPLES)
+def write(
+    folder: Folder,
+    recipe: Annotated[Path | None, typer.Option("--recipe", help="The recipe that made it.")] = None,
+    evidence: Annotated[
+        Path | None, typer.Option("--evidence", help="An audit's evidence in which DIR is the suspect.")
+    ] = None,
+    headers: Annotated[
+        bool,
+        typer.Option("--headers", help="Also in the weight files' metadata: each is written anew, whole."),
+    ] = False,
+    replace: Annotated[bool, typer.Option("--replace", help="Where there is a label already.")] = False,
+    unproven: Annotated[
+        bool,
+        typer.Option("--unproven", help="Label although the recipe does not make every bit; it says so."),
+    ] = False,
+    profile: Annotated[
+        str | None, typer.Option("--profile", help="Whose arithmetic, instead of the recipe's.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Instead of the recipe's.")] = None,
+    workers: Workers = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the record as JSON.")] = False,
+) -> None:
+    """Label and say so."""
+    from parentage import labels
+    from parentage.cli.progress import progress
+    from parentage.cli.streams import plain_text, printing
+    from parentage.cli.tables import print_json
+    from parentage.records import merge as records
 
-    return workers or max(1, len(os.sched_getaffinity(0)))
+    merge = labels.MergeOptions(profile, seed, workers=workers)
+    options = labels.LabelOptions(merge, headers, replace, unproven)
+    with progress() as report_progress:
+        found = labels.label(
+            folder, recipe=recipe, evidence=evidence, options=options, progress=report_progress
+        )
+    with printing():
+        if as_json:
+            print_json(records.SCHEMA, records.VERSION, found)
+            return
+        for line in _written_lines(found, folder):
+            plain_text(line)
+
+
+def _written_lines(found: MergeRecord, folder: Path) -> Iterator[str]:
+    from parentage.cards.model_card import plain_sentence
+
+    yield f"{folder}: labelled; {_basis_words(found.basis.kind)}"
+    yield f"  {plain_sentence(found)}"
+    yield from (f"note: {note}" for note in found.notes)
+    for file in found.files:
+        yield f"  {file.name} SHA-256 {file.sha256}"
+    if found.basis.card != "README.md":
+        yield f"README.md stays as it was; what a card should say is in {found.basis.card}."
+    if not found.basis.headers:
+        yield "The weight files were not touched; --headers writes the label into them too."
 
 
 def _check_lines(found: LabelCheck) -> Iterator[str]:

@@ -11,6 +11,7 @@ import typer
 from parentage.errors import UsageError
 
 if TYPE_CHECKING:
+    from parentage.records.absence import Absent
     from parentage.records.merge import MergeRecord
 
 __all__ = ["EXAMPLES", "HELP", "command"]
@@ -104,7 +105,7 @@ def _plan_lines(found: MergeRecord, limit: int) -> Iterator[str]:
         f"{len(found.dropped):,} of the parents' dropped"
     )
     yield (
-        f"reads {bytes_text(found.bytes_read)} of weights once or more, writes "
+        f"reads {_bytes(found.bytes_read)} of weights once or more, writes "
         f"{bytes_text(found.bytes_written)}; {_estimate(found)}"
     )
     yield from (f"note: {note}" for note in found.notes)
@@ -116,6 +117,12 @@ def _plan_lines(found: MergeRecord, limit: int) -> Iterator[str]:
     if len(shown) < tensors:
         yield f"  and {tensors - len(shown):,} more (--limit 0 lists all)"
     yield from _left_out(found, limit)
+
+
+def _bytes(count: int | Absent) -> str:
+    from parentage.reports.wording import bytes_text
+
+    return bytes_text(count) if isinstance(count, int) else "some"
 
 
 def _value(value: object) -> str:

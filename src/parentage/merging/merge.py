@@ -32,7 +32,15 @@ from parentage.records.tensors import ShardRef
 if TYPE_CHECKING:
     from parentage.checkpoints.remote.remote_session import RemoteSession
 
-__all__ = ["MergeOptions", "open_models", "plan_merge", "replay_merge", "write_merge"]
+__all__ = [
+    "MergeOptions",
+    "input_digests",
+    "open_models",
+    "plan_merge",
+    "replay_merge",
+    "threads",
+    "write_merge",
+]
 
 NOT_PUBLISHED = Absent("its place publishes no digest")
 
@@ -75,7 +83,8 @@ def _open(name: ModelName, session: RemoteSession | None) -> Checkpoint:
     return open_adapted(name.model, name.adapter, session=session)
 
 
-def _threads(options: MergeOptions) -> int:
+def threads(options: MergeOptions) -> int:
+    """As many as were asked for, or one a core."""
     return options.workers or max(1, len(os.sched_getaffinity(0)))
 
 
@@ -121,8 +130,8 @@ def replay_merge(
                 where=suspect,
                 hint="leave --by-digest out: its weights are read then",
             )
-        parents = parents_of(plan, opened, _digests(opened, options, progress))
-        return rebuild(plan, parents, found, read=read, workers=_threads(options), progress=progress)
+        parents = parents_of(plan, opened, input_digests(opened, options, progress))
+        return rebuild(plan, parents, found, read=read, workers=threads(options), progress=progress)
 
 
 def write_merge(recipe: Recipe, out: Path, options: MergeOptions, progress: Progress) -> MergeRecord:
@@ -135,14 +144,14 @@ def write_merge(recipe: Recipe, out: Path, options: MergeOptions, progress: Prog
         check_output(out, [p for p in places if place_kind(p) is PlaceKind.LOCAL])
         plan = make_plan(recipe, opened, profile=options.profile, seed=options.seed)
         beside = side_files(plan, opened)
-        files = _digests(opened, options, progress)
+        files = input_digests(opened, options, progress)
         parents = parents_of(plan, opened, files)
         shards = split(plan.tensors, options.shard_bytes)
         metadata = shard_metadata(record_of(plan, parents))
         state = RunState(out, _plan_digest(shards, metadata, parents_key=repr(parents)))
         try:
             written = write_shards(
-                plan, shards, metadata, state, workers=_threads(options), progress=progress
+                plan, shards, metadata, state, workers=threads(options), progress=progress
             )
             record = record_of(plan, parents, written)
             _beside(state.folder, shards, beside, record)
@@ -165,14 +174,15 @@ def _beside(folder: Path, shards: Sequence[Shard], beside: dict[str, bytes], rec
     found = dict(beside)
     if len(shards) > 1:
         found["model.safetensors.index.json"] = index_of(shards, {}).encode()
-    found.update(label_files(record, beside))
+    digests = {name: hashlib.sha256(data).hexdigest() for name, data in beside.items()}
+    found.update(label_files(record, digests))
     for name, data in found.items():
         if "/" in name or name.startswith("."):
             continue
         write_bytes(folder / name, data)
 
 
-def _digests(
+def input_digests(
     opened: Mapping[ModelName, Checkpoint], options: MergeOptions, progress: Progress
 ) -> dict[ModelName, list[MergedFile]]:
     """SHA-256 of every weight file: as published where it lies on a network, else computed."""
@@ -188,7 +198,7 @@ def _digests(
         digest = _sha256(checkpoint, shard) if options.digests else NOT_HASHED
         return MergedFile(shard.name, shard.size, digest)
 
-    results = map_ordered(work, items, workers=_threads(options))
+    results = map_ordered(work, items, workers=threads(options))
     for (model, checkpoint, _), file in zip(items, results, strict=True):
         found[model].append(file)
         done += 0 if checkpoint.remote else file.size

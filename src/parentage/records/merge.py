@@ -132,7 +132,7 @@ class MergeRecord:
     copied: tuple[CopiedTensor, ...]
     dropped: tuple[DroppedTensor, ...]
     notes: tuple[str, ...]
-    bytes_read: int
+    bytes_read: int | Absent
     bytes_written: int
     files: tuple[MergedFile, ...] = ()
     placed: tuple[Placed, ...] = ()
