@@ -42,7 +42,11 @@ def sizes(request: pytest.FixtureRequest) -> Iterator[tuple[Path, Large, Large]]
         yield folder, write_large(small, 32, request.param), write_large(large, 300, request.param)
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize(
+    "command",
+    ["audit --full", "inspect --digests"]
+    + [pytest.param(c, marks=pytest.mark.slow) for c in ("audit", "diff --full")],
+)
 def test_peak_memory_does_not_grow_with_a_tensor(command: str, sizes: tuple[Path, Large, Large]) -> None:
     folder, small, large = sizes
     # Compiling on first use takes memory too; the second run finds what the first left.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
 from parentage.records.absence import Absent
 from parentage.records.evidence import Coverage, Evidence, ModelPin, ModelRole, TensorEvidence
-from parentage.verdicts.neighbours import origin_radius, weigh_fine_tune
+from parentage.verdicts.neighbours import origin_radius, weigh_fine_tune, weigh_shared_ancestor
 from parentage.verdicts.readings import Readings
 from parentage.verdicts.weighing import Status
 
@@ -45,17 +47,17 @@ def _tensor(name: str, suspect: Floats, models: list[Floats]) -> TensorEvidence:
     )
 
 
-def _readings(matrices: int, moved: int, by: float) -> Readings:
-    """A base that was not given; ``first`` is it but for ``moved`` matrices, where it lies ``by`` away
+def _readings(matrices: int, moved: int, by: float, suspect: float = 0.01, usual: float = 1e-4) -> Readings:
+    """A base that was not given; ``first`` is ``usual`` away from it, in ``moved`` matrices ``by``
     (over the norm of the weights); suspect and second are fine-tunes of the base."""
     rng = np.random.default_rng(matrices)
     found = []
     for k in range(matrices):
         base = rng.normal(size=ROWS * COLUMNS)
         step = {n: rng.normal(size=base.size) for n in ("first", "second", "suspect")}
-        first = base + (by if k < moved else 1e-4) * step["first"]
+        first = base + (by if k < moved else usual) * step["first"]
         models = [first, base + 0.03 * step["second"]]
-        found.append(_tensor(f"layers.0.{k}.weight", base + 0.01 * step["suspect"], models))
+        found.append(_tensor(f"layers.0.{k}.weight", base + suspect * step["suspect"], models))
     roles = (ModelRole.SUSPECT, ModelRole.PARENT, ModelRole.PARENT)
     pins = tuple(
         ModelPin(name=n, role=r, locator=n, revision=Absent("local"), shards=())
@@ -85,3 +87,19 @@ def test_among_many_matrices_one_may_lie_elsewhere_and_the_distance_says_so() ->
     assert weighing.status is Status.SUPPORTED
     assert origin_radius(readings, 1) >= 0.008 * np.sqrt(2 / 12) * 0.97
     assert origin_radius(pure, 1) < 0.002
+
+
+def test_a_suspect_at_the_fork_of_two_fine_tunes_is_their_ancestor() -> None:
+    readings = _readings(8, 0, 0.0, suspect=0.0, usual=0.02)
+    weighing = weigh_shared_ancestor(readings)
+    assert weighing is not None
+    assert (weighing.status, weighing.models) == (Status.SUPPORTED, (1, 2))
+    assert "fine-tune" in {relation for relation, _ in weighing.live}
+
+
+def test_of_three_matrices_one_in_which_it_moved_leaves_the_ancestor_open() -> None:
+    base = _readings(3, 0, 0.0, suspect=0.0, usual=0.02)
+    moved = _readings(3, 0, 0.0, suspect=0.015, usual=0.02)
+    tensors = (*base.evidence.tensors[:2], moved.evidence.tensors[2])
+    weighing = weigh_shared_ancestor(Readings(replace(base.evidence, tensors=tensors)))
+    assert weighing is None or weighing.status is not Status.SUPPORTED

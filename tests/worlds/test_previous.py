@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import pytest
+
 from parentage import api
 from parentage.records.absence import Absent
 from parentage.records.findings import PreviousUpload
@@ -47,6 +49,7 @@ def test_the_same_file_again_is_the_same_bytes(tmp_path: Path) -> None:
     assert (found.relation, found.differ) == ("same-bytes", 0)
 
 
+@pytest.mark.slow
 def test_an_earlier_upload_is_never_called_a_parent() -> None:
     report = api.audit(
         str(RUN / "merge-trained-80.safetensors"),
