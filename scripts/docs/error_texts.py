@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from scripts.docs.error_texts_interview import INTERVIEW
 from scripts.docs.error_texts_labels import LABELS
 from scripts.docs.error_texts_merging import MERGING
 
@@ -533,6 +534,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "Switch `normalize` off, or choose other weights.",
     ),
     **MERGING,
+    **INTERVIEW,
     **LABELS,
     "tensor-too-large-to-sort": (
         "A tool's own order of equal magnitudes was asked for in a tensor of more than 4,294,967,295 "

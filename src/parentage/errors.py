@@ -22,6 +22,7 @@ __all__ = [
     "PlanError",
     "ReadError",
     "RecipeError",
+    "TemplateError",
     "UsageError",
 ]
 
@@ -104,6 +105,12 @@ class PlanError(CheckpointError):
     """The models of a recipe cannot be merged as it says."""
 
     default_code = "plan"
+
+
+class TemplateError(CheckpointError):
+    """A chat template is missing, malformed, or does what no template may."""
+
+    default_code = "template-malformed"
 
 
 class EvidenceError(ParentageError):

@@ -1,0 +1,51 @@
+"""The process in which a template is parsed and rendered: one request in, one answer out, hard limits.
+
+``python -I -m`` style start by :mod:`parentage.behaviour.templates.rendering`; reads one JSON object from
+standard input and writes one to standard output.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+from typing import Any
+
+from parentage.behaviour.templates.reading import CannotRender, Template, hidden_prompt, prompt
+
+__all__ = ["answer", "main"]
+
+# A whole reading with 1,000 prompts takes 2 s and 60 MB; sandboxed work stops far earlier.
+CPU_SECONDS = 10
+MEMORY = 768 * 2**20
+
+
+def answer(request: dict[str, Any]) -> dict[str, Any]:
+    """Serve one request: ``{"source", "tokens", "hidden": bool, "prompts": [[condition, messages]…]}``."""
+    template = Template(request["source"], request["tokens"])
+    try:
+        hidden = hidden_prompt(template) if request.get("hidden") else None
+        template.tree()
+    except CannotRender as error:
+        return {"error": {"code": error.code, "message": error.message}}
+    prompts: list[dict[str, str]] = []
+    for condition, messages in request.get("prompts", ()):
+        try:
+            prompts.append({"text": prompt(template, condition, messages)})
+        except CannotRender as error:
+            prompts.append({"absent": f"{error.message} ({error.code})"})
+    return {"hidden": hidden, "prompts": prompts}
+
+
+def main() -> None:
+    """Take the limits, then read, answer and end."""
+    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
+    request = json.loads(sys.stdin.buffer.read())
+    sys.stdout.write(json.dumps(answer(request)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What models say: templates, readers, endpoints on loopback."""
