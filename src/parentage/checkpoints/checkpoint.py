@@ -18,8 +18,9 @@ from parentage.checkpoints.formats.dequantised import decode, stored_parts
 from parentage.checkpoints.formats.gguf_places import split_oddities
 from parentage.checkpoints.formats.headers import Header, OpenBeside, read_header
 from parentage.checkpoints.formats.onnx_header import DECODED
+from parentage.checkpoints.formats.packed import packed_parts, read_packed
 from parentage.checkpoints.formats.safetensors_header import shown
-from parentage.checkpoints.formats.scales import Found, apply_scales, shape_from, shapes_wanted
+from parentage.checkpoints.formats.scales import Found, apply_scales, told_by
 from parentage.checkpoints.layouts import Run, runs_of
 from parentage.checkpoints.local_files import LocalFile
 from parentage.checkpoints.orders import ordered_parts, read_ordered
@@ -69,11 +70,15 @@ def stored_runs(tensor: TensorRef, start: int, count: int) -> Iterator[Run]:
             for part in adapted_parts(run.source, run.start, run.count):
                 yield from stored_runs(*part)
             continue
+        if run.source.packed is not None:
+            for part in packed_parts(run.source, run.start, run.count):
+                yield from stored_runs(*part)
+            continue
         if run.source.dequantised is None:
             yield run
             continue
         for part in stored_parts(run.source, run.start, run.count):
-            yield from runs_of(*part)
+            yield from stored_runs(*part)
 
 
 class Checkpoint:
@@ -218,10 +223,10 @@ class Checkpoint:
         return loaded if isinstance(loaded, dict) else None
 
     def _through_scales(self, tensors: dict[str, TensorRef]) -> Found:
-        wanted = shapes_wanted(tensors)
+        wanted = told_by(tensors)
         self.announce_all([Slices(t, np.zeros(1, np.int64), t.elements) for t in wanted])
-        shapes = {t.name: shape_from(self.read(t, 0, 2)) for t in wanted}
-        return apply_scales(dict(sorted(tensors.items())), self.config, lambda t: shapes[t.name])
+        told = {t.name: self.read(t, 0, t.elements) for t in wanted}
+        return apply_scales(dict(sorted(tensors.items())), self.config, told)
 
     def _ref(self, tensor: TensorRef | str) -> TensorRef:
         if not isinstance(tensor, str):
@@ -251,6 +256,9 @@ class Checkpoint:
             if run.source.order is not None:
                 out[run.at : run.at + run.count] = read_ordered(run.source, run.start, run.count, self.read)
                 continue
+            if run.source.packed is not None:
+                out[run.at : run.at + run.count] = read_packed(run.source, run.start, run.count, self.read)
+                continue
             if run.source.dequantised is not None:
                 found = decode(run.source, run.start, run.count, self.read)
                 out[run.at : run.at + run.count] = found.view(out.dtype)
@@ -271,7 +279,8 @@ class Checkpoint:
             return None
         source = run.source
         file = self._files.get(source.shard)
-        made = source.dequantised is not None or source.adapted is not None
+        changed = source.adapted is not None or source.packed is not None
+        made = source.dequantised is not None or changed
         plain = not (source.transposed or source.encoding or made)
         return (file.descriptor, run.span[0]) if plain and isinstance(file, LocalFile) else None
 

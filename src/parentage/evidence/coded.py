@@ -11,42 +11,36 @@ from numpy.typing import NDArray
 from parentage.checkpoints.checkpoint import Checkpoint
 from parentage.checkpoints.formats.dequantised import read_codes
 from parentage.checkpoints.formats.encodings import encoding_of
+from parentage.evidence.coded_blocks import TableCodes, read_k_codes
 from parentage.evidence.sampling import SamplePlan
 from parentage.numerics.cells import rounding_cells
 from parentage.numerics.formats import magnitude_values
+from parentage.numerics.k_quants import K_QUANTS
 from parentage.numerics.quantizers import (
     BLOCK,
     GGUF_QUANTIZERS,
     ROUNDINGS,
+    WITH_ZERO,
+    CodeCells,
     code_float8,
     code_integers,
     quantize_blocks,
     unpack,
 )
 from parentage.records.dtypes import DType
-from parentage.records.tensors import TensorRef
+from parentage.records.tensors import Dequantised, TensorRef
 
-__all__ = ["CodeCells", "Coded", "aligned_plan", "can_replay", "read_coded"]
+__all__ = ["Coded", "aligned_plan", "can_replay", "read_coded"]
 
 Values = NDArray[np.float32]
 Codes = NDArray[np.int16]
-Flags = NDArray[np.bool_]
 # A scale in binary16 stands for the float32 that the codes were made with, up to half a step of binary16.
 HALF = 2.0**-11
 TINY = 2.0**-25
+# The last of the ways to round that are tried: any of them, number by number.
+EITHER = "nearest, either way where float32 does not tell"
 # Of the float32 products and sums between a number and its code.
 FLOAT32 = 2.0**-22
-
-
-@dataclass(frozen=True, slots=True)
-class CodeCells:
-    """What each code [n] allows: numbers in [low, high]; ``inner``: not an end of the range, whose cell is
-    open; ``step``: to the next code's number."""
-
-    low: NDArray[np.float64]
-    high: NDArray[np.float64]
-    inner: Flags
-    step: NDArray[np.float64]
 
 
 class Coded(Protocol):
@@ -76,41 +70,66 @@ class Coded(Protocol):
 def can_replay(ref: TensorRef) -> bool:
     """Whether a quantiser is known for this tensor's format."""
     plain = not ref.pieces and ref.order is None
-    return plain and (ref.encoding in GGUF_QUANTIZERS or ref.dequantised is not None)
+    known = ref.encoding in GGUF_QUANTIZERS or ref.encoding in K_QUANTS
+    return plain and (known or _whole_zeros(ref))
+
+
+def _whole_zeros(ref: TensorRef) -> bool:
+    """Codes with scales, whose zero points, if any, are codes themselves."""
+    how = ref.dequantised
+    return how is not None and not (how.zero_point is not None and how.zero_point.dtype.is_float)
 
 
 def aligned_plan(ref: TensorRef, plan: SamplePlan) -> SamplePlan:
     """The whole blocks inside the same runs, where a block's scale goes with its codes: what is read for
     other measures is enough."""
-    if ref.dequantised is not None or plan.whole:
+    block = _block_of(ref)
+    if plan.whole or not block or plan.length < 2 * block:
         return plan
-    starts = -(-plan.starts // BLOCK) * BLOCK
-    length = (plan.length - BLOCK) // BLOCK * BLOCK
+    starts = -(-plan.starts // block) * block
+    length = (plan.length - block) // block * block
     return SamplePlan(starts, length, False, starts.size * length)
+
+
+def _block_of(ref: TensorRef) -> int:
+    """How many neighbours make their scale among them by a rule; 0 where scales are taken as stored."""
+    if ref.dequantised is not None:
+        return ref.dequantised.blocks[-1] if ref.dequantised.table else 0
+    return 0 if ref.encoding in K_QUANTS else BLOCK
 
 
 def read_coded(checkpoint: Checkpoint, ref: TensorRef, plan: SamplePlan) -> Coded:
     """Read the codes of a plan that is aligned; ``can_replay`` holds."""
     if ref.dequantised is None:
-        return _read_blocks(checkpoint, ref, plan)
+        read = read_k_codes if ref.encoding in K_QUANTS else _read_blocks
+        return read(checkpoint, ref, plan)
     runs = [read_codes(ref, int(s), plan.length, checkpoint.read) for s in plan.starts]
     codes = ref.dequantised.codes
     stored = np.concatenate([r.stored for r in runs])
-    scales = np.concatenate([r.scales for r in runs])
+    scales = np.concatenate([r.scales for r in runs]) * np.float32(ref.dequantised.factor)
+    if ref.dequantised.table:
+        bits = np.concatenate([r.bits for r in runs])
+        block = _block_of(ref)
+        whole = not (plan.length % block or (plan.starts % block).any())
+        return TableCodes(
+            bits.astype(np.int16),
+            scales,
+            ref.dequantised.table,
+            block=block if whole else 0,
+            coded_scales=ref.dequantised.scale.dequantised is not None,
+        )
     if codes.dtype.is_float:
         bits = np.concatenate([r.bits for r in runs]).astype(np.uint8)
         return FloatCodes(bits, scales, codes.dtype)
     zeros = np.concatenate([r.zeros for r in runs]).astype(np.int16)
-    return IntegerCodes(stored.astype(np.int16), scales, zeros, _range(codes, ref.dequantised.packed_bits))
+    return IntegerCodes(stored.astype(np.int16), scales, zeros, _range(ref.dequantised))
 
 
-def _range(codes: TensorRef, packed_bits: int) -> tuple[int, int]:
-    if packed_bits:
-        return -(2 ** (packed_bits - 1)), 2 ** (packed_bits - 1) - 1
-    bits = 8 * codes.dtype.itemsize
-    return (
-        (0, 2**bits - 1) if codes.dtype.value.startswith("U") else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
-    )
+def _range(how: Dequantised) -> tuple[int, int]:
+    """The least and the largest code, less what is taken off them where they have no zero points."""
+    lowest = 0 if how.codes.dtype.value.startswith("U") else -(2 ** (how.bits - 1))
+    lowest -= how.zero if how.zero_point is None else 0
+    return lowest, lowest + 2**how.bits - 1
 
 
 def _read_blocks(checkpoint: Checkpoint, ref: TensorRef, plan: SamplePlan) -> BlockCodes:
@@ -179,14 +198,27 @@ class IntegerCodes:
 
     @property
     def rules(self) -> tuple[str, ...]:
-        """Ways to divide and to round."""
-        return tuple(ROUNDINGS)
+        """Ways to divide and to round; the zero point counts where there is one."""
+        zero = bool(self.zeros.any()) or self.ends[0] < 0
+        return (*(r for r in ROUNDINGS if r not in WITH_ZERO or zero), EITHER)
 
     def replay(self, values: Values, rule: str) -> Codes:
         """See :class:`Coded`. A range that leaves the lowest code out differs in clipped numbers alone."""
         lowest, highest = self.ends
         lowest = lowest + 1 if lowest < 0 and not (self.codes == lowest).any() else lowest
+        if rule == EITHER:
+            return self._either(values, lowest, highest)
         return code_integers(values, self.scales, self.zeros, lowest, highest, rule)
+
+    def _either(self, values: Values, lowest: int, highest: int) -> Codes:
+        """Where a quotient is a half to float32's last bits, how it was computed says which code it got:
+        the stored one if it is a neighbour."""
+        with np.errstate(all="ignore"):
+            exact = values.astype(np.float64) / self.scales + self.zeros
+            exact = np.clip(np.nan_to_num(exact, nan=0.0), lowest, highest)
+        nearest = np.rint(exact).astype(np.int16)
+        slack = FLOAT32 * (1 + np.abs(exact))
+        return np.where(np.abs(self.codes - exact) <= 0.5 + slack, self.codes, nearest)
 
     def scale_matches(self, values: Values) -> tuple[int, int]:
         """A run need not hold whole blocks."""
@@ -202,8 +234,10 @@ class IntegerCodes:
         scale = self.scales.astype(np.float64)
         half = 0.5 + (np.abs(place) + 1) * FLOAT32
         lowest = self.ends[0] + 1 if self.ends[0] < 0 else self.ends[0]
-        inner = (self.codes > lowest) & (self.codes < self.ends[1]) & (scale > 0) & np.isfinite(scale)
-        return CodeCells((place - half) * scale, (place + half) * scale, inner, scale)
+        # A scale may be below zero: onnxruntime's gives the largest size, with its sign, the lowest code.
+        inner = (self.codes > lowest) & (self.codes < self.ends[1]) & (scale != 0) & np.isfinite(scale)
+        middle, reach = place * scale, half * np.abs(scale)
+        return CodeCells(middle - reach, middle + reach, inner, np.abs(scale))
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +256,7 @@ class FloatCodes:
     @property
     def rules(self) -> tuple[str, ...]:
         """Ways to divide; the format says how to round."""
-        return tuple(r for r in ROUNDINGS if r.endswith("to even"))
+        return tuple(r for r in ROUNDINGS if r.endswith("to even") and r not in WITH_ZERO)
 
     def replay(self, values: Values, rule: str) -> Codes:
         """See :class:`Coded`."""

@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from parentage.architectures.alignment import AlignedTensor
 from parentage.checkpoints.checkpoint import Checkpoint
 from parentage.engines.threads import map_ordered
-from parentage.evidence.coded import CodeCells, Coded, Values
+from parentage.evidence.coded import Coded, Values
 from parentage.evidence.quantized import CodedSample, coded_groups, read_coded_sample
 from parentage.evidence.sampling import Sampling
 from parentage.methods.linear import Arithmetic, arithmetic
 from parentage.numerics import candidates, interval
 from parentage.numerics.formats import to_float32
-from parentage.numerics.quantizers import ROUNDINGS
+from parentage.numerics.quantizers import ROUNDINGS, CodeCells
 from parentage.records.absence import Absent
 from parentage.records.dtypes import DType
 from parentage.records.quantized import (

@@ -40,7 +40,7 @@ def replay_scales(
     """Scales of some bands of blocks, from each model's numbers; ``best`` chooses the rule."""
     ref, how = group.suspect, group.suspect.dequantised
     if how is None:
-        return Absent("its scales go with its codes")
+        return Absent("its quantiser searches for scales")
     flat = _two_dimensional(ref.shape, how.blocks)
     if flat is None:
         return Absent("its blocks span more than two dimensions")
@@ -96,7 +96,9 @@ def _compared(
     stored: NDArray[np.float64], largest: list[NDArray[np.float64] | None], how: Dequantised, best: int
 ) -> ReplayedScales:
     kind = how.codes.dtype
-    name = kind.value if kind.is_float else "int4" if how.packed_bits == 4 else "int8"
+    name = kind.value if kind.is_float else "int4" if how.bits == 4 else "int8"
+    if how.factor != 1:
+        name = "largest"
     found: list[tuple[int, ...]] = []
     rules = SCALE_RULES[name]
     for divisor in rules.values():
@@ -110,5 +112,7 @@ def _compared(
 def _scale(largest: NDArray[np.float64], divisor: float, dtype: DType) -> NDArray[np.float64]:
     """float32 throughout, then as the scale is stored."""
     with np.errstate(all="ignore"):
+        if divisor == 1:
+            largest = largest.astype(np.float16).astype(np.float64)
         made = largest.astype(np.float32) / np.float32(divisor)
     return to_float64(round_to(made, dtype), dtype)

@@ -22,7 +22,9 @@ __all__ = [
     "GGUF_QUANTIZERS",
     "ROUNDINGS",
     "SCALE_RULES",
+    "WITH_ZERO",
     "Blocks",
+    "CodeCells",
     "code_float8",
     "code_integers",
     "pack",
@@ -42,6 +44,17 @@ class Blocks:
 
     codes: Codes
     scales: NDArray[np.float16]
+
+
+@dataclass(frozen=True, slots=True)
+class CodeCells:
+    """What each code [n] allows: numbers in [low, high]; ``inner``: not an end of the range, whose cell is
+    open; ``step``: to the next code's number."""
+
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+    inner: NDArray[np.bool_]
+    step: NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +175,15 @@ def _in_bf16(x: Values, scale: Values) -> Values:
     return to_float32(round_to(quotient.reshape(-1), DType.BF16), DType.BF16).reshape(quotient.shape)
 
 
+def _from_half(x: Values, scale: Values) -> Values:
+    """Of numbers in binary16, as bitsandbytes takes them."""
+    with np.errstate(over="ignore"):
+        return _multiplied(x.astype(np.float16).astype(np.float32), scale)
+
+
 Ratio = Callable[[Values, Values], Values]
+ZERO_ADDED = "divided with the zero point added, halves to even"
+ZERO_AFTER = "times the reciprocal plus the zero point, halves away from zero"
 # How x / scale is computed, and to which side a half goes.
 ROUNDINGS: Mapping[str, tuple[Ratio, Callable[[Values], Values]]] = {
     "divided, halves to even": (_divided, _even),
@@ -170,6 +191,11 @@ ROUNDINGS: Mapping[str, tuple[Ratio, Callable[[Values], Values]]] = {
     "times the reciprocal, halves to even": (_multiplied, _even),
     "times the reciprocal, halves away from zero": (_multiplied, _away),
     "divided in bfloat16, halves to even": (_in_bf16, _even),
+    "from float16, times the reciprocal, halves to even": (_from_half, _even),
+    # Of x and the scaled zero point together, as GPTQ's and AWQ's packing does it: see ``code_integers``.
+    ZERO_ADDED: (_divided, _even),
+    # onnxruntime's: one rounding of the sum, which is no more the quotient to its last bit.
+    ZERO_AFTER: (_multiplied, _away),
 }
 
 
@@ -179,8 +205,14 @@ def code_integers(
     """Codes of ``values`` under stored scales and zero points (both of its shape, or that broadcasts):
     round(x / scale) + zero point, clipped."""
     ratio, rounded = ROUNDINGS[rounding]
+    zero = zeros.astype(np.float32)
     with np.errstate(all="ignore"):
-        whole = rounded(ratio(values, scales)) + zeros.astype(np.float32)
+        if rounding == ZERO_ADDED:
+            whole = rounded(ratio(values + zero * scales, scales))
+        elif rounding == ZERO_AFTER:
+            whole = rounded(ratio(values, scales) + zero)
+        else:
+            whole = rounded(ratio(values, scales)) + zero
     whole = np.nan_to_num(whole, nan=0.0, posinf=highest, neginf=lowest)
     return np.asarray(np.clip(whole, lowest, highest), dtype=np.int16)
 
@@ -195,10 +227,14 @@ def code_float8(values: Values, scales: Values, dtype: DType, rounding: str) -> 
     return round_to(quotient.reshape(-1), dtype).astype(np.uint8).reshape(quotient.shape)
 
 
+# Those that differ from the others by a zero point alone.
+WITH_ZERO = (ZERO_ADDED, ZERO_AFTER)
 # What the largest size in a block is divided by to give its scale, by the codes' format.
 SCALE_RULES: Mapping[str, Mapping[str, float]] = {
     "int8": {"absmax / 127": 127.0, "absmax / 127.5": 127.5, "absmax / 128": 128.0},
     "int4": {"absmax / 7": 7.0, "absmax / 7.5": 7.5, "absmax / 8": 8.0},
     DType.F8_E4M3.value: {"absmax / 448": 448.0},
     DType.F8_E5M2.value: {"absmax / 57344": 57344.0},
+    # Where the largest size itself is stored, of numbers in binary16.
+    "largest": {"absmax in float16": 1.0},
 }

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from parentage.records.dtypes import DType
 
-__all__ = ["Adapted", "Dequantised", "Order", "Piece", "Scaled", "ShardRef", "TensorRef"]
+__all__ = ["Adapted", "Dequantised", "Groups", "Order", "Packed", "Piece", "Scaled", "ShardRef", "TensorRef"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +20,15 @@ class Scaled:
     ``scale``, ``zero_point``: names of tensors of the same checkpoint; ``zero_point`` empty where it is 0.
     ``blocks``: how many neighbours along each dimension of the codes' shape share one scale: (1, n) for a
     scale a row of an [m, n] matrix, (m, n) for one scale in all. Both hold one number a block, in the
-    blocks' order, whatever shape they have.
+    blocks' order, whatever shape they have. ``bits``: codes of so many bits of a matrix of ``shape`` lie in
+    bytes, each row's from a byte of its own, and so do zero points that are bytes; 0 where none is packed.
     """
 
     scale: str
     zero_point: str
     blocks: tuple[int, ...]
+    bits: int = 0
+    shape: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,8 @@ class TensorRef:
     one after the other, and has no bytes of its own (``shard`` empty). ``transposed``: the file holds the
     matrix [n, m] of which ``shape`` is [m, n]. ``scaled``: where the scales of quantised weights are.
     ``dequantised``: weights are read through them; ``dtype`` is float32, ``encoding`` names the codes.
-    ``order``: another tensor's rows and columns in another order; it has no bytes of its own.
+    ``order``: another tensor's rows and columns in another order; ``packed``: numbers of few bits that lie
+    in another tensor's words. Neither has bytes of its own.
     ``adapted``: a base's tensor, whose place in the file this is, with an adapter merged in.
     """
 
@@ -54,6 +58,7 @@ class TensorRef:
     dequantised: Dequantised | None = None
     order: Order | None = None
     adapted: Adapted | None = None
+    packed: Packed | None = None
 
     @property
     def stored_as(self) -> str:
@@ -70,6 +75,8 @@ class TensorRef:
         """Bytes of data, those of its pieces included."""
         if self.order is not None:
             return self.order.source.nbytes
+        if self.packed is not None:
+            return self.packed.source.nbytes
         if self.pieces:
             return sum(p.count * p.source.nbytes // max(p.source.elements, 1) for p in self.pieces)
         return self.end - self.begin
@@ -79,24 +86,61 @@ class TensorRef:
         """The tensors of the file that it is made of."""
         if self.order is not None:
             return self.order.source.stored_names
+        if self.packed is not None:
+            return self.packed.source.stored_names
         if not self.pieces:
             return (self.name,)
         return tuple(dict.fromkeys(n for p in self.pieces for n in p.source.stored_names))
 
 
 @dataclass(frozen=True, slots=True)
+class Packed:
+    """Unsigned numbers of ``bits`` each, several in one word of ``source``, [m, n] words.
+
+    ``axis``: they follow one another along the rows (0: down a column) or along the columns (1) of the
+    matrix as it is stored, each line beginning with a word of its own. ``order``: the k-th number of a word
+    lies ``order[k] · bits`` above its lowest bit; empty where they lie densely, from the lowest bit on,
+    also across words. ``turned``: the tensor is the matrix the other way round.
+    """
+
+    source: TensorRef
+    bits: int
+    axis: int = 1
+    order: tuple[int, ...] = ()
+    turned: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Groups:
+    """Column j of a matrix has the scale of group ``numbers[j]``, of ``count`` in a row."""
+
+    numbers: NDArray[np.int64]
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class Dequantised:
     """Weights that are (code - zero point) · scale, as in ``Scaled``; ``blocks`` in the weights' shape.
 
-    ``packed_bits``: several codes of so many bits, made unsigned, lie in each 32-bit number of ``codes``,
-    the first in the lowest bits, every row padded to whole numbers; 0 where ``codes`` holds each apart.
+    ``zero``: taken off the codes besides the zero point. ``table``: what each code stands for, in place of
+    its number. ``factor``: by which the product is multiplied, ``added``: what is then added; in float32.
+    ``groups``: which columns share a scale, where these are not neighbours.
     """
 
     codes: TensorRef
     scale: TensorRef
     zero_point: TensorRef | None
     blocks: tuple[int, ...]
-    packed_bits: int = 0
+    zero: int = 0
+    table: tuple[float, ...] = ()
+    factor: float = 1.0
+    added: float = 0.0
+    groups: Groups | None = None
+
+    @property
+    def bits(self) -> int:
+        """Of a code."""
+        return self.codes.packed.bits if self.codes.packed else 8 * self.codes.dtype.itemsize
 
 
 @dataclass(frozen=True, slots=True, eq=False)

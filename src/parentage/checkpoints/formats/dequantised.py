@@ -18,12 +18,11 @@ __all__ = ["CodedRun", "block_numbers", "decode", "read_codes", "stored_parts"]
 Bits = NDArray[np.unsignedinteger]
 Read = Callable[[TensorRef, int, int], Bits]
 _SIGNED = {DType.I8: np.int8, DType.I16: np.int16, DType.I32: np.int32}
-WORD = 32
 
 
 @dataclass(frozen=True, slots=True)
 class CodedRun:
-    """A run of codes [n]: numbers that the scales multiply (zero point taken off), and scale of each."""
+    """A run of codes [n] as numbers, and zero point and scale of each; ``bits`` as they are read."""
 
     stored: NDArray[np.float32]
     zeros: NDArray[np.float32]
@@ -36,9 +35,8 @@ def stored_parts(tensor: TensorRef, start: int, count: int) -> Iterator[tuple[Te
     how = tensor.dequantised
     if how is None or not count:
         return
-    first, last = _extent_of_codes(tensor, how, start, count)
-    yield how.codes, first, last - first
-    low, high = _extent_of_blocks(tensor.shape, how.blocks, start, count)
+    yield how.codes, start, count
+    low, high = _extent_of_blocks(tensor, how, start, count)
     for part in (how.scale, how.zero_point):
         if part is not None:
             yield part, low, high - low
@@ -48,24 +46,41 @@ def decode(tensor: TensorRef, start: int, count: int, read: Read) -> NDArray[np.
     """Elements [start, start + count) of a tensor that is ``dequantised``; ``read`` reads stored bits."""
     if not count:
         return np.empty(0, np.float32)
+    how = tensor.dequantised
+    assert how is not None
     run = read_codes(tensor, start, count, read)
+    stored = run.stored
+    if how.table:
+        table = np.array(how.table, np.float32)
+        stored = table[np.minimum(run.bits, table.size - 1)]
     with np.errstate(all="ignore"):
-        return (run.stored - run.zeros) * run.scales
+        found = (stored - run.zeros) * run.scales
+        if how.factor != 1:
+            found = found * np.float32(how.factor)
+        return found + np.float32(how.added) if how.added else found
 
 
 def read_codes(tensor: TensorRef, start: int, count: int, read: Read) -> CodedRun:
     """Codes, zero points and scales of elements [start, start + count), each [count]."""
     how = tensor.dequantised
     assert how is not None
-    bits = _unpacked(tensor, how, start, count, read) if how.packed_bits else read(how.codes, start, count)
-    low, high = _extent_of_blocks(tensor.shape, how.blocks, start, count)
-    which = block_numbers(tensor.shape, how.blocks, start, count) - low
+    bits = read(how.codes, start, count)
+    low, high = _extent_of_blocks(tensor, how, start, count)
+    which = _blocks_of(tensor, how, start, count) - low
     scales = _numbers(read(how.scale, low, high - low), how.scale.dtype)[which]
     zeros = np.zeros(1, np.float32).repeat(count)
-    if how.zero_point is not None:
-        zeros = _numbers(read(how.zero_point, low, high - low), how.zero_point.dtype)[which]
-    stored = bits.view(np.int8).astype(np.float32) if how.packed_bits else _numbers(bits, how.codes.dtype)
-    return CodedRun(stored, zeros, scales, bits)
+    stored = _numbers(bits, how.codes.dtype)
+    if how.zero_point is None:
+        return CodedRun(stored - np.float32(how.zero), zeros, scales, bits)
+    zeros = _numbers(read(how.zero_point, low, high - low), how.zero_point.dtype)[which]
+    return CodedRun(stored, zeros + np.float32(how.zero), scales, bits)
+
+
+def _blocks_of(tensor: TensorRef, how: Dequantised, start: int, count: int) -> NDArray[np.int64]:
+    if how.groups is None:
+        return block_numbers(tensor.shape, how.blocks, start, count)
+    row, column = np.divmod(np.arange(start, start + count, dtype=np.int64), tensor.shape[-1])
+    return np.asarray(row * how.groups.count + how.groups.numbers[column], np.int64)
 
 
 def block_numbers(
@@ -79,43 +94,17 @@ def block_numbers(
     return found
 
 
-def _extent_of_blocks(
-    shape: tuple[int, ...], blocks: tuple[int, ...], start: int, count: int
-) -> tuple[int, int]:
+def _extent_of_blocks(tensor: TensorRef, how: Dequantised, start: int, count: int) -> tuple[int, int]:
     """First and one past the last block that a run touches; it need not touch all between."""
+    shape, blocks = tensor.shape, how.blocks
     inner = prod(shape[1:]) if shape else 1
     if start // inner == (start + count - 1) // inner:
-        found = block_numbers(shape, blocks, start, count)
+        found = _blocks_of(tensor, how, start, count)
         return int(found.min()), int(found.max()) + 1
     row = prod(-(-n // b) for n, b in zip(shape[1:], blocks[1:], strict=True))
+    row = row if how.groups is None else how.groups.count
     first, last = start // inner // blocks[0], (start + count - 1) // inner // blocks[0]
     return first * row, (last + 1) * row
-
-
-def _extent_of_codes(tensor: TensorRef, how: Dequantised, start: int, count: int) -> tuple[int, int]:
-    if not how.packed_bits:
-        return start, start + count
-    columns, words = tensor.shape[-1], how.codes.shape[-1]
-    each, end = WORD // how.packed_bits, start + count - 1
-    first = start // columns * words + start % columns // each
-    return first, end // columns * words + end % columns // each + 1
-
-
-def _unpacked(tensor: TensorRef, how: Dequantised, start: int, count: int, read: Read) -> Bits:
-    """Codes of the run as int8 bits [count]; stored unsigned, they are moved back by half their range."""
-    first, last = _extent_of_codes(tensor, how, start, count)
-    columns, words = tensor.shape[-1], how.codes.shape[-1]
-    bits, each = how.packed_bits, WORD // how.packed_bits
-    raw = read(how.codes, first, last - first).astype(np.uint32)
-    shifts = np.arange(0, WORD, bits, dtype=np.uint32)
-    codes = (raw[:, None] >> shifts) & np.uint32(2**bits - 1)
-    place = np.arange(first, last, dtype=np.int64)
-    column = (place % words * each)[:, None] + np.arange(each)
-    element = (place // words * columns)[:, None] + column
-    wanted = (column < columns) & (element >= start) & (element < start + count)
-    signed = codes[wanted].astype(np.int16) - np.int16(2 ** (bits - 1))
-    found: Bits = signed.astype(np.int8).view(np.uint8)
-    return found
 
 
 def _numbers(bits: Bits, dtype: DType) -> NDArray[np.float32]:

@@ -203,7 +203,9 @@ class _Builder:
             self.oddities.append(f"{ref.name}: its scales cannot be read")
             return ref
         zero = self._refs[codes.zero_point].name if codes.zero_point else ""
-        return replace(ref, scaled=Scaled(self._refs[codes.scale].name, zero, codes.blocks))
+        return replace(
+            ref, scaled=Scaled(self._refs[codes.scale].name, zero, codes.blocks, codes.bits, codes.shape)
+        )
 
     def _data(self, tensor: Stored, dtype: DType) -> tuple[str, int, int]:
         if tensor.external is not None:

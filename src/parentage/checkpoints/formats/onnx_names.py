@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from parentage.checkpoints.formats.onnx_graph import Model, Node, Stored
-from parentage.checkpoints.formats.onnx_scales import Codes, Graph, codes_of
+from parentage.checkpoints.formats.onnx_scales import PACKED_PRODUCT, Codes, Graph, codes_of
 
 __all__ = ["Shown", "aliases", "own_name", "presented"]
 
@@ -27,11 +27,14 @@ PRODUCTS: Mapping[str, int] = {
     "QGemm": 3,
     "MatMulIntegerToFloat": 1,
     "DynamicQuantizeMatMul": 1,
+    PACKED_PRODUCT: 1,
 }
 # What onnxruntime appends to the name of a matrix that it turned before it quantised it.
 TURNED = "_Transposed"
 _SUFFIX = re.compile(r"_(quantized|quant|q|int8|uint8|qint8|quint8)$")
-_NUMBERED = re.compile(r"(_\d+|_quant|_token_\d+)+$")
+# What onnxruntime appends to a matrix that it packs: bits and kind.
+_PACKED_SUFFIX = re.compile(r"_Q\d+(G\d*)?$")
+_NUMBERED = re.compile(r"(_\d+|_quant|_token_\d+|_Q\d+)+$")
 # From a weight to its product, and from the product to the bias, lie few operations.
 FARTHEST = 6
 MOST_USES = 8
@@ -97,6 +100,8 @@ def _reversed(codes: Codes | None) -> Codes | None:
 
 
 def _present(tensor: Stored, codes: Codes | None, graph: Graph) -> Shown:
+    if codes is not None and codes.bits:
+        return _present_packed(tensor, codes, graph)
     own = own_name(tensor.name)
     if not own and codes is not None:
         own = next(filter(None, map(own_name, graph.dequantised(tensor.name))), "")
@@ -111,6 +116,14 @@ def _present(tensor: Stored, codes: Codes | None, graph: Graph) -> Shown:
         if module:
             return Shown(f"{module}.weight", use.turned, _reversed(codes) if use.turned else codes)
     return Shown(tensor.name, codes=codes)
+
+
+def _present_packed(tensor: Stored, codes: Codes, graph: Graph) -> Shown:
+    """By its module, which the node tells; a name with ``.MatMul.`` is the quantiser's for the node's."""
+    modules = (_module_of(node, graph) for node, _ in graph.consumers(tensor.name)[:MOST_USES])
+    module = next(filter(None, modules), "")
+    own = f"{module}.weight" if module else own_name(_PACKED_SUFFIX.sub("", tensor.name))
+    return Shown(own or tensor.name, codes=codes)
 
 
 def own_name(name: str) -> str:
@@ -148,7 +161,13 @@ def _module_of(node: Node, graph: Graph) -> str:
 
 def _by_bias(node: Node, graph: Graph) -> str:
     """``a.b`` where ``a.b.bias`` is added to the product."""
-    third = {"Gemm": 2, "DynamicQuantizeMatMul": 4, "MatMulIntegerToFloat": 6, "QGemm": 6}.get(node.op)
+    third = {
+        "Gemm": 2,
+        "DynamicQuantizeMatMul": 4,
+        PACKED_PRODUCT: 5,
+        "MatMulIntegerToFloat": 6,
+        "QGemm": 6,
+    }.get(node.op)
     if third is not None and len(node.inputs) > third:
         return _stem(node.inputs[third], graph)
     value = node.outputs[0] if node.outputs else ""

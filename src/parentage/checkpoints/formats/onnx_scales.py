@@ -13,6 +13,9 @@ __all__ = ["Codes", "Graph", "codes_of"]
 # uint8, int8, uint16, int16, float8 (four kinds), uint4, int4.
 CODES = (2, 3, 4, 5, 17, 18, 19, 20, 21, 22)
 FLOATS = (1, 10, 11, 16)
+UINT8 = 2
+# No dimension of a product is larger; their product must not overflow what follows.
+MOST_EXTENT = 2**31
 # Operations that take codes with their scales: inputs of the codes, the scale, the zero point.
 WITH_SCALES: Mapping[str, tuple[int, int, int]] = {
     "QLinearMatMul": (3, 4, 5),
@@ -21,17 +24,25 @@ WITH_SCALES: Mapping[str, tuple[int, int, int]] = {
     "MatMulIntegerToFloat": (1, 3, 5),
     "DynamicQuantizeMatMul": (1, 2, 3),
 }
+# onnxruntime's product with a matrix of few bits: inputs of codes, scales, zero points, numbers of groups.
+PACKED_PRODUCT = "MatMulNBits"
+BITS = (2, 4, 8)
 # Operations that leave the scale to a product that follows.
 WHOLE = ("MatMulInteger", "ConvInteger")
 
 
 @dataclass(frozen=True, slots=True)
 class Codes:
-    """Stored names of scale and zero point (empty: zero), and how many neighbours share one number."""
+    """Stored names of scale and zero point (empty: zero), and how many neighbours share one number.
+
+    ``bits``: the codes of a matrix of ``shape`` [out, in] lie packed in bytes, the first of a byte lowest,
+    as ``MatMulNBits`` has them; 0 where each code lies apart."""
 
     scale: str
     zero_point: str
     blocks: tuple[int, ...]
+    bits: int = 0
+    shape: tuple[int, ...] = ()
 
 
 class Graph:
@@ -92,6 +103,8 @@ def codes_of(tensor: Stored, graph: Graph) -> Codes | None:
 
 
 def _at(tensor: Stored, node: Node, index: int, graph: Graph) -> Codes | None:
+    if node.op == PACKED_PRODUCT:
+        return _packed(tensor, node, graph) if index == 1 else None
     if node.op == "Gather" and index == 0 and node.outputs:
         after = graph.consumers(node.outputs[0])[:4]
         return next(filter(None, (_dequantised(tensor, n, k, graph, True) for n, k in after)), None)
@@ -153,6 +166,31 @@ def _input(node: Node, index: int) -> str:
 def _out_axis(node: Node) -> int:
     turned = node.op == "QGemm" and node.integers.get("transB", (0,)) == (1,)
     return 0 if turned or "Conv" in node.op else -1
+
+
+def _packed(tensor: Stored, node: Node, graph: Graph) -> Codes | None:
+    """[out, blocks, bytes of a block] with a scale for each block of a row; zero points are packed too, or
+    numbers. Groups in another order are not read."""
+    told = {k: v[0] for k, v in node.integers.items() if len(v) == 1}
+    inner, outer, block = told.get("K", 0), told.get("N", 0), told.get("block_size", 0)
+    bits = told.get("bits", 4)
+    if min(inner, outer) < 1 or max(inner, outer) > MOST_EXTENT or block < 16 or block & (block - 1):
+        return None
+    across = -(-inner // block)
+    size = outer * across * block * bits // 8
+    scales, zeros = graph.kept(_input(node, 2)), graph.kept(_input(node, 3))
+    if bits not in BITS or _input(node, 4) or tensor.kind != UINT8 or tensor.elements != size:
+        return None
+    if scales is None or scales.kind not in FLOATS or scales.elements != outer * across:
+        return None
+    if _input(node, 3) and not (zeros and _fits_packed(zeros, outer, across, bits)):
+        return None
+    return Codes(scales.name, zeros.name if zeros else "", (1, block), bits, (outer, inner))
+
+
+def _fits_packed(zeros: Stored, outer: int, across: int, bits: int) -> bool:
+    packed = zeros.kind == UINT8 and zeros.elements == outer * -(-across * bits // 8)
+    return packed or (zeros.kind in FLOATS and zeros.elements == outer * across)
 
 
 def _fit(

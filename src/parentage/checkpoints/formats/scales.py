@@ -2,30 +2,43 @@
 
 Read: 8-bit floats and integers with ``weight_scale`` (a number in all, one a row, or one for each group of
 columns) or ``weight_scale_inv`` (one for each tile, 128 x 128 unless the config says other) beside them,
-compressed-tensors' packed integers, and the scales that an ONNX graph names (``TensorRef.scaled``).
+compressed-tensors' packed integers, the layouts of ``packings``, and the scales that an ONNX graph names
+(``TensorRef.scaled``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from parentage.checkpoints.formats.packings import (
+    Layout,
+    bytes_with_scales,
+    find_layout,
+    group_numbers,
+    told_by_layouts,
+    unpacked,
+    zero_points,
+)
 from parentage.records.dtypes import DType
-from parentage.records.tensors import Dequantised, Scaled, TensorRef
+from parentage.records.tensors import Dequantised, Groups, Packed, Scaled, TensorRef
 
-__all__ = ["Found", "apply_scales", "shape_from", "shapes_wanted"]
+__all__ = ["Found", "apply_scales", "told_by"]
 
 TILE = 128
 _CODES = (DType.I8, DType.U8, DType.F8_E4M3, DType.F8_E5M2)
 _SCALES = (DType.F64, DType.F32, DType.F16, DType.BF16)
 _PACKED, _SHAPE = "_packed", "_shape"
-# Codes that are packed densely; the narrowest first.
-_BITS = (4, 8)
+# Codes that are packed densely; the usual ones first, for a short row may fit several.
+_BITS = (4, 8, 2, 3, 5, 6, 7)
+WORD = 32
+Bits = NDArray[np.unsignedinteger]
 Table = Mapping[str, TensorRef]
+Told = Mapping[str, Bits]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,24 +50,29 @@ class Found:
     oddities: tuple[str, ...]
 
 
-def shapes_wanted(tensors: Table) -> list[TensorRef]:
-    """Tensors of two numbers that say the shape of packed weights: to be read before ``apply_scales``."""
+def told_by(tensors: Table) -> list[TensorRef]:
+    """Small tensors whose numbers say how others lie: to be read before ``apply_scales``."""
+    return [*_shapes_wanted(tensors), *told_by_layouts(tensors)]
+
+
+def _shapes_wanted(tensors: Table) -> list[TensorRef]:
+    """Tensors of two numbers that say the shape of packed weights."""
     found = [tensors.get(f"{_stem(name)}{_SHAPE}") for name in tensors if name.endswith(_PACKED)]
     return [t for t in found if t is not None and t.elements == 2 and t.dtype is DType.I64]
 
 
-def apply_scales(
-    tensors: Table, config: Mapping[str, Any] | None, shape_of: Callable[[TensorRef], tuple[int, int]]
-) -> Found:
-    """Every tensor of codes whose scales are there, as the float32 weights that it stands for."""
+def apply_scales(tensors: Table, config: Mapping[str, Any] | None, told: Told) -> Found:
+    """Every tensor of codes whose scales are there, as the float32 weights that it stands for. ``told``:
+    the numbers of ``told_by``, by name."""
     weights, parts = dict(tensors), dict[str, TensorRef]()
     left: list[str] = []
     tile = _tile(config)
     for name, tensor in tensors.items():
-        made = _packed(name, tensor, tensors, shape_of) or _named(tensor, tensors)
+        made = _packed(name, tensor, tensors, told) or _named(tensor, tensors)
+        made = made or _laid_out(tensor, find_layout(name, tensor, tensors, config, told))
         made = made or _beside(name, tensor, tensors, tile)
         if made is None:
-            if name.endswith(_PACKED):
+            if name.endswith((_PACKED, ".qweight")) or f"{name}.absmax" in tensors:
                 left.append(name)
             continue
         own, used = made
@@ -93,35 +111,43 @@ def _named(tensor: TensorRef, tensors: Table) -> Made | None:
     zero = tensors.get(how.zero_point) if how.zero_point else None
     if scale is None or (how.zero_point and zero is None):
         return None
-    return _made(tensor, tensor, scale, zero, how)
+    if how.bits:
+        return _laid_out(tensor, bytes_with_scales(tensor, how, scale, zero))
+    return _made(tensor, scale, zero, how)
 
 
-def _made(
-    tensor: TensorRef,
-    codes: TensorRef,
-    scale: TensorRef,
-    zero: TensorRef | None,
-    how: Scaled,
-    packed_bits: int = 0,
-) -> Made | None:
+def _laid_out(tensor: TensorRef, found: Layout | None) -> Made | None:
+    if found is None:
+        return None
+    own = replace(tensor, name=found.name, shape=found.shape)
+    return _checked(own, found.how, found.kind, found.parts)
+
+
+def _made(tensor: TensorRef, scale: TensorRef, zero: TensorRef | None, how: Scaled) -> Made | None:
     if len(how.blocks) != len(tensor.shape) or min(how.blocks, default=1) < 1:
         return None
+    plain = replace(tensor, scaled=None)
+    parts = (plain, scale) if zero is None else (plain, scale, zero)
+    return _checked(tensor, Dequantised(plain, scale, zero, how.blocks), tensor.dtype.value, parts)
+
+
+def _checked(own: TensorRef, how: Dequantised, kind: str, parts: tuple[TensorRef, ...]) -> Made | None:
+    """The weights, where there is a scale and a zero point for each block."""
     blocks = 1
-    for extent, block in zip(tensor.shape, how.blocks, strict=True):
+    for extent, block in zip(own.shape, how.blocks, strict=True):
         blocks *= -(-extent // block)
-    parts = (scale,) if zero is None else (scale, zero)
-    if scale.dtype not in _SCALES or any(p.elements != blocks for p in parts) or not tensor.elements:
+    blocks = blocks if how.groups is None else own.shape[0] * how.groups.count
+    each = (how.scale,) if how.zero_point is None else (how.scale, how.zero_point)
+    if how.scale.dtype not in _SCALES or any(p.elements != blocks for p in each) or not own.elements:
         return None
-    plain = replace(codes, scaled=None)
-    kind = f"I{packed_bits}" if packed_bits else codes.dtype.value
-    own = replace(
-        tensor,
+    made = replace(
+        own,
         dtype=DType.F32,
         encoding=f"{kind} with scales",
         transposed=False,
-        dequantised=Dequantised(plain, scale, zero, how.blocks, packed_bits),
+        dequantised=how,
     )
-    return own, (plain, *parts)
+    return made, parts
 
 
 def _beside(name: str, tensor: TensorRef, tensors: Table, tile: tuple[int, int]) -> Made | None:
@@ -133,7 +159,7 @@ def _beside(name: str, tensor: TensorRef, tensors: Table, tile: tuple[int, int])
     if scale is None or scale is tensor:
         return None
     blocks = _blocks(tensor.shape, scale, tile if inverse else None)
-    return None if blocks is None else _made(tensor, tensor, scale, None, Scaled(scale.name, "", blocks))
+    return None if blocks is None else _made(tensor, scale, None, Scaled(scale.name, "", blocks))
 
 
 def _image_scale(name: str) -> str:
@@ -162,25 +188,48 @@ def _blocks(
     return None
 
 
-def _packed(
-    name: str, tensor: TensorRef, tensors: Table, shape_of: Callable[[TensorRef], tuple[int, int]]
-) -> Made | None:
+def _packed(name: str, tensor: TensorRef, tensors: Table, told: Told) -> Made | None:
+    """compressed-tensors' codes, made unsigned, in dense words; zero points too, down the columns."""
     if not name.endswith(_PACKED) or tensor.dtype is not DType.I32 or len(tensor.shape) != 2:
         return None
     stem = _stem(name)
-    scale, told = tensors.get(f"{stem}_scale"), tensors.get(f"{stem}{_SHAPE}")
-    # Zero points are packed another way, and a reordering of columns is not undone here.
-    odd = f"{stem}_zero_point" in tensors or f"{stem}_g_idx" in tensors
-    if scale is None or told is None or odd or told not in shapes_wanted({name: tensor, told.name: told}):
+    scale, size = tensors.get(f"{stem}_scale"), tensors.get(f"{stem}{_SHAPE}")
+    if scale is None or size is None or size.name not in told or size.elements != 2:
         return None
-    shape, words = shape_of(told), tensor.shape[-1]
-    bits = next((b for b in _BITS if -(-shape[1] * b // 32) == words), None)
-    blocks = _blocks(shape, scale, None) if min(shape) > 0 else None
-    if bits is None or blocks is None or shape[0] != tensor.shape[0]:
+    shape, words = _shape_from(told[size.name]), tensor.shape[-1]
+    bits = next((b for b in _BITS if -(-shape[1] * b // WORD) == words), None)
+    if bits is None or shape[0] != tensor.shape[0] or min(shape) < 1:
         return None
-    own = replace(tensor, name=stem, shape=shape)
-    made = _made(own, tensor, scale, None, Scaled(scale.name, "", blocks), bits)
-    return None if made is None else (made[0], (*made[1], told))
+    codes = unpacked(name, shape, Packed(tensor, bits))
+    zero, index = tensors.get(f"{stem}_zero_point"), tensors.get(f"{stem}_g_idx")
+    how = _grouped(codes, scale, zero, index, told)
+    if how is None:
+        return None
+    parts = (tensor, scale, size, *(t for t in (zero, index) if t is not None))
+    return _checked(replace(tensor, name=stem, shape=shape), how, f"I{bits}", parts)
+
+
+def _grouped(
+    codes: TensorRef, scale: TensorRef, zero: TensorRef | None, index: TensorRef | None, told: Told
+) -> Dequantised | None:
+    bits = codes.packed.bits if codes.packed else 0
+    blocks, groups = _blocks(codes.shape, scale, None), None
+    if index is not None and len(scale.shape) == 2:
+        count = scale.shape[1]
+        numbers = group_numbers(index, codes.shape[1], count, told)
+        # Numbers of -1 say that columns stand in their order.
+        unset = index.name in told and bool((told[index.name].view(np.int32) == -1).all())
+        if numbers is not None:
+            groups, blocks = Groups(numbers, count), (1, codes.shape[1])
+        elif not unset:
+            return None
+    if blocks is None:
+        return None
+    if zero is None:
+        return Dequantised(codes, scale, None, blocks, zero=2 ** (bits - 1), groups=groups)
+    across = scale.elements // codes.shape[0] if scale.elements > 1 else 0
+    stored = zero_points(zero, codes.shape[0], across, bits) if across else None
+    return None if stored is None else Dequantised(codes, scale, stored, blocks, groups=groups)
 
 
 def _stem(name: str) -> str:
@@ -195,7 +244,7 @@ def _tile(config: Mapping[str, Any] | None) -> tuple[int, int]:
     return (size[0], size[1]) if good and isinstance(size, list) else (TILE, TILE)
 
 
-def shape_from(bits: NDArray[np.unsignedinteger]) -> tuple[int, int]:
+def _shape_from(bits: Bits) -> tuple[int, int]:
     """Two 64-bit numbers as a shape; zeros where they are none."""
     rows, columns = (int(n) for n in bits.view(np.int64))
     return (rows, columns) if 0 <= rows < 2**40 and 0 <= columns < 2**40 else (0, 0)
