@@ -10,7 +10,17 @@ from numpy.typing import NDArray
 
 from parentage.records.dtypes import DType
 
-__all__ = ["Adapted", "Dequantised", "Groups", "Order", "Packed", "Piece", "Scaled", "ShardRef", "TensorRef"]
+__all__ = [
+    "Adapted",
+    "Dequantised",
+    "Groups",
+    "Order",
+    "Packed",
+    "Piece",
+    "Scaled",
+    "ShardRef",
+    "TensorRef",
+]
 
 
 @dataclass(frozen=True, slots=True)
