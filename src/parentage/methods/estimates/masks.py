@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from parentage.numerics.intervals_binomial import clopper_pearson
 
-__all__ = ["Chance", "Kept", "Spread", "Window", "by_chance", "by_rank", "by_size", "rank_in_row"]
+__all__ = ["Chance", "Kept", "Spread", "Window", "by_chance", "by_rank", "by_size", "likely", "rank_in_row"]
 
 Floats = NDArray[np.float64]
 Masks = NDArray[np.bool_]
@@ -54,6 +54,11 @@ class Window:
     def open_above(self) -> bool:
         """May the largest elements have stayed?"""
         return self.last[1] >= self.elements
+
+    @property
+    def whole(self) -> bool:
+        """May all have stayed?"""
+        return self.first[0] <= 0 and self.open_above
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +108,31 @@ def by_size(found: Kept) -> Window | None:
     last_low = int(np.searchsorted(sizes, most, "left")) + 1
     last_high = int(np.searchsorted(sizes, above.min(), "right")) - 1 if above.size else n
     return Window((min(first_low, first_high), first_high), (last_low, max(last_low, last_high)), n)
+
+
+def likely(found: Kept, window: Window) -> Window:
+    """The same with places inside of a border's equals by the share of them that stayed."""
+    return Window(
+        _inside(found, window.first, lower=True), _inside(found, window.last, lower=False), window.elements
+    )
+
+
+def _inside(found: Kept, place: tuple[int, int], *, lower: bool) -> tuple[int, int]:
+    """A border that falls among equals: those of them that tell whatever the outcome are a sample."""
+    sizes = np.sort(found.size)
+    at = min(max(place[1] if lower else place[0] - 1, 0), sizes.size - 1)
+    equal = found.size == sizes[at]
+    known = equal & found.chosen & (found.kept | found.dropped)
+    trials, number = int(np.count_nonzero(known)), int(np.count_nonzero(equal))
+    if trials < LEAST or place[1] - place[0] < 2:
+        return place
+    low, high = clopper_pearson(int(np.count_nonzero(known & found.kept)), trials, level=LEVEL)
+    first = int(np.searchsorted(sizes, sizes[at], "left"))
+    if lower:
+        ends = first + number - int(np.ceil(high * number)), first + number - int(low * number)
+    else:
+        ends = first + int(low * number), first + int(np.ceil(high * number))
+    return max(place[0], ends[0]), max(min(place[1], ends[1]), place[0], ends[0])
 
 
 def by_chance(found: Kept, ranks: Floats) -> Chance:

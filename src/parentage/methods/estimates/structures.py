@@ -51,11 +51,12 @@ TELLING: Final = 4000
 class Structure:
     """``lone`` [K]: the coefficient of each task vector where it alone takes part. ``shares`` [K]: the
     weights by which those that take part are averaged, of sum 1, None where they are added up. ``slack``
-    [K]: how far each coefficient may be off, as a share of it."""
+    [K]: how far each coefficient may be off, as a share of it; ``share_slack``: the same of the shares."""
 
     lone: tuple[float, ...]
     shares: tuple[float, ...] | None
     slack: tuple[float, ...]
+    share_slack: float = 0.0
 
     @property
     def averages(self) -> bool:
@@ -98,7 +99,7 @@ def structures(parts: Parts) -> list[Structure]:
     found = [_sharpened(parts, Structure(coefficients, None, slack))]
     shares = _shares(parts, coefficients) if k > 1 else None
     if shares is not None:
-        found.append(_sharpened(parts, Structure(coefficients, shares, slack)))
+        found.append(_sharpened(parts, Structure(coefficients, shares[0], slack, shares[1])))
     return found
 
 
@@ -111,7 +112,7 @@ def _sharpened(parts: Parts, found: Structure) -> Structure:
         return found
     sample = parts.only(_telling(parts))
     free = len(found.lone) + (len(found.shares) if found.shares else 0)
-    slack = list(found.slack)
+    slack, beside = list(found.slack), [found.share_slack] * len(found.lone)
     for look in range(LOOKS):
         for j in range(free):
             width = NARROWER**look * (max(found.slack[j], COARSE) if j < len(slack) else SHARES)
@@ -119,7 +120,9 @@ def _sharpened(parts: Parts, found: Structure) -> Structure:
             found = replace(found_, slack=found.slack)
             if j < len(slack):
                 slack[j] = max(left, width / TRIED)
-    return replace(found, slack=tuple(slack))
+            else:
+                beside[j - len(slack)] = max(left, width / TRIED)
+    return replace(found, slack=tuple(slack), share_slack=max(beside))
 
 
 def _moved(parts: Parts, found: Structure, j: int, width: float) -> tuple[Structure, float]:
@@ -181,21 +184,23 @@ def _beside(parts: Parts, j: int, known: Sequence[tuple[int, float]] = ()) -> Pe
     return peak(start, stop)
 
 
-def _shares(parts: Parts, coefficients: Sequence[float]) -> tuple[float, ...] | None:
-    """Weights [K] of the average, of sum 1, from pairs with the first."""
+def _shares(parts: Parts, coefficients: Sequence[float]) -> tuple[tuple[float, ...], float] | None:
+    """Weights [K] of the average, of sum 1, from pairs with the first; and how far off, as a share."""
     scaled = parts.deltas * np.asarray(coefficients)[:, None]
-    found = [1.0]
+    found, slack = [1.0], 0.0
     for j in range(1, len(coefficients)):
         share = _share(parts, scaled, j)
-        if share is None or share == 0:
+        if share is None or share[0] + share[1] == 0:
             return None
-        found.append((1 - share) / share)
+        low, high = ((1 - x) / x if x else 1e9 for x in share)
+        found.append((low + high) / 2)
+        slack = max(slack, abs(high - low) / 2 / max(abs(found[-1]), 1e-9))
     total = sum(found)
-    return tuple(x / total for x in found) if total else None
+    return (tuple(x / total for x in found), slack) if total else None
 
 
-def _share(parts: Parts, scaled: Floats, j: int) -> float | None:
-    """The first parent's share beside parent ``j``, from elements that only they moved, one way."""
+def _share(parts: Parts, scaled: Floats, j: int) -> tuple[float, float] | None:
+    """Bounds of the first parent's share beside parent ``j``, from elements that both moved one way."""
     alone = (parts.deltas != 0).sum(axis=0) == (parts.deltas[[0, j]] != 0).sum(axis=0)
     alike = (scaled[0] * scaled[j] > 0) & (
         np.abs(scaled[0] - scaled[j]) > 8 * parts.unit * np.abs(scaled[0])
@@ -207,12 +212,14 @@ def _share(parts: Parts, scaled: Floats, j: int) -> float | None:
     if parts.unit < SHARP:
         start, stop = ratios(apart, chosen.low - at, chosen.high - at, parts.unit)
         best = peak(start, stop, without=(0.0, 1.0))
-        return None if best is None else best.value
+        return None if best is None else (best.low, best.high)
     two = replace(chosen, deltas=scaled[[0, j]][:, where])
     two = two.only(_telling(two))
-    slack = np.full(2, (SHARE_GRID[1] - SHARE_GRID[0]) / 2)
+    half = float(SHARE_GRID[1] - SHARE_GRID[0]) / 2
+    slack = np.full(2, half)
     left = [unexplained(two, averaged((x, 1 - x), 1.0), slack) for x in SHARE_GRID]
-    return float(SHARE_GRID[int(np.argmin(left))])
+    found = float(SHARE_GRID[int(np.argmin(left))])
+    return found - half, found + half
 
 
 def told_by(parts: Parts, structure: Structure, found: Outcomes) -> Told:

@@ -1,0 +1,149 @@
+"""One tensor read as a merge of thinned task vectors, and what several tensors say together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+import numpy as np
+
+from parentage.methods.estimates.masks import Kept, Spread, Window, by_rank, by_size, likely, rank_in_row
+from parentage.methods.estimates.participation import Outcomes, Parts
+from parentage.methods.estimates.structures import (
+    Structure,
+    Told,
+    kept_by,
+    outcomes_of,
+    structures,
+    told_by,
+)
+
+__all__ = ["Range", "Reading", "Thinned", "read", "together"]
+
+Range = tuple[float, float]
+# A tensor with fewer elements that tell says nothing.
+LEAST: Final = 30
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A tensor, how its task vectors were put together, and how many of its elements that explains.
+
+    ``row``: elements of a row; ``others`` that a rival of the structure explains of those that tell it.
+    """
+
+    parts: Parts
+    row: int
+    structure: Structure
+    told: Told
+    outcome: Outcomes
+
+    @property
+    def holds(self) -> bool:
+        """Every element that tells is explained."""
+        return self.told.explained == self.told.told
+
+    def kept(self, j: int, *, elected: bool) -> Kept:
+        """What is known of one task vector's mask."""
+        return kept_by(self.parts, self.structure, self.outcome, j, elected=elected)
+
+
+def read(parts: Parts, row: int) -> Reading | None:
+    """The structure that explains most, the simpler one of equals; None where too little tells."""
+    best: Reading | None = None
+    for structure in structures(parts):
+        outcome = outcomes_of(parts, structure)
+        told = told_by(parts, structure, outcome)
+        found = Reading(parts, row, structure, told, outcome)
+        if told.told >= LEAST and (best is None or _share(found) > _share(best)):
+            best = found
+    return best
+
+
+def _share(found: Reading) -> float:
+    return found.told.explained / found.told.told
+
+
+@dataclass(frozen=True)
+class Thinned:
+    """Tensors that one structure explains: ``averages`` or adds up, with signs ``elected`` or not."""
+
+    readings: tuple[Reading, ...]
+    averages: bool
+
+    @property
+    def parents(self) -> int:
+        """Task vectors."""
+        return len(self.readings[0].structure.lone)
+
+    @cached_property
+    def elected(self) -> bool | None:
+        """Were signs elected? None where no element tells: one parent, or none with two of one sign."""
+        mixed = sum(r.told.mixed for r in self.readings)
+        alike = sum(r.told.alike for r in self.readings)
+        return None if mixed == alike == 0 else mixed == 0
+
+    def kept(self, j: int) -> list[Kept]:
+        """What is known of one parent's masks, tensor by tensor."""
+        return [r.kept(j, elected=self.elected is True) for r in self.readings]
+
+    def coefficient(self, j: int, factors: Sequence[float] | None = None) -> Range | None:
+        """What one task vector was multiplied by in every tensor, ``factors`` of thinning divided out; None
+        where tensors contradict each other."""
+        ends = []
+        for k, r in enumerate(self.readings):
+            value = r.structure.lone[j] / (1.0 if factors is None else factors[k])
+            reach = (r.structure.slack[j] + r.parts.unit) * abs(value)
+            ends.append((value - reach, value + reach))
+        return common(ends)
+
+    def ratio(self, j: int) -> Range | None:
+        """Weight ``j`` over the first one, where those that take part are averaged."""
+        ends = []
+        for r in self.readings:
+            assert r.structure.shares is not None
+            value = r.structure.shares[j] / r.structure.shares[0]
+            reach = 2 * (r.structure.share_slack + r.parts.unit) * abs(value)
+            ends.append((value - reach, value + reach))
+        return common(ends)
+
+    def windows(self, j: int) -> list[Window] | None:
+        """The windows of magnitudes that stayed; None where some tensor contradicts every one."""
+        found = []
+        for kept in self.kept(j):
+            window = by_size(kept)
+            if window is not None:
+                found.append(likely(kept, window))
+            elif kept.kept.any():
+                return None
+        return found or None
+
+    def spread(self, j: int) -> Spread | None:
+        """How likely an element stays by its rank in the row, from all tensors."""
+        known, ranks = self.kept(j), []
+        for r, kept in zip(self.readings, known, strict=True):
+            ranks.append(rank_in_row(kept.size, r.row))
+        whole = Kept(
+            np.concatenate([k.size for k in known]),
+            np.concatenate([k.kept for k in known]),
+            np.concatenate([k.dropped for k in known]),
+            np.concatenate([k.chosen for k in known]),
+        )
+        return by_rank(whole, np.concatenate(ranks))
+
+
+def common(ends: Sequence[Range]) -> Range | None:
+    """The overlap of ranges; None where there is none."""
+    low, high = max(e[0] for e in ends), min(e[1] for e in ends)
+    return (low, high) if low <= high else None
+
+
+def together(readings: Sequence[Reading]) -> Thinned | None:
+    """Tensors that agree on how task vectors were put together; None where one is not explained, or they
+    disagree. Where none needs an average, none is assumed."""
+    if not readings or not all(r.holds for r in readings):
+        return None
+    kinds = {r.structure.averages for r in readings}
+    return Thinned(tuple(readings), kinds.pop()) if len(kinds) == 1 else None
