@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import combinations
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,6 +55,13 @@ class Context:
     workers: int
     progress: Callable[[str, int, int], None]
     _read: dict[str, Probe] = field(default_factory=dict)
+    _known: dict[str, Any] = field(default_factory=dict)
+
+    def once(self, what: str, work: Callable[[], Any]) -> Any:
+        """What several recognisers need of one audit, worked out by the first."""
+        if what not in self._known:
+            self._known[what] = work()
+        return self._known[what]
 
     def operands(self, name: str, models: Sequence[int], base: int | None = None) -> Operands | None:
         """A tensor of some models as a method reads it; None where one of them has it not, or as codes."""

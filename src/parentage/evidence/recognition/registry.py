@@ -10,7 +10,10 @@ from parentage.evidence.recognition.candidate import Recogniser
 __all__ = ["RECOGNISERS", "recogniser", "recognisers"]
 
 # Fewest free numbers first. One line a recogniser.
-RECOGNISERS: Final[tuple[str, ...]] = ("parentage.evidence.recognition.model_stock:MODEL_STOCK",)
+RECOGNISERS: Final[tuple[str, ...]] = (
+    "parentage.evidence.recognition.model_stock:MODEL_STOCK",
+    "parentage.evidence.recognition.thinned.by_size:THINNED_BY_SIZE",
+)
 
 
 def recogniser(place: str) -> Recogniser:

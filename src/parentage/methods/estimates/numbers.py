@@ -95,7 +95,7 @@ def weights(found: Thinned, factors: Sequence[Sequence[float]] | None) -> list[T
 def _added(found: Thinned, effective: Sequence[Range]) -> list[Typed]:
     tried = [Typed(w, 1.0, False) for w in _products(effective)]
     if found.parents == 1:
-        tried += [Typed((1.0,), x, True) for x in simplest_in(*effective[0], EACH)]
+        tried += [Typed((w,), x, True) for x in simplest_in(*effective[0], EACH) for w in FIRST]
     for factor in LAMBDAS:
         scaled = [(low / factor, high / factor) for low, high in effective]
         tried += [Typed(w, factor, False) for w in islice(_products(scaled), 2)]

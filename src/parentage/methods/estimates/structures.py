@@ -24,7 +24,7 @@ from parentage.methods.estimates.participation import (
 )
 from parentage.methods.estimates.ratios import Peak, peak, ratios
 
-__all__ = ["Structure", "Told", "kept_by", "outcomes_of", "structures", "told_by"]
+__all__ = ["MOST_PARENTS", "Structure", "Told", "kept_by", "outcomes_of", "structures", "told_by"]
 
 Floats = NDArray[np.float64]
 # Task vectors whose 2**K sets are gone through.

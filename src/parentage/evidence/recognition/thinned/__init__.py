@@ -1,0 +1,1 @@
+"""Merges of thinned task vectors: TIES, DARE, DELLA and breadcrumbs."""

@@ -1,0 +1,115 @@
+"""TIES and breadcrumbs: an element's size decides whether it stays, so that a recipe replays outright."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import product
+from typing import Any, Final
+
+from parentage.evidence.recognition.candidate import Candidate, Recogniser
+from parentage.evidence.recognition.context import Context
+from parentage.evidence.recognition.replaying import replay_tensor
+from parentage.evidence.recognition.thinned.looking import Look, looks
+from parentage.methods.estimates.masks import Window
+from parentage.methods.estimates.numbers import Typed, densities, factors_by_size, gammas, typed, weights
+from parentage.methods.registry import method
+from parentage.numerics.candidates import description_length
+from parentage.records.recognition import Numbers
+
+__all__ = ["THINNED_BY_SIZE", "screened"]
+
+Row = Mapping[str, Any]
+# Combinations of shares that are gone through, recipes that are held against the first tensor of the
+# probe, and those that are handed on where several replay it.
+SHARES: Final = 9
+SCREENED: Final = 120
+HANDED_ON: Final = 3
+
+
+def _propose(context: Context) -> Iterator[Candidate]:
+    for look in looks(context):
+        windows = [look.thinned.windows(j) for j in range(look.thinned.parents)]
+        known = [w for w in windows if w]
+        if len(known) == look.thinned.parents:
+            for name in _methods(look, known):
+                yield from screened(context, look.names, _recipes(context, look, name, known))
+
+
+def _methods(look: Look, windows: Sequence[Sequence[Window]]) -> list[str]:
+    """What the masks and the signs allow; task vectors that stay whole, all added up, are no such merge."""
+    elected, ties = look.thinned.elected, all(x.open_above for w in windows for x in w)
+    if all(x.whole for w in windows for x in w) and elected is not True:
+        return []
+    found = ["ties"] if ties and elected is not False else []
+    found += [] if elected is True else ["breadcrumbs"]
+    return found + ([] if elected is False or look.thinned.parents == 1 else ["breadcrumbs_ties"])
+
+
+def _recipes(
+    context: Context, look: Look, name: str, windows: Sequence[Sequence[Window]]
+) -> Iterator[Candidate]:
+    for rescale in (False, True):
+        factors = [factors_by_size(look.thinned, j, w) for j, w in enumerate(windows)] if rescale else None
+        numbers = weights(look.thinned, factors)
+        rows = list(_shares(name, windows))
+        for row, given in sorted(product(rows, numbers), key=lambda x: _length(*x)):
+            yield _candidate(look, name, row, given, rescale)
+
+
+def _length(row: Sequence[Row], given: Typed) -> float:
+    return given.length + sum(description_length(float(x)) for r in row for x in r.values())
+
+
+def _shares(name: str, windows: Sequence[Sequence[Window]]) -> Iterator[tuple[Row, ...]]:
+    """Densities and gammas of each parent, combined, simplest first."""
+    each: list[list[Row]] = []
+    for w in windows:
+        share = densities(w, tails=name != "ties")
+        if share is None:
+            return
+        found: list[Row] = [{"density": x} for x in typed(share)]
+        if name != "ties":
+            top = gammas(w)
+            found = [{**r, "gamma": g} for r in found for g in (typed(top) if top else ())]
+        each.append(found)
+    combined = sorted(product(*each), key=lambda rows: _length(rows, Typed((), 1.0, False)))
+    yield from combined[:SHARES]
+
+
+def _candidate(look: Look, name: str, rows: Sequence[Row], given: Typed, rescale: bool) -> Candidate:
+    each = ({}, *({"weight": w, **r} for w, r in zip(given.weights, rows, strict=True)))
+    shared: dict[str, Any] = {"normalize": given.normalize, "lambda": given.factor, "rescale": rescale}
+    declared = {d.name: d.default for d in method(name).parameters}
+    shared = {k: v for k, v in shared.items() if v != declared[k]}
+    return Candidate(name, look.operands, 0, Numbers(each, shared), "mergekit-0.1.5", look.dtype)
+
+
+def screened(context: Context, names: Sequence[str], tried: Iterator[Candidate]) -> Iterator[Candidate]:
+    """The first recipes that replay one tensor, in every arithmetic; else the one that gives the most."""
+    best: tuple[float, Candidate] | None = None
+    handed = 0
+    for _, candidate in zip(range(SCREENED), tried, strict=False):
+        floor = best[0] if best else 0.0
+        counted = replay_tensor(candidate, names[0], context, enough=floor)
+        if counted is None:
+            continue
+        if counted.share == 1.0:
+            yield from _every_arithmetic(candidate)
+            handed += 1
+            if handed == HANDED_ON:
+                return
+        elif best is None or counted.share > best[0]:
+            best = counted.share, candidate
+    if not handed and best is not None:
+        yield best[1]
+
+
+def _every_arithmetic(candidate: Candidate) -> Iterator[Candidate]:
+    for profile in candidate.rule.profiles:
+        ours = profile.startswith("parentage")
+        if not ours or candidate.dtype.value == "F32":
+            yield replace(candidate, arithmetic=profile)
+
+
+THINNED_BY_SIZE: Final = Recogniser("thinned-by-size", _propose)

@@ -1,0 +1,49 @@
+"""The recognition pass alone, on models in files: what recognisers propose and replay decides."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import SimpleNamespace
+from typing import Any
+
+from parentage.architectures.alignment import align
+from parentage.checkpoints.formats.safetensors_writer import write_safetensors
+from parentage.checkpoints.opening import open_checkpoint
+from parentage.evidence.recognition.context import Context
+from parentage.evidence.recognition.search import recognise
+from parentage.records.recognition import Recognition
+from tests.worlds.planted import Model
+
+__all__ = ["recognition_of"]
+
+
+def recognition_of(
+    suspect: Model, models: Mapping[str, Model], parents: str, controls: str = "", *, full: bool = False
+) -> Recognition:
+    """The pass over all matrices; the first of ``parents`` is not said to be the base."""
+    with TemporaryDirectory(prefix="pass-") as folder:
+        places = [Path(folder) / f"{n}.safetensors" for n in ("suspect", *parents, *controls)]
+        for place, model in zip(places, (suspect, *(models[n] for n in parents + controls)), strict=True):
+            write_safetensors(place, model)
+        checkpoints = [open_checkpoint(str(p)) for p in places]
+        groups = {g.name: g for g in align(checkpoints[0], checkpoints[1:]).groups}
+        matrices = sorted(
+            (n for n in groups if len(suspect[n].shape) == 2), key=lambda n: suspect[n].bits.size
+        )
+        tensors: Any = [SimpleNamespace(effective_dtypes=(suspect[n].dtype.value,)) for n in groups]
+        numbers = range(1, len(checkpoints))
+        context = Context(
+            tensors=tensors,
+            groups=groups,
+            checkpoints=checkpoints,
+            sources=tuple(k for k in numbers if k <= len(parents)),
+            base=None,
+            controls=tuple(k for k in numbers if k > len(parents)),
+            probes=tuple(matrices),
+            linear=None,
+            workers=1,
+            progress=lambda *_: None,
+        )
+        return recognise(context, full=full)
