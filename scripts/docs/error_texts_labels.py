@@ -88,4 +88,50 @@ LABELS: Mapping[str, tuple[str, str]] = {
         "A label is written from a recipe, or from an audit's evidence.",
         "Give `--recipe` or `--evidence`, one of them.",
     ),
+    "key-encrypted": (
+        "A private key's file is encrypted and no password was given, or is not and one was.",
+        "`PARENTAGE_KEY_PASSWORD` in the environment holds the password.",
+    ),
+    "key-kind": (
+        "A key is not of the elliptic curves that sign models: P-256, P-384, P-521.",
+        "`openssl ecparam -name prime256v1 -genkey -noout -out key.pem` makes one.",
+    ),
+    "key-malformed": (
+        "A file holds no key in PEM of the kind that is asked for (`--sign`: private, `--key`: public), or "
+        "its password is wrong.",
+        "`openssl ec -in key.pem -pubout -out public.pem` writes the public key of a private one.",
+    ),
+    "key-not-read": ("A key's file cannot be read.", "Check the path and its permissions."),
+    "sign-link": (
+        "A link lies among the files. A signature speaks of files, not of what a link leads to.",
+        "Put the file itself in its place (`cp -L`).",
+    ),
+    "signature-file-changed": ("A file is not the one that was signed.", "Fetch the files again."),
+    "signature-file-extra": (
+        "A file is there that was not signed.",
+        "Remove it, or do not rely on the signature.",
+    ),
+    "signature-file-missing": ("A file that was signed is not there.", "Finish the download."),
+    "signature-invalid": (
+        "The signature is not of what the bundle says: one of the two was changed, or another key made it.",
+        "Do not rely on it; fetch the files again.",
+    ),
+    "signature-malformed": (
+        "`model.sig` is no signature in the format of OpenSSF's model-signing, or contradicts itself.",
+        "Fetch it again.",
+    ),
+    "signature-missing": ("There is no signature: no `model.sig`.", "Leave `--key` out."),
+    "signature-other-key": (
+        "The signature was made with another key than the one that was given.",
+        "Ask who signed it for their public key, by a way that you trust.",
+    ),
+    "signature-unsupported": (
+        "The signature was made with a certificate or an identity, or over something other than the "
+        "SHA-256 of whole files.",
+        "OpenSSF's `model_signing verify` checks it.",
+    ),
+    "signing-not-installed": (
+        "Signatures need the library `cryptography`.",
+        '`pip install "parentage[signing]"`.',
+    ),
 }

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+from parentage.cards.keys import Signer, load_signer, load_verifier
 from parentage.cards.label_check import check_label
 from parentage.errors import UsageError
 from parentage.merging.labelling import LabelOptions, label_from_evidence, label_from_recipe
@@ -19,16 +20,23 @@ from parentage.records.label import LabelCheck
 from parentage.records.merge import MergeRecord
 from parentage.records.recipe import Recipe
 
-__all__ = ["LabelOptions", "MergeOptions", "label", "verify_label"]
+__all__ = ["LabelOptions", "MergeOptions", "Signer", "label", "load_signer", "verify_label"]
 
 
 def _silent(stage: str, done: int, total: int) -> None:
     """Say nothing."""
 
 
-def verify_label(folder: Path, *, workers: int = 0, progress: Progress = _silent) -> LabelCheck:
-    """Compare what a merge's label says with its files. Raises ``LabelError`` where there is no label."""
-    return check_label(folder, workers=threads(MergeOptions(workers=workers)), progress=progress)
+def verify_label(
+    folder: Path, *, key: Path | None = None, workers: int = 0, progress: Progress = _silent
+) -> LabelCheck:
+    """Compare what a merge's label says with its files; with ``key`` (public, in PEM) its signature too.
+
+    Raises ``LabelError`` where there is no label, ``UsageError`` for a key that is none.
+    """
+    verifier = None if key is None else load_verifier(key)
+    cores = threads(MergeOptions(workers=workers))
+    return check_label(folder, verifier=verifier, workers=cores, progress=progress)
 
 
 def label(

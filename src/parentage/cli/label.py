@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,10 +13,13 @@ import typer
 from parentage.errors import LabelError
 
 if TYPE_CHECKING:
+    from parentage.cards.keys import Signer
     from parentage.records.label import LabelCheck
     from parentage.records.merge import MergeRecord
 
-__all__ = ["EXAMPLES", "HELP", "app"]
+__all__ = ["EXAMPLES", "HELP", "Sign", "app", "signer_of"]
+
+PASSWORD = "PARENTAGE_KEY_PASSWORD"
 
 HELP = "What a merge says of itself: verify it, or write it for a merge that has no label."
 EXAMPLES = """\
@@ -22,6 +27,8 @@ EXAMPLES = """\
 Examples:
   Are the files those that the label names?
     parentage label verify ./merge
+  And who holds the key signed them, as they are:
+    parentage label verify ./merge --key public.pem
   Label a merge whose recipe is known; it is carried out to see whether it makes every bit:
     parentage label write ./merge --recipe recipe.yaml
   Label a merge that an audit found:
@@ -49,9 +56,23 @@ Workers = Annotated[
 ]
 
 
+Sign = Annotated[
+    Path | None,
+    typer.Option(
+        "--sign",
+        help="A private key in PEM (P-256): sign all files, in model.sig. If it is encrypted, "
+        "PARENTAGE_KEY_PASSWORD holds the password.",
+    ),
+]
+
+
 @app.command("verify", help=VERIFY_HELP, epilog=EXAMPLES)
 def verify(
     folder: Folder,
+    key: Annotated[
+        Path | None,
+        typer.Option("--key", help="A public key in PEM: check the signature, model.sig, with it."),
+    ] = None,
     workers: Workers = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON to standard output.")] = False,
 ) -> None:
@@ -63,7 +84,7 @@ def verify(
     from parentage.records import label as records
 
     with progress() as report_progress:
-        found = labels.verify_label(folder, workers=workers, progress=report_progress)
+        found = labels.verify_label(folder, key=key, workers=workers, progress=report_progress)
     with printing():
         if as_json:
             print_json(records.SCHEMA, records.VERSION, found)
@@ -101,6 +122,7 @@ def write(
         str | None, typer.Option("--profile", help="Whose arithmetic, instead of the recipe's.")
     ] = None,
     seed: Annotated[int | None, typer.Option("--seed", min=0, help="Instead of the recipe's.")] = None,
+    sign: Sign = None,
     workers: Workers = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the record as JSON.")] = False,
 ) -> None:
@@ -111,7 +133,7 @@ def write(
     from parentage.cli.tables import print_json
     from parentage.records import merge as records
 
-    merge = labels.MergeOptions(profile, seed, workers=workers)
+    merge = labels.MergeOptions(profile, seed, workers=workers, signer=signer_of(sign))
     options = labels.LabelOptions(merge, headers, replace, unproven)
     with progress() as report_progress:
         found = labels.label(
@@ -123,6 +145,18 @@ def write(
             return
         for line in _written_lines(found, folder):
             plain_text(line)
+
+
+def signer_of(path: Path | None) -> Signer | None:
+    """The key, and a word where others may read it."""
+    if path is None:
+        return None
+    from parentage.cards.keys import load_signer
+
+    signer = load_signer(path, os.environ.get(PASSWORD))
+    if signer.warning:
+        sys.stderr.write(f"warning: {signer.warning}\n")
+    return signer
 
 
 def _written_lines(found: MergeRecord, folder: Path) -> Iterator[str]:
@@ -147,6 +181,8 @@ def _check_lines(found: LabelCheck) -> Iterator[str]:
     yield from (f"  {m.file or 'the label'}: {m.message} [{m.code}]" for m in found.mismatches)
     if isinstance(found.recipe_sha256, str):
         yield f"  recipe SHA-256 {found.recipe_sha256}; {_basis_words(str(found.basis))}"
+    if isinstance(found.signed_by, str):
+        yield f"  signed, validly, with the key {found.signed_by} (SHA-256 of its public PEM)"
     yield from (f"note: {note}" for note in found.notes)
     yield "Keep in mind:"
     yield from (f"  - {text}" for text in found.limits)

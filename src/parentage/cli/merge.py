@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from parentage.cli.label import Sign, signer_of
 from parentage.errors import UsageError
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ Examples:
     parentage merge recipe.yaml ./merge --dry-run
   Make it:
     parentage merge recipe.yaml ./merge
+  And sign it:
+    parentage merge recipe.yaml ./merge --sign key.pem
   The same bits as mergekit 0.1.5 would write:
     parentage merge recipe.yaml ./merge --profile mergekit-0.1.5
 """
@@ -56,6 +59,7 @@ def command(
     no_digests: Annotated[
         bool, typer.Option("--no-digests", help="Do not hash the parents (the labels say so).")
     ] = False,
+    sign: Sign = None,
     workers: Annotated[
         int, typer.Option("--workers", min=0, help="Threads; 0: one a core. No result depends on it.")
     ] = 0,
@@ -76,7 +80,8 @@ def command(
 
     if shard_size * BILLION >= 2**62:
         raise UsageError(f"--shard-size {shard_size:g} is no size of a file", hint="5")
-    options = MergeOptions(profile, seed, int(shard_size * BILLION), not no_digests, workers)
+    signer = signer_of(sign)
+    options = MergeOptions(profile, seed, int(shard_size * BILLION), not no_digests, workers, signer)
     if dry_run:
         found = plan_merge(read_recipe(recipe), options)
     else:

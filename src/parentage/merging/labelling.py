@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
@@ -10,8 +10,9 @@ from typing import Final
 from parentage import __version__
 from parentage.cards.folder_files import digests_of
 from parentage.cards.label_writing import check_unlabelled, subjects, write_label
+from parentage.cards.signing import refuse_links, sign_folder
 from parentage.checkpoints.checkpoint import Checkpoint
-from parentage.checkpoints.locators import PlaceKind, hub_model, place_kind
+from parentage.checkpoints.locators import PlaceKind, hub_model, place_kind, split_adapter
 from parentage.checkpoints.opening import open_checkpoint
 from parentage.errors import LabelError, UsageError
 from parentage.merging.merge import MergeOptions, input_digests, open_models, threads
@@ -74,7 +75,7 @@ def label_from_recipe(
     basis = Basis("replayed" if seen.holds else "stated", seen.matches, seen.elements, NOT_LOOKED)
     notes = (*record.notes, *(f"{u.tensor}: not compared: {u.reason}" for u in seen.unmatched))
     record = replace(record, basis=basis, notes=notes)
-    return write_label(folder, record, beside, headers=options.headers, replacing=options.replacing)
+    return _written(folder, record, beside, options, progress)
 
 
 def label_from_evidence(
@@ -132,7 +133,23 @@ def label_from_evidence(
             evidence_sha256,
         ),
     )
-    return write_label(folder, record, beside, headers=options.headers, replacing=options.replacing)
+    return _written(folder, record, beside, options, progress)
+
+
+def _written(
+    folder: Path, record: MergeRecord, beside: Mapping[str, str], options: LabelOptions, progress: Progress
+) -> MergeRecord:
+    record = write_label(folder, record, beside, headers=options.headers, replacing=options.replacing)
+    if options.merge.signer is not None:
+        sign_folder(
+            folder,
+            options.merge.signer,
+            name=folder.absolute().name,
+            known={f.name: str(f.sha256) for f in record.files},
+            workers=threads(options.merge),
+            progress=progress,
+        )
+    return record
 
 
 def _check_folder(folder: Path, options: LabelOptions) -> None:
@@ -141,6 +158,8 @@ def _check_folder(folder: Path, options: LabelOptions) -> None:
             "a label is written into a folder", code="label-no-folder", where=str(folder), hint="name one"
         )
     check_unlabelled(folder, replacing=options.replacing)
+    if options.merge.signer is not None:
+        refuse_links(folder)
 
 
 def _own_files(folder: Path, found: Checkpoint, workers: int, progress: Progress) -> tuple[MergedFile, ...]:
@@ -177,7 +196,7 @@ def _parents(found: Evidence, replay: Replay, recipe: Recipe) -> Iterator[Parent
     shares = _shares(found, replay, recipe)
     for index, source, share in zip(replay.parents, recipe.models, shares, strict=True):
         pin = found.models[index]
-        hub = place_kind(pin.locator) is PlaceKind.HUB
+        hub = split_adapter(pin.locator) is None and place_kind(pin.locator) is PlaceKind.HUB
         yield Parent(
             name=str(source.model),
             locator=pin.locator,

@@ -10,13 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from parentage.cards.keys import Signer
 from parentage.cards.labels import label_files, shard_metadata
+from parentage.cards.signing import sign_folder
 from parentage.checkpoints.checkpoint import Checkpoint
 from parentage.checkpoints.locators import PlaceKind, place_kind
 from parentage.checkpoints.opening import open_adapted, open_checkpoint
 from parentage.engines.threads import map_ordered
 from parentage.errors import InputMissingError, RecipeError
 from parentage.merging.plan import make_plan
+from parentage.merging.progress_state import NAME as STATE
 from parentage.merging.progress_state import RunState, check_output
 from parentage.merging.record import parents_of, placed, record_of
 from parentage.merging.run import MEBIBYTE, Progress, write_shards
@@ -48,13 +51,14 @@ NOT_PUBLISHED = Absent("its place publishes no digest")
 @dataclass(frozen=True, slots=True)
 class MergeOptions:
     """``profile`` and ``seed`` go before the recipe's own; ``shard_bytes``: of tensors, a
-    file; ``workers``: threads, 0: one a core."""
+    file; ``workers``: threads, 0: one a core; ``signer``: signs all that was written."""
 
     profile: str | None = None
     seed: int | None = None
     shard_bytes: int = DEFAULT_SHARD_BYTES
     digests: bool = True
     workers: int = 0
+    signer: Signer | None = None
 
 
 @contextmanager
@@ -155,11 +159,29 @@ def write_merge(recipe: Recipe, out: Path, options: MergeOptions, progress: Prog
             )
             record = record_of(plan, parents, written)
             _beside(state.folder, shards, beside, record)
+            if options.signer is not None:
+                _sign(state.folder, out, record, options, options.signer, progress)
             state.publish()
         except BaseException:
             state.abandon()
             raise
     return record
+
+
+def _sign(
+    folder: Path, out: Path, record: MergeRecord, options: MergeOptions, signer: Signer, progress: Progress
+) -> None:
+    """Before the folder takes its name, by which the signature calls it."""
+    known = {f.name: f.sha256 for f in record.files if isinstance(f.sha256, str)}
+    sign_folder(
+        folder,
+        signer,
+        name=out.absolute().name,
+        known=known,
+        workers=threads(options),
+        progress=progress,
+        ignored=(STATE,),
+    )
 
 
 def _plan_digest(shards: Sequence[Shard], metadata: Mapping[str, str], parents_key: str) -> str:

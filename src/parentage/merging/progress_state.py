@@ -13,7 +13,7 @@ from parentage.errors import EvidenceError, InputMissingError, OutputError, Usag
 from parentage.merging.shards import no_write
 from parentage.records.json_files import load_json, write_json
 
-__all__ = ["Finished", "RunState", "check_output"]
+__all__ = ["NAME", "Finished", "RunState", "check_output"]
 
 SCHEMA = "parentage.merge-state"
 VERSION = 1
