@@ -1,0 +1,1 @@
+"""Text from a local model: ordinary decoding, and SwiReasoning."""
