@@ -1,4 +1,4 @@
-"""Token for token what the paper's text gives, on small random models; batches and caches change nothing."""
+"""Token for token what the paper's text gives, on small random models; batches and caches change none."""
 
 from __future__ import annotations
 

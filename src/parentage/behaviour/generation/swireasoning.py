@@ -1,7 +1,7 @@
 """SwiReasoning as a ``custom_generate`` of transformers 5: the next input may be an expected embedding.
 
-Source: Shi et al., arXiv 2510.05069; decisions in ``switching``. It changes no weight. In latent thinking the
-next input is p·E, the softmax of the raw logits times the input embeddings; a token is chosen all the same
+Source: Shi et al., arXiv 2510.05069; decisions in ``switching``. It changes no weight. In latent thinking
+the next input is p·E, the softmax of the raw logits times the input embeddings; a token is chosen all the same
 and written, as the paper's runs write it. A logits processor could not do this: it cannot set the input.
 """
 
@@ -54,7 +54,7 @@ def _single(tokenizer: Any, text: str) -> int:
     found: list[int] = tokenizer.encode(text, add_special_tokens=False)
     if len(found) != 1:
         raise UsageError(
-            f"the tokenizer has no single token {text}: SwiReasoning is for models that think between such marks"
+            f"the tokenizer has no single token {text}: SwiReasoning is for models that think between these"
         )
     return found[0]
 
@@ -68,7 +68,9 @@ def swireasoning(
     each step. ``line_break``: id of a line break, needed where the settings mix one in.
     """
     if settings.line_break and line_break is None:
-        raise UsageError("a share of a line break is asked for, and the tokenizer has no single token for it")
+        raise UsageError(
+            "a share of a line break is asked for, and the tokenizer has no single token for it"
+        )
 
     def generate(
         model: Any,
