@@ -1,8 +1,9 @@
 """SwiReasoning as a ``custom_generate`` of transformers 5: the next input may be an expected embedding.
 
 Source: Shi et al., arXiv 2510.05069; decisions in ``switching``. It changes no weight. In latent thinking
-the next input is p·E, the softmax of the raw logits times the input embeddings; a token is chosen all the same
-and written, as the paper's runs write it. A logits processor could not do this: it cannot set the input.
+the next input is p·E, the softmax of the raw logits times the input embeddings; a token is chosen all the
+same and written, as the paper's runs write it. A logits processor could not do this: it cannot set the
+input.
 """
 
 from __future__ import annotations

@@ -5,9 +5,9 @@ an entropy and a proposed token each step; out come the token, the mode of the n
 into it where the mode changes.
 
 What the paper leaves open is decided as in the authors' code: latent thinking ends for good at a
-``</think>`` that the model itself proposes, not at one that is injected (else the second stage of the cap could never
-be reached); the tokens of the forced answer count from that of the switch which forces it. Unlike there, a
-further switch does not begin that count anew.
+``</think>`` that the model itself proposes, not at one that is injected (else the second stage of the cap
+could never be reached); the tokens of the forced answer count from that of the switch which forces it.
+Unlike there, a further switch does not begin that count anew.
 """
 
 from __future__ import annotations
@@ -31,8 +31,9 @@ class Settings:
     ``alpha``, ``beta``: share of the model's own next input that is kept at a switch to latent and to
     explicit thinking, at the first step; both rise to 1 at the last. ``window``: least steps of explicit
     thinking before a switch back. ``most_switches``: C, after which thinking is asked to end and, past 2C,
-    an answer of ``answer_tokens`` is forced; None: no end is forced. ``line_break``: share of a line break's
-    embedding in the first latent input (the authors' code takes .1; the paper does not speak of it).
+    an answer of ``answer_tokens`` is forced; None: no end is forced. ``line_break``: share of a line
+    break's embedding in the first latent input (the authors' code takes .1; the paper does not speak of
+    it).
     """
 
     alpha: float = 1.0
