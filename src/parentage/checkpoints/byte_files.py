@@ -30,6 +30,11 @@ class ByteFile(Protocol):
     def published_sha256(self) -> str | None:
         """The digest that the place publishes, in hexadecimal; never computed here."""
 
+    @property
+    def version(self) -> str | None:
+        """Names these very bytes as far as the place can: by commit, ETag, or size and time of change.
+        None where nothing tells."""
+
     def read_into(self, offset: int, view: memoryview) -> None:
         """Fill ``view`` with the bytes from ``offset``: all of them, or an error."""
 
@@ -109,6 +114,7 @@ class HeldFile:
     """A few bytes in memory as a file: numbers that a header holds; see :class:`ByteFile`."""
 
     published_sha256: str | None = None
+    version: str | None = None
 
     def __init__(self, name: str, where: str, data: bytes) -> None:
         self.name, self.where, self._data = name, where, data

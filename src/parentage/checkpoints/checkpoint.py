@@ -147,6 +147,10 @@ class Checkpoint:
         """The path or address of a weight file."""
         return self._files[shard].where
 
+    def version(self, shard: str) -> str | None:
+        """Names the bytes of a weight file as they were opened; None where nothing tells."""
+        return self._files[shard].version
+
     def read_text(self, name: str, limit: int = 4 * 2**20) -> str:
         """The first ``limit`` bytes of a side file, decoded as UTF-8 with replacement."""
         if name in self._inside and name not in self.folder.side_files:

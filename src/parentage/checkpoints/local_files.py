@@ -56,6 +56,11 @@ class LocalFile:
         self._stamp = (status.st_size, status.st_mtime_ns)
         self._advise(0, 0, "POSIX_FADV_RANDOM")
 
+    @property
+    def version(self) -> str | None:
+        """Its size and the time of its last change."""
+        return f"{self._stamp[0]} {self._stamp[1]}"
+
     def read_into(self, offset: int, view: memoryview) -> None:
         """Fill ``view``; ``read-short`` where the file ends before."""
         number = self.descriptor

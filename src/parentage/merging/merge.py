@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -152,7 +153,8 @@ def write_merge(recipe: Recipe, out: Path, options: MergeOptions, progress: Prog
         parents = parents_of(plan, opened, files)
         shards = split(plan.tensors, options.shard_bytes)
         metadata = shard_metadata(record_of(plan, parents))
-        state = RunState(out, _plan_digest(shards, metadata, parents_key=repr(parents)))
+        versions = [repr(parents), *_versions(opened, files)]
+        state = RunState(out, _plan_digest(shards, metadata, parents_key="\n".join(versions)))
         try:
             written = write_shards(
                 plan, shards, metadata, state, workers=threads(options), progress=progress
@@ -168,10 +170,22 @@ def write_merge(recipe: Recipe, out: Path, options: MergeOptions, progress: Prog
     return record
 
 
+def _versions(
+    opened: Mapping[ModelName, Checkpoint], files: Mapping[ModelName, Sequence[MergedFile]]
+) -> Iterator[str]:
+    """What tells a later run that inputs of which no digest is known are still those of this one."""
+    for model, checkpoint in opened.items():
+        for file in files[model]:
+            if isinstance(file.sha256, Absent):
+                yield checkpoint.version(file.name) or secrets.token_hex(16)
+
+
 def _sign(
     folder: Path, out: Path, record: MergeRecord, options: MergeOptions, signer: Signer, progress: Progress
 ) -> None:
     """Before the folder takes its name, by which the signature calls it."""
+    for left in folder.glob("*.partial"):
+        left.unlink()
     known = {f.name: f.sha256 for f in record.files if isinstance(f.sha256, str)}
     sign_folder(
         folder,

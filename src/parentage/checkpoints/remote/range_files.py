@@ -54,6 +54,11 @@ class RangeFile:
             if first and not self._extents.over(0, len(first)):
                 self._extents.put(0, first, on_disk=slices is not None and slices.save(0, first))
 
+    @property
+    def version(self) -> str | None:
+        """The source's own name for its bytes."""
+        return self._source.key
+
     def announce(self, spans: Sequence[Span]) -> None:
         """Fetch them in the background; returns at once. Raises ``budget-spent`` and then fetches none.
 
