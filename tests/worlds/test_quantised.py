@@ -260,3 +260,107 @@ def test_evidence_of_codes_that_contradicts_itself_is_refused(
     with pytest.raises(EvidenceError) as caught:
         api.load_evidence(tmp_path / "changed.json")
     assert caught.value.code == "evidence-inconsistent"
+
+
+ONE, MORE = (0.5, 0.3, 0.2), (0.6, 0.3, 0.2)
+
+
+@pytest.mark.parametrize(
+    ("format_", "weights"),
+    [
+        pytest.param(
+            f, w, marks=() if (f, w) in (("Q8_0", ONE), ("int4-group", MORE)) else pytest.mark.slow
+        )
+        for f in FORMATS
+        for w in (ONE, MORE)
+    ],
+)
+def test_a_merge_of_three_that_was_quantised_has_each_weight(
+    format_: str, weights: tuple[float, ...], plain: dict[str, str], tmp_path: Path
+) -> None:
+    parts = [models()[n] for n in ("A", "C", "O")]
+    blended = {
+        n: sum((np.float32(w) * p[n] for w, p in zip(weights, parts, strict=True)), np.float32(0))
+        for n in parts[0]
+    }
+    suspect = write_quantised(tmp_path / "q", blended, format_)
+    result = audit(suspect, plain["A"], plain["C"], plain["O"], controls=(plain["D"],))
+    verdict = result.report.verdict
+    assert (verdict.relation, verdict.status) == ("linear-merge", "supported"), verdict
+    told = {p.name: p.weight for p in verdict.parents}
+    for name, true in zip("ACO", weights, strict=True):
+        weight = told[name]
+        assert isinstance(weight, Estimate)
+        assert weight.low <= true <= weight.high
+        assert weight.estimate == pytest.approx(true, abs=0.02)
+
+
+@pytest.mark.parametrize("format_", ["Q8_0", pytest.param("Q4_1", marks=pytest.mark.slow)])
+def test_weights_that_differ_by_tensor_are_told(
+    format_: str, plain: dict[str, str], tmp_path: Path
+) -> None:
+    own = (0.3, 0.45, 0.6, 0.7)
+    blended = dict(models()["A"])
+    for k, weight in enumerate(own):
+        name = f"model.layers.{k}.mlp.up_proj.weight"
+        blended[name] = blend(weight, "A", "O")[name]
+    suspect = write_quantised(tmp_path / "q", blended, format_)
+    result = audit(suspect, plain["A"], plain["O"], controls=(plain["C"],))
+    verdict = result.report.verdict
+    assert (verdict.relation, verdict.status) == ("linear-merge", "supported"), verdict
+    weight = verdict.parents[0].weight
+    assert isinstance(weight, Estimate)
+    assert (weight.low, weight.high) == pytest.approx((0.3, 0.7), abs=1e-9)
+    shown = found(result).blend
+    assert not isinstance(shown, Absent)
+    assert not isinstance(shown.replay, Absent)
+    assert [t.weights[0] for t in shown.replay.tensors] == pytest.approx(own, abs=1e-9)
+
+
+def test_tensors_that_were_changed_before_the_quantiser_are_told_from_the_blend(
+    plain: dict[str, str], tmp_path: Path
+) -> None:
+    changed = dict(blend(0.6, "A", "O"))
+    name = "model.layers.2.mlp.up_proj.weight"
+    noise = np.random.default_rng(3).normal(0, 0.01 * float(np.std(changed[name])), changed[name].shape)
+    changed[name] = (changed[name] + noise).astype(np.float32)
+    suspect = write_quantised(tmp_path / "q", changed, "Q8_0")
+    result = audit(suspect, plain["A"], plain["O"], controls=(plain["C"],))
+    verdict = result.report.verdict
+    assert (verdict.relation, verdict.status) == ("linear-merge", "supported"), verdict
+    assert verdict.parents[0].weight.estimate == pytest.approx(0.6, abs=1e-9)
+    shown = found(result).blend
+    assert not isinstance(shown, Absent)
+    assert shown.off == (name,)
+    assert result.report.post_training.status == "undetermined"
+    assert any(name in limit for limit in verdict.limits)
+
+
+RUN = Path(__file__).parents[1] / "fixtures" / "training-run"
+
+
+@pytest.mark.parametrize("format_", ["Q4_0", pytest.param("Q8_0", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "name", ["step-360", "merge", *(pytest.param(n, marks=pytest.mark.slow) for n in ("ema", "step-200"))]
+)
+def test_checkpoints_and_averages_of_a_run_are_no_merges_through_codes(
+    format_: str, name: str, tmp_path: Path
+) -> None:
+    with open_checkpoint(RUN / f"{name}.safetensors") as checkpoint:
+        model = {
+            n: to_float32(checkpoint.read(t, 0, t.elements), t.dtype).reshape(t.shape)
+            for n, t in checkpoint.tensors.items()
+        }
+    suspect = write_quantised(tmp_path / "q", model, format_)
+    verdict = audit(suspect, str(RUN / "end.safetensors"), str(RUN / "base.safetensors")).report.verdict
+    assert ((verdict.relation, verdict.status) == ("linear-merge", "supported")) == (name == "merge")
+
+
+def test_codes_too_coarse_for_what_lies_off_the_line_leave_it_open(tmp_path: Path) -> None:
+    near = family(5, deltas={"A": 1e-3}, rows=32)
+    w, rest = np.float32(0.5), np.float32(0.5)
+    blended = {n: w * near["A"][n] + rest * near["O"][n] for n in near["O"]}
+    parents = [write_plain(tmp_path / name, near[name]) for name in ("A", "O")]
+    suspect = write_quantised(tmp_path / "q", blended, "Q4_0")
+    verdict = audit(suspect, *parents).report.verdict
+    assert verdict.status == "undetermined"

@@ -11,7 +11,7 @@ from safetensors.numpy import load_file
 from parentage import api
 from parentage.architectures.alignment import align
 from parentage.checkpoints.opening import open_checkpoint
-from parentage.evidence.quantized import measure_codes
+from parentage.evidence.codes.quantized import measure_codes
 from parentage.evidence.sampling import Sampling
 from parentage.records.estimate import Estimate
 from tests.worlds.quantised import Planted, write_plain, write_quantised

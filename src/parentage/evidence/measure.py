@@ -15,7 +15,7 @@ from parentage.architectures.unit_orders import undo_orders
 from parentage.checkpoints.checkpoint import Checkpoint
 from parentage.engines.engine import Engine
 from parentage.evidence.aligned_how import alignment_findings, alignment_notes
-from parentage.evidence.coded_pass import measure_quantized
+from parentage.evidence.codes.coded_pass import measure_quantized
 from parentage.evidence.fetching import FetchProgress
 from parentage.evidence.pinning import pin_models
 from parentage.evidence.quiet_rows import measure_quiet_rows

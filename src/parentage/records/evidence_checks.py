@@ -25,7 +25,7 @@ from parentage.records.evidence import (
     TensorEvidence,
     WeightSet,
 )
-from parentage.records.quantized import Quantized
+from parentage.records.quantized import Quantized, QuantizedBlend
 from parentage.records.recognition import Recognition
 from parentage.records.recognition_checks import check_recognition
 
@@ -229,17 +229,25 @@ def _check_quantized(found: Quantized, real: int, models: int) -> None:
             _ordered((tensor.moved_scale_matches, tensor.scales), where)
         if tensor.step < 0:
             raise _wrong("a step below zero", f"{where}.step")
-    blend = found.blend
-    if isinstance(blend, Absent):
-        return
+    if not isinstance(found.blend, Absent):
+        _check_blend(found.blend, models)
+
+
+def _check_blend(blend: QuantizedBlend, models: int) -> None:
     for model in (*blend.parents, *(c.model for c in blend.controls)):
         _index(model, models, "$.quantized.blend")
     _ordered((blend.consistent, blend.informative), "$.quantized.blend")
     if isinstance(blend.replay, Absent):
         return
     _length(blend.replay.weights, len(blend.parents), "$.quantized.blend.replay.weights")
+    if blend.ranges:
+        _length(blend.ranges, len(blend.parents), "$.quantized.blend.ranges")
     for row in blend.replay.tensors:
         _ordered((row.matches, row.codes), f"$.quantized.blend.replay.tensors[{row.name}]")
+        if isinstance(row.moved_matches, int):
+            _ordered((row.moved_matches, row.codes), f"$.quantized.blend.replay.tensors[{row.name}]")
+        if row.weights:
+            _length(row.weights, len(blend.parents), f"$.quantized.blend.replay.tensors[{row.name}]")
         _ordered((row.informative_matches, row.informative, row.codes), "$.quantized.blend.replay.tensors")
 
 

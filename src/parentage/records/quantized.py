@@ -6,7 +6,15 @@ from dataclasses import dataclass
 
 from parentage.records.absence import Absent
 
-__all__ = ["BlendReplay", "CodedTensor", "Quantized", "QuantizedBlend", "QuantizedControl", "ReplayedCodes"]
+__all__ = [
+    "AllowedWeights",
+    "BlendReplay",
+    "CodedTensor",
+    "Quantized",
+    "QuantizedBlend",
+    "QuantizedControl",
+    "ReplayedCodes",
+]
 
 
 NOT_ASKED = Absent("not asked")
@@ -41,13 +49,19 @@ class CodedTensor:
 
 @dataclass(frozen=True, slots=True)
 class ReplayedCodes:
-    """A blend, quantised, on one tensor; ``informative``: codes in which its two parents differ."""
+    """A blend, quantised, on one tensor; ``informative``: codes in which its parents differ.
+
+    ``moved_matches``: codes that the blend still gives with every number moved off it by a tenth of the
+    parents' own spread around it. ``weights``: where the tensor has its own.
+    """
 
     name: str
     codes: int
     matches: int
     informative: int
     informative_matches: int
+    moved_matches: int | Absent = NOT_ASKED
+    weights: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,17 +90,35 @@ class QuantizedControl:
 
 
 @dataclass(frozen=True, slots=True)
+class AllowedWeights:
+    """Weights of the first parent that every one of a tensor's ``informative`` codes allows."""
+
+    name: str
+    informative: int
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
 class QuantizedBlend:
     """Weights of ``parents[0]``, the rest being ``parents[1]``'s, that the codes allow: each code stands
-    for an interval of numbers. ``low``, ``high``: what every code of every tensor allows at once."""
+    for an interval of numbers. ``low``, ``high``: what every code of every tensor allows at once.
 
-    parents: tuple[int, int]
+    ``ranges``: of more parents, or of two that need not sum to one, each weight's exact range over the
+    codes that were asked. ``by_tensor``: tensors whose codes, all of them, allow weights by themselves,
+    where not all tensors allow one; ``off``: those with enough codes that allow none.
+    """
+
+    parents: tuple[int, ...]
     informative: int
     consistent: int
     low: float | Absent
     high: float | Absent
     replay: BlendReplay | Absent
     controls: tuple[QuantizedControl, ...]
+    ranges: tuple[tuple[float, float], ...] = ()
+    by_tensor: tuple[AllowedWeights, ...] = ()
+    off: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

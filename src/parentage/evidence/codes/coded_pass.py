@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 
 from parentage.architectures.alignment import AlignedTensor
 from parentage.checkpoints.checkpoint import Checkpoint
-from parentage.evidence.quantized import coded_groups, measure_codes, unknown_formats
-from parentage.evidence.quantized_blends import measure_blend
+from parentage.evidence.codes.quantized import coded_groups, measure_codes, unknown_formats
+from parentage.evidence.codes.quantized_blends import measure_blend
 from parentage.evidence.sampling import Sampling
 from parentage.evidence.tensors import TensorPlan
 from parentage.records.absence import Absent
@@ -36,6 +36,6 @@ def measure_quantized(
     if tensors and any(all(t.matches[k] == t.codes for t in tensors) for k in others):
         return Quantized(tensors, ONE_GIVES_ALL, unknown)
     progress("codes as blends", 0, 1)
-    blend = measure_blend(groups, checkpoints, plan.pairs, plan.controls, tensors, sampling, workers)
+    blend = measure_blend(groups, checkpoints, plan, tensors, sampling, workers)
     progress("codes as blends", 1, 1)
     return Quantized(tensors, blend, unknown)
