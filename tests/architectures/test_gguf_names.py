@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -10,6 +11,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from parentage.checkpoints.formats.safetensors_writer import StoredTensor, write_safetensors
+from parentage.numerics.formats import round_to, to_float32
+from parentage.records.dtypes import DType
 from tests.architectures.layouts import Aligned, Arrays, random_model, shapes_of, write
 
 ARCHITECTURES = {
@@ -87,6 +91,9 @@ def write_gguf(path: Path, family: str, model: Arrays) -> Path:
 @pytest.mark.parametrize("family", ARCHITECTURES)
 def test_every_tensor_of_a_converted_model_meets_its_own(family: str, back: bool, tmp_path: Path) -> None:
     model = random_model(family)
+    if family.startswith("gemma"):
+        # As such models are stored: 1 + w in float32 then loses nothing of w.
+        model = {n: _as_bf16(v) if "norm" in n else v for n, v in model.items()}
     named = converted(family, model)
     file = write_gguf(tmp_path / "model.gguf", family, named)
     _, config = shapes_of(family)
@@ -94,16 +101,48 @@ def test_every_tensor_of_a_converted_model_meets_its_own(family: str, back: bool
     with ExitStack() as stack:
         aligned = Aligned(stack, *((saved, file) if back else (file, saved)))
         equal = aligned.equal()
-        other = aligned.unmatched(1 if not back else 0)
     assert [n for n, same in equal.items() if not same] == []
-    refused = {n for n in named if "norm" in n} if family.startswith("gemma") else set()
-    if not back:
-        assert set(equal) == set(named) - refused
-        assert all(other[n].startswith("GGUF stores 1 + w") for n in refused)
-    else:
-        # Each expert of a layer meets its part of the stacked tensor.
-        norms = {n for n in model if "norm" in n} if family.startswith("gemma") else set()
-        assert set(equal) == set(model) - norms - _not_converted(family)
+    # Each expert of a layer meets its part of the stacked tensor.
+    assert set(equal) == (set(model) - _not_converted(family) if back else set(named))
+
+
+def _as_bf16(values: W) -> W:
+    return to_float32(round_to(values.reshape(-1), DType.BF16), DType.BF16).reshape(values.shape)
+
+
+def _plus_one(values: W, dtype: DType) -> W:
+    """In float16 what is stored so, all else in float32."""
+    if dtype is DType.F16:
+        return (values.astype(np.float16) + np.float16(1)).astype(np.float32)
+    return values + np.float32(1)
+
+
+@pytest.mark.parametrize("dtype", [DType.F32, DType.F16, DType.BF16])
+def test_one_is_added_as_the_converter_adds_it(dtype: DType, tmp_path: Path) -> None:
+    """Small numbers are rounded away by the addition, and must be so here."""
+    rng = np.random.default_rng(2)
+    stored, named = {}, {}
+    target = gguf.get_tensor_name_map(gguf.MODEL_ARCH.GEMMA, 2)
+    model = random_model("gemma")
+    names = [n for n in model if "norm" in n]
+    for name, value in model.items():
+        kind = dtype if name in names else DType.F32
+        small = (value * 10.0 ** rng.uniform(-7, 1, value.shape)).astype(np.float32)
+        bits = round_to((small if name in names else value).reshape(-1), kind)
+        stored[name] = StoredTensor(kind, value.shape, bits)
+        numbers = to_float32(bits, kind).reshape(value.shape)
+        own = str(target.get_name(name, try_suffixes=(".weight",)))
+        named[own] = _plus_one(numbers, dtype) if name in names else numbers
+    file = write_gguf(tmp_path / "model.gguf", "gemma", named)
+    write_safetensors(tmp_path / "saved" / "model.safetensors", stored)
+    (tmp_path / "saved" / "config.json").write_text(json.dumps(shapes_of("gemma")[1]))
+    with ExitStack() as stack:
+        aligned = Aligned(stack, file, tmp_path / "saved")
+        equal = aligned.equal()
+        how = [p.how for p in aligned.found.presented if "norm" in p.tensor]
+    assert all(equal.values())
+    assert set(how) == {"1 added, as the converter adds it"}
+    assert len(how) == len(names)
 
 
 def _not_converted(family: str) -> set[str]:

@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from parentage.architectures.families.family import Slot
 from parentage.architectures.naming import HEAD, Holder, Naming
 from parentage.records.absence import Absent
-from parentage.records.tensors import Piece, TensorRef
+from parentage.records.dtypes import DType
+from parentage.records.tensors import Piece, Shifted, TensorRef
 
 __all__ = ["Match", "counterpart", "turn", "unreadable"]
 
@@ -99,6 +100,9 @@ def _as_own(own: Holder, other: Holder, mine: Naming, theirs: Naming) -> Match |
     if other.held.part.roles != own.held.part.roles:
         how.append("its token embedding stands for its head")
     ref = other.ref
+    if own.held.part.plus_one != other.held.part.plus_one:
+        ref = _shift(ref, 1.0 if own.held.part.plus_one else -1.0)
+        how.append("1 added, as the converter adds it" if own.held.part.plus_one else "1 taken off")
     if own.held.part.heads != other.held.part.heads:
         rows = _turned_heads(own, other, mine, theirs)
         if isinstance(rows, Absent):
@@ -115,6 +119,11 @@ def _as_own(own: Holder, other: Holder, mine: Naming, theirs: Naming) -> Match |
     if _squeezed(ref.shape) == _squeezed(own_shape(own)) and ref.shape != own_shape(own):
         ref = replace(ref, shape=own_shape(own))
     return unreadable(ref, theirs) or Match(ref, (other.ref.name,), " and ".join(how))
+
+
+def _shift(ref: TensorRef, by: float) -> TensorRef:
+    shifted = Shifted(ref, by)
+    return TensorRef(ref.name, DType.F32, ref.shape, "", 0, 0, shifted=shifted)
 
 
 def own_shape(own: Holder) -> tuple[int, ...]:

@@ -25,6 +25,7 @@ from parentage.checkpoints.layouts import Run, runs_of
 from parentage.checkpoints.local_files import LocalFile
 from parentage.checkpoints.orders import ordered_parts, read_ordered
 from parentage.checkpoints.remote.remote_errors import at_opening
+from parentage.checkpoints.shifts import read_shifted
 from parentage.errors import (
     CheckpointError,
     IndexFileError,
@@ -69,6 +70,9 @@ def stored_runs(tensor: TensorRef, start: int, count: int) -> Iterator[Run]:
         if run.source.adapted is not None:
             for part in adapted_parts(run.source, run.start, run.count):
                 yield from stored_runs(*part)
+            continue
+        if run.source.shifted is not None:
+            yield from stored_runs(run.source.shifted.source, run.start, run.count)
             continue
         if run.source.packed is not None:
             for part in packed_parts(run.source, run.start, run.count):
@@ -260,6 +264,9 @@ class Checkpoint:
             if run.source.order is not None:
                 out[run.at : run.at + run.count] = read_ordered(run.source, run.start, run.count, self.read)
                 continue
+            if run.source.shifted is not None:
+                out[run.at : run.at + run.count] = read_shifted(run.source, run.start, run.count, self.read)
+                continue
             if run.source.packed is not None:
                 out[run.at : run.at + run.count] = read_packed(run.source, run.start, run.count, self.read)
                 continue
@@ -283,7 +290,7 @@ class Checkpoint:
             return None
         source = run.source
         file = self._files.get(source.shard)
-        changed = source.adapted is not None or source.packed is not None
+        changed = any(how is not None for how in (source.adapted, source.packed, source.shifted))
         made = source.dequantised is not None or changed
         plain = not (source.transposed or source.encoding or made)
         return (file.descriptor, run.span[0]) if plain and isinstance(file, LocalFile) else None

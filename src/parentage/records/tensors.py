@@ -19,6 +19,7 @@ __all__ = [
     "Piece",
     "Scaled",
     "ShardRef",
+    "Shifted",
     "TensorRef",
 ]
 
@@ -52,7 +53,8 @@ class TensorRef:
     ``dequantised``: weights are read through them; ``dtype`` is float32, ``encoding`` names the codes.
     ``order``: another tensor's rows and columns in another order; ``packed``: numbers of few bits that lie
     in another tensor's words. Neither has bytes of its own.
-    ``adapted``: a base's tensor, whose place in the file this is, with an adapter merged in.
+    ``adapted``: a base's tensor, whose place in the file this is, with an adapter merged in. ``shifted``:
+    another tensor's numbers plus one, or less one, as ``Shifted`` says.
     """
 
     name: str
@@ -69,6 +71,7 @@ class TensorRef:
     order: Order | None = None
     adapted: Adapted | None = None
     packed: Packed | None = None
+    shifted: Shifted | None = None
 
     @property
     def stored_as(self) -> str:
@@ -87,6 +90,8 @@ class TensorRef:
             return self.order.source.nbytes
         if self.packed is not None:
             return self.packed.source.nbytes
+        if self.shifted is not None:
+            return self.shifted.source.nbytes
         if self.pieces:
             return sum(p.count * p.source.nbytes // max(p.source.elements, 1) for p in self.pieces)
         return self.end - self.begin
@@ -98,6 +103,8 @@ class TensorRef:
             return self.order.source.stored_names
         if self.packed is not None:
             return self.packed.source.stored_names
+        if self.shifted is not None:
+            return self.shifted.source.stored_names
         if not self.pieces:
             return (self.name,)
         return tuple(dict.fromkeys(n for p in self.pieces for n in p.source.stored_names))
@@ -118,6 +125,15 @@ class Packed:
     axis: int = 1
     order: tuple[int, ...] = ()
     turned: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Shifted:
+    """``source``'s numbers and ``by``, added in float32; in binary16 where the source is, as llama.cpp's
+    converter adds one to norms that hold w where the model multiplies by 1 + w. The result is float32."""
+
+    source: TensorRef
+    by: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -43,7 +43,8 @@ class Part:
     ``experts``: the first dimension counts a layer's experts. ``even``: the roles are equally large (else
     only another model says where one ends). ``linear``: a matrix of a linear map, which some families
     store [in, out]. ``heads``: llama.cpp stores this one's rows in another order (``q`` or ``kv`` heads).
-    ``refused``: why the numbers cannot be compared with the other families'.
+    ``refused``: why the numbers cannot be compared with the other families'. ``plus_one``: 1 + w is stored
+    where the other families store w.
     """
 
     roles: tuple[str, ...]
@@ -52,6 +53,7 @@ class Part:
     linear: bool = True
     heads: str = ""
     refused: str = ""
+    plus_one: bool = False
 
 
 @dataclass(frozen=True, slots=True)

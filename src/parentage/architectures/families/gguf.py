@@ -10,7 +10,6 @@ from parentage.architectures.families.family import Family, Part
 __all__ = ["ARCHITECTURES", "PLAIN"]
 
 Roles = dict[str, str]
-ADDED_ONE = "GGUF stores 1 + w where the others store w, and the addition was rounded"
 
 DECODER: Roles = {
     "token_embd": "embed_tokens",
@@ -87,7 +86,7 @@ def _turned_heads(table: dict[str, Part]) -> dict[str, Part]:
 
 def _norms_with_one(table: dict[str, Part]) -> dict[str, Part]:
     return {
-        key: Part(part.roles, linear=False, refused=ADDED_ONE) if "norm" in key else part
+        key: Part(part.roles, linear=False, plus_one=True) if "norm" in key else part
         for key, part in table.items()
     }
 
