@@ -11,6 +11,7 @@ from typing import ClassVar
 
 __all__ = [
     "AlignmentError",
+    "CardError",
     "CheckpointError",
     "EvidenceError",
     "HeaderError",
@@ -111,6 +112,13 @@ class TemplateError(CheckpointError):
     """A chat template is missing, malformed, or does what no template may."""
 
     default_code = "template-malformed"
+
+
+class CardError(ParentageError):
+    """A model card, its history or the words to read it with are not what they claim to be."""
+
+    exit_code = 2
+    default_code = "card"
 
 
 class EvidenceError(ParentageError):

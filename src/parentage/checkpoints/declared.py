@@ -11,7 +11,7 @@ import yaml
 from parentage.checkpoints.checkpoint import Checkpoint
 from parentage.errors import ParentageError
 
-__all__ = ["declared_sources"]
+__all__ = ["MAX_YAML", "declared_sources", "plain_yaml"]
 
 LIMIT = 64
 MAX_YAML = 200_000
@@ -57,13 +57,13 @@ def _from_card(checkpoint: Checkpoint) -> Iterator[object]:
     if not text.startswith("---"):
         return
     block = BASES.search(text[3:].replace("\r\n", "\n").split("\n---", 1)[0])
-    table = _yaml(block.group()) if block else None
+    table = plain_yaml(block.group()) if block else None
     bases = table.get("base_model") if isinstance(table, dict) else None
     yield from bases if isinstance(bases, list) else [bases]
 
 
 def _from_recipe(checkpoint: Checkpoint) -> Iterator[object]:
-    table = _yaml(_text(checkpoint, "mergekit_config.yml"))
+    table = plain_yaml(_text(checkpoint, "mergekit_config.yml"))
     if not isinstance(table, dict):
         return
     yield table.get("base_model")
@@ -94,7 +94,8 @@ class _Loader(yaml.SafeLoader):
             raise yaml.YAMLError("merge key")
 
 
-def _yaml(text: str) -> object:
+def plain_yaml(text: str) -> object:
+    """Plain values of a YAML text; None where it is longer than ``MAX_YAML`` or malformed."""
     if len(text) > MAX_YAML:
         return None
     # An alias shares the value that it names, so aliases alone do not grow. The loader answers some
