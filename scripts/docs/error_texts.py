@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from scripts.docs.error_texts_interview import INTERVIEW
 from scripts.docs.error_texts_cards import CARDS
+from scripts.docs.error_texts_interview import INTERVIEW
 from scripts.docs.error_texts_labels import LABELS
 from scripts.docs.error_texts_merging import MERGING
 
