@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
 from parentage import api
-from parentage.checkpoints.formats.safetensors_writer import StoredTensor
+from parentage.checkpoints.formats.safetensors_writer import StoredTensor, write_safetensors
 from parentage.methods.method import Parameters, Profile, Value
 from parentage.methods.registry import method
 from parentage.numerics.formats import to_float32
 from parentage.records.dtypes import DType
 from parentage.records.recognition import MethodReplay, Recognition
 from tests.methods.readers import ArrayReader, merged
-from tests.worlds.planted import Model, Truth, World, audited, stored
+from tests.worlds.planted import Model, Weights, stored
 from tests.worlds.planted_bases import family_pieces, synthetic_base
 from tests.worlds.planted_changes import fine_tune
 
@@ -55,8 +57,15 @@ def family(
     else:
         base = synthetic_base(rng, count=count, size=size)
         models = {"O": base}
-        models |= {n: fine_tune(rng, base, size=s) for n, s in zip("ABCDEF", apart, strict=False)}
+        models |= {n: _tuned(rng, base, s) for n, s in zip("ABCDEF", apart, strict=False)}
     return {n: stored(w, DType.BF16) for n, w in models.items()}
+
+
+def _tuned(rng: np.random.Generator, base: Weights, size: float) -> Weights:
+    """A fine-tune; from a tenth on, a model that points elsewhere."""
+    if size < 0.1:
+        return fine_tune(rng, base, size=size)
+    return {n: v + size * np.std(v) * rng.standard_normal(v.shape) for n, v in base.items()}
 
 
 def made(recipe: Made, models: Mapping[str, Model]) -> Model:
@@ -76,10 +85,24 @@ def made(recipe: Made, models: Mapping[str, Model]) -> Model:
     return {name: found[name] for name in names}
 
 
-def audit(suspect: Model, models: Mapping[str, Model], parents: str, controls: str = "") -> api.AuditResult:
-    """The suspect against models of the family."""
-    named, rest = (tuple((n, models[n]) for n in names) for names in (parents, controls))
-    return audited(World(suspect, named, rest, Truth("recognition", "", 0, False)))
+def audit(
+    suspect: Model, models: Mapping[str, Model], parents: str, controls: str = "", *, sample: int = 1024
+) -> api.AuditResult:
+    """The suspect against models of the family. Methods are replayed on whole tensors whatever ``sample``:
+    few elements keep the likelihoods cheap, which are not what is tested here."""
+    with TemporaryDirectory(prefix="methods-") as folder:
+        paths = {n: Path(folder) / f"{n}.safetensors" for n in ("suspect", *parents, *controls)}
+        for name, path in paths.items():
+            write_safetensors(path, suspect if name == "suspect" else models[name])
+        given = [str(paths[n]) for n in parents], [str(paths[n]) for n in controls]
+        return api.audit(
+            str(paths["suspect"]),
+            parents=given[0],
+            controls=given[1],
+            sample=sample,
+            workers=1,
+            digests=False,
+        )
 
 
 def recognised(result: api.AuditResult) -> MethodReplay:

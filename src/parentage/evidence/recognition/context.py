@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from parentage.architectures.alignment import AlignedTensor
 from parentage.checkpoints.checkpoint import Checkpoint
+from parentage.evidence.recognition.spans import Span, fit_span
 from parentage.merging.operands import Operand, Operands
 from parentage.methods.registry import method
 from parentage.numerics.formats import to_float64
@@ -54,7 +55,10 @@ class Context:
     linear: Replay | None
     workers: int
     progress: Callable[[str, int, int], None]
+    found: list[str] = field(default_factory=list)
+    """Methods that replay the probe, as they are found."""
     _read: dict[str, Probe] = field(default_factory=dict)
+    _spans: dict[tuple[int, ...], Span] = field(default_factory=dict)
     _known: dict[str, Any] = field(default_factory=dict)
 
     def once(self, what: str, work: Callable[[], Any]) -> Any:
@@ -62,6 +66,11 @@ class Context:
         if what not in self._known:
             self._known[what] = work()
         return self._known[what]
+
+    @property
+    def settled(self) -> bool:
+        """Does a recipe replay already? Then others are only asked whether they do as well."""
+        return bool(self.found)
 
     def operands(self, name: str, models: Sequence[int], base: int | None = None) -> Operands | None:
         """A tensor of some models as a method reads it; None where one of them has it not, or as codes."""
@@ -88,6 +97,19 @@ class Context:
             self._read[name] = Probe(name, values)
         return self._read[name]
 
+    def span(self, models: tuple[int, ...]) -> Span:
+        """The suspect as a weighted sum of some models, roughly; kept."""
+        if models not in self._spans:
+            self._spans[models] = fit_span(self, models)
+        return self._spans[models]
+
+    @cached_property
+    def held(self) -> DType:
+        """The narrowest format that most of the suspect's tensors fit, whatever they are stored in."""
+        kinds = [t.effective_dtypes[0] for t in self.tensors]
+        known = [d for d in FLOATS if d.value in kinds]
+        return max(known, key=lambda d: kinds.count(d.value), default=DType.F32)
+
     @cached_property
     def bases(self) -> tuple[int, ...]:
         """What may have been the base: the one that was named, else each source in turn, last first."""
@@ -103,9 +125,7 @@ class Context:
     @cached_property
     def dtypes(self) -> tuple[DType, ...]:
         """What a tool may have computed in: the format that the suspect's numbers are of, else float32."""
-        held = {t.effective_dtypes[0] for t in self.tensors}
-        known = [d for d in FLOATS if d.value in held]
-        return tuple(dict.fromkeys([*known[:1], DType.F32]))
+        return tuple(dict.fromkeys([self.held, DType.F32]))
 
     def arithmetics(self, name: str) -> Iterator[tuple[str, DType]]:
         """(profile, dtype) in which a method may have been computed, tools first."""

@@ -20,7 +20,7 @@ SHARED: Final = Absent("a parameter of the merge")
 
 
 def ranges_of(candidate: Candidate, context: Context) -> tuple[RangeOf, ...]:
-    """One range a number: each end is the nearest value tried that does not replay the probe.
+    """One range a number that the replay depends on: its ends are the nearest values tried that do not.
 
     Farther values were not excluded one by one: they are by what a replay is, a count that falls with the
     distance from the truth.
@@ -30,6 +30,8 @@ def ranges_of(candidate: Candidate, context: Context) -> tuple[RangeOf, ...]:
         if _free(candidate, name, operand):
             low = _end(candidate, context, operand, name, value, -1)
             high = _end(candidate, context, operand, name, value, 1)
+            if low is None or high is None:
+                continue
             found.append(RangeOf(name, SHARED if operand is None else operand, value, low, high))
     return tuple(found)
 
@@ -51,9 +53,9 @@ def _free(candidate: Candidate, name: str, operand: int | None) -> bool:
 
 def _end(
     candidate: Candidate, context: Context, operand: int | None, name: str, value: float, way: int
-) -> float:
-    """The nearest excluded value that halving comes to."""
-    step, end = FIRST, value + way * FIRST
+) -> float | None:
+    """The nearest excluded value that halving comes to; None where the farthest replays as well."""
+    step, end = FIRST, None
     for _ in range(HALVINGS):
         moved = value + way * step
         if _replays(candidate.having(_moved(candidate.numbers, operand, name, moved)), context):

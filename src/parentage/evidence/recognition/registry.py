@@ -12,6 +12,11 @@ __all__ = ["RECOGNISERS", "recogniser", "recognisers"]
 # Fewest free numbers first. One line a recogniser.
 RECOGNISERS: Final[tuple[str, ...]] = (
     "parentage.evidence.recognition.model_stock:MODEL_STOCK",
+    "parentage.evidence.recognition.karcher:KARCHER",
+    "parentage.evidence.recognition.slerp:SLERP",
+    "parentage.evidence.recognition.task_arithmetic:TASK_ARITHMETIC",
+    "parentage.evidence.recognition.spherical:NUSLERP",
+    "parentage.evidence.recognition.spherical:MULTISLERP",
     "parentage.evidence.recognition.thinned.by_size:THINNED_BY_SIZE",
 )
 

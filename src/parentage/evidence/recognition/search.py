@@ -17,6 +17,7 @@ from parentage.evidence.recognition.context import Context
 from parentage.evidence.recognition.ranges import ranges_of
 from parentage.evidence.recognition.registry import recognisers
 from parentage.evidence.recognition.replaying import Counted, as_record, drawn_before, replay_tensor
+from parentage.numerics.candidates import description_length
 from parentage.records.absence import Absent
 from parentage.records.recognition import (
     NO_CHANCE,
@@ -69,13 +70,18 @@ def recognise(context: Context, *, full: bool) -> Recognition:
     """The suspect's best recipe, the controls under it, its rivals, and findings beside replays."""
     tried, scored = 0, list[Scored]()
     found = [f for r in recognisers() for f in r.find(context)]
+    # Once one replays, later recognisers say only whether they do so as well.
     for number, one in enumerate(recognisers()):
         context.progress("merge methods", number, len(recognisers()))
+        exact = False
         for candidate in _bounded(one.propose(context)):
             tried += 1
             score = _score(candidate, one, context, max((s.share for s in scored), default=0.0))
             if score is not None:
                 scored.append(score)
+                exact = exact or score.replays
+        if exact:
+            context.found.append(one.id)
     best = _best(scored)
     if best is None or best.share < HOPELESS:
         return Recognition(tried, context.probes, (), (), tuple(found))
@@ -115,11 +121,19 @@ def _score(candidate: Candidate, one: Recogniser, context: Context, best: float)
 
 
 def _best(scored: Sequence[Scored]) -> Scored | None:
-    """The first that replays, else the one that gives the most."""
-    for one in scored:
-        if one.replays:
-            return one
-    return max(scored, key=lambda s: s.share, default=None)
+    """Of those that replay, the first method's with the shortest numbers; else what gives the most."""
+    exact = [s for s in scored if s.replays]
+    if not exact:
+        return max(scored, key=lambda s: s.share, default=None)
+    first = exact[0].recogniser.id
+    return min((s for s in exact if s.recogniser.id == first), key=lambda s: _length(s.candidate.numbers))
+
+
+def _length(numbers: Numbers) -> float:
+    """Characters that the numbers take to be written down."""
+    rows = (*numbers.each, numbers.shared)
+    typed = [v for row in rows for v in row.values() if isinstance(v, float)]
+    return sum(description_length(v) for v in typed)
 
 
 def _others(scored: Sequence[Scored], best: Scored) -> tuple[RivalReplay, ...]:

@@ -31,6 +31,7 @@ NETWORK: Final = Absent(
 BLEND: Final = Absent(
     "one blend reproduces every element that was examined: no other method was looked for"
 )
+TASK_16: Final = "task-16"
 COPY: Final = Absent("the suspect equals one of the models: no merge method was looked for")
 UNRELATED: Final = Absent("no two models have weights like the suspect's: no merge method was looked for")
 TOO_LARGE: Final = Absent("no tensor that the models share is small enough to replay merge methods on")
@@ -84,7 +85,7 @@ def _why_not(
         return NO_TWO
     if any(c.by_range for c in checkpoints):
         return NETWORK
-    if linear is not None and linear.informative == linear.informative_matches > 0 and _one_blend(linear):
+    if linear is not None and _one_blend(linear):
         return BLEND
     if any(all(k in t.present and t.equal[k - 1] == t.finite for t in tensors) for k in sources):
         return COPY
@@ -92,8 +93,10 @@ def _why_not(
 
 
 def _one_blend(linear: Replay) -> bool:
-    """Had every tensor the weights of the whole model?"""
-    return all(t.weights == linear.weights for t in linear.tensors if t.informative)
+    """Is every element that of one blend, which is none of changes in 16 bits (task arithmetic)?"""
+    exact = linear.informative == linear.informative_matches > 0
+    same = all(t.weights == linear.weights for t in linear.tensors if t.informative)
+    return exact and same and linear.arithmetic != TASK_16
 
 
 def _related(tensors: Sequence[TensorEvidence], model: int) -> bool:

@@ -1,0 +1,316 @@
+"""Numbers found by the rule itself: move them until the replay is the suspect, then take the simplest.
+
+What a rule makes of the operands is compared with the suspect, and the difference is followed back along
+the rule's own response to each number (Gauss and Newton). Unlike a fit of an unrounded formula this has no
+bias: at the true numbers nothing is left. Simple numbers near the estimate are tried on the way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from parentage.errors import UsageError
+from parentage.evidence.recognition.candidate import Candidate
+from parentage.evidence.recognition.context import Context
+from parentage.evidence.recognition.replaying import replay_tensor
+from parentage.evidence.recognition.spans import half_cells
+from parentage.merging.operands import pieces
+from parentage.numerics import candidates
+from parentage.numerics.formats import to_float64
+from parentage.records.dtypes import DType
+from parentage.records.recognition import Numbers
+
+__all__ = ["Free", "moved", "refined", "replays_on"]
+
+Floats = NDArray[np.float64]
+# Other typed numbers that come to about the same as an estimate.
+Readings = Callable[[Numbers], Iterable[Numbers]]
+# Steps of the search; each halves what is off or better while deltas are above a grid step.
+ROUNDS: Final = 6
+NARROWING: Final = 10
+# A step that leaves more than this of what was left leads nowhere.
+SLOWEST: Final = 0.97
+# Mean distance of the suspect from a replay, in half cells (a grid step is two), above which a recipe is
+# given up: where coefficients themselves are rounded to 16 bits, numbers next to the right ones leave 3.
+HOPEFUL: Final = 8.0
+# The same where numbers without a short name are looked for.
+NEAR: Final = 2.0
+# The same where numbers should be right but for a few elements: weights off by 1e-3 leave .01 to .05.
+NEARLY: Final = 0.05
+SMOOTH: Final = "parentage-1"
+# How far a number is moved to see the rule's response.
+RESPONSE: Final = 0.1
+# Directions that the rule does not respond to (the size of weights that are divided by their sum).
+SINGULAR: Final = 2e-3
+# Of one element, in half cells: zero crossings and elements that something else changed do not lead.
+CLIPPED: Final = 16.0
+# Decimals of a typed number that are tried while the estimate still moves.
+TYPED: Final = (1, 2, 3, 4)
+SIMPLEST: Final = 3
+LARGEST: Final = 8.0
+
+
+@dataclass(frozen=True, slots=True)
+class Free:
+    """A number that is looked for: of an operand, or of the merge (``operand`` None)."""
+
+    name: str
+    operand: int | None = None
+    low: float = -LARGEST
+    high: float = LARGEST
+
+    def of(self, numbers: Numbers) -> float:
+        """Its value."""
+        row = numbers.shared if self.operand is None else numbers.each[self.operand]
+        return float(row[self.name])
+
+
+def moved(numbers: Numbers, free: Sequence[Free], values: Sequence[float]) -> Numbers:
+    """The numbers with others in some places."""
+    each, shared = [dict(row) for row in numbers.each], dict(numbers.shared)
+    for one, value in zip(free, values, strict=True):
+        row = shared if one.operand is None else each[one.operand]
+        row[one.name] = float(min(max(value, one.low), one.high))
+    return Numbers(tuple(each), shared)
+
+
+def replays_on(candidate: Candidate, names: Sequence[str], context: Context) -> bool:
+    """Does every informative element of these tensors come out?"""
+    seen = False
+    for name in names:
+        counted = replay_tensor(candidate, name, context, enough=candidate.exact)
+        if counted is None:
+            continue
+        if counted.share < candidate.exact:
+            return False
+        seen = seen or counted.informative > 0
+    return seen
+
+
+def _no_more(numbers: Numbers) -> Iterator[Numbers]:
+    yield from ()
+
+
+def refined(
+    variants: Sequence[Candidate],
+    free: Sequence[Free],
+    context: Context,
+    names: Sequence[str] = (),
+    also: Readings = _no_more,
+) -> Iterator[Candidate]:
+    """Variants of one recipe (its arithmetics, likeliest first), each with numbers that replay ``names``
+    (the probe) where there are any near its own, the simplest of them; else with the nearest found.
+
+    The first that replays ends it; once another method did, only plain numbers are tried. A recipe that is
+    far off on the first tensor is looked for no further. ``also``: what else may have been typed for them.
+    """
+    names = names or context.probes
+    if not variants or not names:
+        return
+    # Our own arithmetic responds smoothly; where coefficients are rounded to 16 bits there are steps.
+    smooth = next((v for v in variants if v.arithmetic == SMOOTH), variants[0])
+    at = np.array([one.of(smooth.numbers) for one in free])
+    at, left = _walk(smooth, free, context, names[0], at, ROUNDS)
+    found = list[Candidate]()
+    if left <= HOPEFUL:
+        for one in variants:
+            typed = _typed(one, free, context, names, at)
+            if typed is not None:
+                yield typed
+                return
+        for one in variants if left <= NEAR and not context.settled else ():
+            there, rest = _walk(one, free, context, names[0], at, NARROWING)
+            exact = one.having(moved(one.numbers, free, [float(x) for x in there]))
+            found.append(exact)
+            better = _at_last(exact, free, context, names, also, rest)
+            if better is not None:
+                yield better
+                return
+    yield from found or [smooth.having(moved(smooth.numbers, free, [float(x) for x in at]))]
+
+
+def _at_last(
+    candidate: Candidate,
+    free: Sequence[Free],
+    context: Context,
+    names: Sequence[str],
+    also: Readings,
+    left: float,
+) -> Candidate | None:
+    """Typed numbers next to where a tool's own arithmetic led, other readings of them, or any that fit."""
+    at = np.array([one.of(candidate.numbers) for one in free])
+    typed = _typed(candidate, free, context, names, at)
+    if typed is not None:
+        return typed
+    for numbers in also(candidate.numbers):
+        if replays_on(candidate.having(numbers), names, context):
+            return candidate.having(numbers)
+    return _exactly(candidate, free, context, names) if left <= NEARLY else None
+
+
+def _typed(
+    candidate: Candidate, free: Sequence[Free], context: Context, names: Sequence[str], at: Floats
+) -> Candidate | None:
+    """Typed numbers next to an estimate that replay everything."""
+    tried = set[tuple[float, ...]]()
+    for digits in TYPED:
+        rows = [_next_to(float(x), digits) for x in at]
+        for simple in product(*rows):
+            if simple in tried:
+                continue
+            tried.add(simple)
+            one = candidate.having(moved(candidate.numbers, free, simple))
+            if replays_on(one, names, context):
+                return one
+    return None
+
+
+def _next_to(value: float, digits: int) -> tuple[float, ...]:
+    """The nearest decimal, and the second nearest while they are few."""
+    nearest = round(value, digits)
+    if digits > 2:
+        return (nearest,)
+    other = round(nearest + (1 if value > nearest else -1) * 10.0**-digits, digits)
+    return nearest, other
+
+
+def _walk(
+    candidate: Candidate,
+    free: Sequence[Free],
+    context: Context,
+    name: str,
+    at: Floats,
+    rounds: int,
+) -> tuple[Floats, float]:
+    """Step by step to where the least is left of one tensor, and how much that is (mean, half cells)."""
+    best, least = at, np.inf
+    for _ in range(rounds):
+        further, left = _step(candidate, free, context, name, at)
+        before, least, best = least, *((left, at) if left < least else (least, best))
+        if further is None or left == 0 or left > SLOWEST * before or np.abs(further - at).max() < 1e-9:
+            break
+        at = further
+    return best, float(least)
+
+
+def _exactly(
+    candidate: Candidate, free: Sequence[Free], context: Context, names: Sequence[str]
+) -> Candidate | None:
+    """Numbers without a short name: the larger tensors narrow down what the first allows."""
+    at = np.array([one.of(candidate.numbers) for one in free])
+    for name in names:
+        at, left = _walk(candidate, free, context, name, at, NARROWING)
+        if left > NEARLY:
+            return None
+        exact = candidate.having(moved(candidate.numbers, free, [float(x) for x in at]))
+        if replays_on(exact, names, context):
+            return _simplest(exact, free, context, names)
+    return None
+
+
+def _step(
+    candidate: Candidate, free: Sequence[Free], context: Context, name: str, at: Floats
+) -> tuple[Floats | None, float]:
+    """One step towards where nothing is left, and what is left here; None where the rule refuses or does
+    not respond."""
+    wanted = context.probe(name).values[0]
+    half = half_cells(wanted, context.held)
+    # Numbers next to zero have the finest cells, and would lead alone.
+    half = np.maximum(half, np.median(half))
+    here = _made(candidate, free, context, name, at)
+    if here is None:
+        return None, np.inf
+    finite = np.isfinite(wanted) & np.isfinite(here)
+    left = np.clip(np.where(finite, (wanted - here) / half, 0.0), -CLIPPED, CLIPPED)
+    far = float(np.abs(left).mean())
+    if far == 0.0:
+        return None, far
+    columns = []
+    for k in range(len(free)):
+        aside = np.zeros(len(free))
+        aside[k] = RESPONSE
+        up, down = (
+            _made(candidate, free, context, name, at + way * aside, unrounded=True) for way in (1, -1)
+        )
+        if up is None or down is None:
+            return None, far
+        columns.append((up - down) / (2 * RESPONSE))
+    matrix = np.stack([np.where(finite, c / half, 0.0) for c in columns], axis=1)
+    if not (np.abs(matrix).sum(axis=0) > 0).all():
+        return None, far
+    size = np.linalg.norm(matrix, axis=0)
+    change = np.linalg.lstsq(matrix / size, left, rcond=SINGULAR)[0] / size
+    low, high = (np.array([getattr(one, side) for one in free]) for side in ("low", "high"))
+    return np.clip(at + np.clip(change, -0.5, 0.5), low, high), far
+
+
+def _made(
+    candidate: Candidate,
+    free: Sequence[Free],
+    context: Context,
+    name: str,
+    at: Floats,
+    *,
+    unrounded: bool = False,
+) -> Floats | None:
+    """What the rule makes of one tensor with these numbers, as float64 [n]; ``unrounded``: in our float32,
+    where it exists, for a response that is not lost in grid steps."""
+    one = candidate.having(moved(candidate.numbers, free, [float(x) for x in at]))
+    unrounded = unrounded and SMOOTH in one.rule.profiles
+    if unrounded:
+        one = replace(one, arithmetic=SMOOTH, dtype=DType.F32)
+    operands = context.operands(name, one.operands, one.base)
+    if operands is None:
+        return None
+    stored = DType.F32 if unrounded else context.groups[name].suspect.dtype
+    profile = one.profile(stored)
+    parts = []
+    try:
+        rule = one.rule.prepare(operands, one.parameters(name), profile, name)
+    except UsageError:
+        return None
+    for start, count in pieces(operands.elements, rule.granularity):
+        with np.errstate(all="ignore"):
+            parts.append(to_float64(rule.apply(start, operands.read(start, count)), stored))
+    return np.concatenate(parts)
+
+
+def _simplest(
+    candidate: Candidate, free: Sequence[Free], context: Context, names: Sequence[str]
+) -> Candidate:
+    """Numbers that need the fewest characters among those that replay as well."""
+    rows = []
+    for one in free:
+        value = one.of(candidate.numbers)
+        low, high = (_reach(candidate, one, value, way, context, names) for way in (-1, 1))
+        rows.append([*candidates.simplest_in(low, high, SIMPLEST), value])
+    for values in _cheapest_first(rows):
+        simple = candidate.having(moved(candidate.numbers, free, values))
+        if replays_on(simple, names, context):
+            return simple
+    return candidate
+
+
+def _cheapest_first(rows: Sequence[Sequence[float]]) -> Iterator[tuple[float, ...]]:
+    every = list(product(*rows))[:64]
+    yield from sorted(every, key=lambda v: (sum(candidates.description_length(x) for x in v), v))
+
+
+def _reach(
+    candidate: Candidate, one: Free, value: float, way: int, context: Context, names: Sequence[str]
+) -> float:
+    """The farthest value, of those that halving comes to, that still replays."""
+    step = 2.0**-4
+    for _ in range(22):
+        if replays_on(
+            candidate.having(moved(candidate.numbers, (one,), (value + way * step,))), names, context
+        ):
+            return value + way * step
+        step /= 2
+    return value

@@ -1,0 +1,89 @@
+"""Methods that are a weighted sum in each tensor are named with the numbers that made them, by replay."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from parentage.methods.method import Value
+from parentage.records.absence import Absent
+from parentage.records.dtypes import DType
+from tests.recognition.worlds import Made, audit, family, made, recognised
+
+TWO = ({}, {"weight": 0.6}, {"weight": 0.3})
+PLAIN: dict[str, Value] = {"lambda": 1.0, "normalize": False}
+
+
+RECIPES = {
+    "task arithmetic": (Made("task_arithmetic", "OAB", 0, TWO, PLAIN), False),
+    "task arithmetic with a factor": (
+        Made("task_arithmetic", "OAB", 0, TWO, {**PLAIN, "lambda": 0.7}),
+        False,
+    ),
+    "task arithmetic of one change": (
+        Made("task_arithmetic", "OA", 0, ({}, {"weight": 1.3}), PLAIN),
+        False,
+    ),
+    "nuslerp of changes": (Made("nuslerp", "OAB", 0, TWO, {}), False),
+    "multislerp of changes": (Made("multislerp", "OAB", 0, TWO, {}), False),
+    "karcher": (Made("karcher", "AB", None), True),
+}
+SLOW = tuple(n for n in RECIPES if n != "task arithmetic")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[pytest.mark.slow] if n in SLOW else []) for n in RECIPES]
+)
+def test_a_merge_is_named_with_its_numbers(name: str) -> None:
+    recipe, far = RECIPES[name]
+    models = family(5, count=2, size=3_000, apart=(0.3, 0.5) if far else (0.01, 0.01))
+    result = audit(made(recipe, models), models, "OAB")
+    replay, report = recognised(result), result.report
+    assert (replay.method, replay.matches) == (recipe.method, replay.informative)
+    assert report.verdict.status == "supported"
+    assert report.verdict.relation == replay.relation
+    given = [row["weight"] for row in recipe.each if row]
+    found = [row["weight"] for row in replay.numbers.each if row]
+    names = [result.evidence.models[k].name[0] for k in replay.operands]
+    assert names == list(recipe.operands)
+    assert np.allclose(_scaled(found, recipe), _scaled(given, recipe), rtol=5e-3)
+    for known in replay.ranges:
+        assert known.low <= known.value <= known.high
+
+
+def _scaled(weights: list[Any], recipe: Made) -> list[float]:
+    """Where weights are divided by their sum only their proportions count."""
+    total = 1.0 if recipe.method == "task_arithmetic" else sum(weights)
+    return [w / total for w in weights]
+
+
+def test_slerp_is_told_from_a_line_where_the_models_point_apart() -> None:
+    models = family(2, count=2, size=3_000, apart=(0.3,))
+    result = audit(made(Made("slerp", "OA", 0, (), {"t": 0.37}, dtype=DType.F32), models), models, "OA")
+    replay = recognised(result)
+    assert result.report.verdict.relation == "slerp-merge"
+    # From the other end it is the same arc.
+    t = replay.numbers.shared["t"]
+    assert t in (0.37, 0.63)
+    assert any(r.method == "slerp" and r.label == f"t = {1 - t:.9g}" for r in replay.alike)
+
+
+def test_slerp_of_near_models_is_a_line_and_called_one() -> None:
+    models = family(2, count=2, size=3_000)
+    result = audit(made(Made("slerp", "OA", 0, (), {"t": 0.6}), models), models, "OA")
+    assert result.report.verdict.relation == "linear-merge"
+    assert isinstance(result.evidence.recognition, Absent)
+
+
+def test_a_fine_tune_is_called_no_merge() -> None:
+    models = family(7, count=2, size=3_000, apart=(0.01, 0.004, 0.01))
+    result = audit(models["C"], models, "OAB")
+    assert "merge" not in result.report.verdict.relation
+    assert recognised_nothing(result)
+
+
+def recognised_nothing(result: Any) -> bool:
+    found = result.evidence.recognition
+    return isinstance(found, Absent) or all(r.matches < r.informative for r in found.replays)
