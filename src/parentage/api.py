@@ -16,6 +16,7 @@ from typing import Any
 from parentage.checkpoints.opening import open_checkpoint
 from parentage.checkpoints.remote.budget import Counters
 from parentage.checkpoints.remote.remote_limits import RemoteLimits, SharedSession
+from parentage.engines.compiling import compile_for_audit
 from parentage.engines.engine import Engine
 from parentage.engines.registry import choose_engine
 from parentage.errors import EvidenceError, UsageError
@@ -111,6 +112,7 @@ def audit(
     engine: str | Engine = "threads",
     address: str | None = None,
     resume: str | Path | None = None,
+    compile_first: bool = False,
     progress: Progress = _silent,
 ) -> AuditResult:
     """Audit a suspect; a model is a path to a file or folder, or an address (docs/places.md).
@@ -121,8 +123,8 @@ def audit(
     ``limits``: what reading over a network may cost, and where slices are kept; a budget that ends leaves
     tensors out, which ``AuditResult.left_out`` names. ``engine``: where the full pass runs, "threads" or
     "ray", on the cluster at ``address``; ``resume``: a file that keeps what of it is done (docs/scale.md);
-    neither moves a result. ``progress`` is also called on another thread while bytes come. Raises
-    ``ParentageError``.
+    neither moves a result. ``compile_first``: the first run has processes that end compile (docs/scale.md).
+    ``progress`` is also called on another thread while bytes come. Raises ``ParentageError``.
     """
     limits = limits or RemoteLimits()
     runs = _full_pass(full, engine, address, resume, workers, limits)
@@ -146,6 +148,7 @@ def audit(
         shared = SharedSession(stack, limits, fetched.heard, sampled=not full)
         proposal = Proposal()
         if candidates is not None or not (parents or others):
+            compile_for_audit(compile_first, full, progress)
             proposal = propose(
                 suspect,
                 candidates,
@@ -155,14 +158,10 @@ def audit(
                 progress=progress,
                 shared=shared,
             )
-        wanted = wanted_models(
-            suspect,
-            (*parents, *proposal.parents),
-            (*controls, *proposal.controls),
-            base,
-            previous,
-        )
+        named = ((*parents, *proposal.parents), (*controls, *proposal.controls))
+        wanted = wanted_models(suspect, *named, base, previous)
         inputs = open_inputs(stack, wanted, shared)
+        compile_for_audit(compile_first, full, progress)
         options = replace(options_for(inputs, Asked(sample, seed, full, digests, workers), limits), **runs)
         asked["sample"] = options.sample
         notes = (*proposal.notes, *input_notes(inputs))
@@ -186,8 +185,10 @@ def plan_audit(
     previous: str | None = None,
     candidates: str | None = None,
     sample: int | None = None,
+    full: bool = False,
     seed: int = 0,
     workers: int = 0,
+    digests: bool = True,
     limits: RemoteLimits | None = None,
 ) -> AuditPlan:
     """What ``audit`` with the same arguments would read; headers and cards are all that is read for it.
@@ -195,7 +196,7 @@ def plan_audit(
     Candidates are planned as controls: which of them is read depends on a brief look at weights. Raises
     ``ParentageError``.
     """
-    asked = Asked(sample, seed, workers=workers)
+    asked = Asked(sample, seed, full, digests, workers)
     limits = limits or RemoteLimits()
     return plan_of(suspect, parents, controls, base, previous, candidates, limits, asked)
 
@@ -237,12 +238,13 @@ def verify(
     engine: str | Engine = "threads",
     address: str | None = None,
     resume: str | Path | None = None,
+    compile_first: bool = False,
     progress: Progress = _silent,
 ) -> Verification:
     """Measure again from the pinned inputs, ignoring every stored number, and name what differs.
 
     ``places``: where inputs lie now, by the models' names. Counts and digests must agree exactly,
-    derived floats to 1e-9. ``engine``, ``address``, ``resume``: as for :func:`audit`.
+    derived floats to 1e-9. ``engine``, ``address``, ``resume``, ``compile_first``: as for :func:`audit`.
     """
     plain = _load_evidence(path)
     stored = read_evidence(plain)
@@ -251,6 +253,7 @@ def verify(
     with ExitStack() as stack:
         shared = SharedSession(stack, limits, FetchProgress(progress).heard, sampled=not options.full)
         inputs = open_pinned(stack, stored.models, places or {}, shared)
+        compile_for_audit(compile_first, options.full, progress)
         return rederive(stored, plain, inputs, options, progress)
 
 

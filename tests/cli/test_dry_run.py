@@ -79,6 +79,18 @@ def test_local_models_cost_no_network(run: Run) -> None:
     assert found["seconds_network"] == 0
 
 
+def test_processor_time_grows_with_what_is_asked_for(audit: Audit, run: Run) -> None:
+    first = plan(audit, "--sample", "4096")["processor"]
+    # The site's files are not hashed here.
+    assert (first["digests"], first["full_pass"]) == (0, 0)
+    assert plan(audit, "--sample", "16384")["processor"]["measures"] > first["measures"] > 0
+    assert plan(audit, "--sample", "4096", "--full")["processor"]["full_pass"] > 0
+    local = ("audit", MERGEKIT / "linear.safetensors", "-p", MERGEKIT / "A.safetensors", "--dry-run")
+    assert json.loads(run(*local, "--json", "-").out)["processor"]["digests"] > 0
+    assert json.loads(run(*local, "--json", "-", "--no-digests").out)["processor"]["digests"] == 0
+    assert "of one core, an estimate" in run(*local).out
+
+
 def test_a_plan_is_written_to_a_file_and_told(audit: Audit, tmp_path: Path) -> None:
     done = audit("--dry-run", "--json", tmp_path / "p.json")
     assert plain(tmp_path / "p.json")["schema"] == "parentage.plan"

@@ -177,8 +177,10 @@ def command(
             previous=previous,
             candidates=candidates,
             sample=sample,
+            full=full,
             seed=seed,
             workers=workers,
+            digests=not no_digests,
             limits=limits,
         )
         write_plan(plan, json_file)
@@ -201,6 +203,7 @@ def command(
             engine=engine,
             address=address,
             resume=resume,
+            compile_first=True,
             progress=report_progress,
         )
     _write(result, json_file, html, evidence)

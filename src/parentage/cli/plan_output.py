@@ -83,6 +83,21 @@ def _stages(plan: AuditPlan) -> Iterator[str]:
         f"About {plan.seconds_network:.0f} s of network at 50 ms of latency, and {bytes_text(plan.memory)} "
         f"of memory."
     )
+    yield from _processor(plan)
+
+
+def _processor(plan: AuditPlan) -> Iterator[str]:
+    time = plan.processor
+    if isinstance(time, Absent):
+        return
+    parts = [f"{_seconds(time.measures)} for the measures"]
+    parts += [f"{_seconds(time.digests)} for digests"] if time.digests else []
+    parts += [f"{_seconds(time.full_pass)} for replaying every element"] if time.full_pass else []
+    yield f"About {_seconds(time.total)} of one core, an estimate: {', '.join(parts)}."
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
 
 
 def _left(plan: AuditPlan) -> Iterator[str]:

@@ -91,6 +91,7 @@ def command(
             engine=engine,
             address=address,
             resume=resume,
+            compile_first=True,
             progress=report_progress,
         )
     with printing():

@@ -11,6 +11,7 @@ from parentage.architectures.alignment import AlignedTensor, Alignment, align
 from parentage.checkpoints.remote.costs import Cost, opening_cost, reading_cost
 from parentage.evidence.fetching import planned
 from parentage.evidence.measure import AuditInputs, Options, not_examined, readable
+from parentage.evidence.processor_time import processor_time
 from parentage.evidence.reading_plan import ReadingBudget, cost_of_opening
 from parentage.evidence.sampling import Sampling, plan_sample
 from parentage.evidence.stages import STAGE_BUDGET
@@ -81,6 +82,7 @@ def plan_audit(
         memory=_memory(options, len(checkpoints), first.nbytes),
         spent=PlannedReading(0, 0),
         notes=tuple(notes),
+        processor=processor_time(groups, checkpoints, options),
     )
 
 

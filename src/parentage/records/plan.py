@@ -15,10 +15,12 @@ __all__ = [
     "AuditPlan",
     "PlannedComponent",
     "PlannedModel",
+    "PlannedProcessor",
     "PlannedReading",
     "PlannedStage",
 ]
 
+NOT_ESTIMATED = Absent("plans of this version estimated no processor time")
 SCHEMA = "parentage.plan"
 VERSION = 1
 
@@ -70,9 +72,25 @@ class PlannedComponent:
 
 
 @dataclass(frozen=True, slots=True)
+class PlannedProcessor:
+    """Seconds of one core, estimated: of the first stage's measures, of hashing files on this machine, and
+    of replaying every element (0 where that is not asked for)."""
+
+    measures: float
+    digests: float
+    full_pass: float
+
+    @property
+    def total(self) -> float:
+        """All of them."""
+        return self.measures + self.digests + self.full_pass
+
+
+@dataclass(frozen=True, slots=True)
 class AuditPlan:
     """``seconds_network``: by the measured rates of docs/places.md at 50 ms of latency; ``memory``: bytes,
-    by what was measured of such audits; ``spent``: what making this plan took."""
+    by what was measured of such audits; ``spent``: what making this plan took; ``processor``: an estimate
+    by rates of one machine."""
 
     tool: Mapping[str, str]
     asked: Mapping[str, Any]
@@ -85,3 +103,4 @@ class AuditPlan:
     memory: int
     spent: PlannedReading
     notes: tuple[str, ...]
+    processor: PlannedProcessor | Absent = NOT_ESTIMATED
