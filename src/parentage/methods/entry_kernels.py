@@ -81,10 +81,10 @@ ENTRIES: Final[dict[str, tuple[EntryKernel, ...]]] = {
             "_scan",
             (L, L, L, types.float64[:], types.float64[:], F, F, types.int64, types.int64),
         ),
-        EntryKernel("methods.torch_sums", "_short", (F,)),
-        EntryKernel("methods.torch_sums", "_short", (types.float32[:],)),
+        EntryKernel("numerics.torch_sums", "_short", (F,)),
+        EntryKernel("numerics.torch_sums", "_short", (types.float32[:],)),
         EntryKernel(
-            "methods.torch_sums",
+            "numerics.torch_sums",
             "_add_steps",
             (types.float32[:, :, ::1], F, types.int64, types.int64, types.int64, types.boolean),
         ),
