@@ -20,9 +20,16 @@ __all__ = ["recognition_of"]
 
 
 def recognition_of(
-    suspect: Model, models: Mapping[str, Model], parents: str, controls: str = "", *, full: bool = False
+    suspect: Model,
+    models: Mapping[str, Model],
+    parents: str,
+    controls: str = "",
+    *,
+    full: bool = False,
+    probed: tuple[str, ...] = (),
 ) -> Recognition:
-    """The pass over all matrices; the first of ``parents`` is not said to be the base."""
+    """The pass; its probe: the tensors ``probed``, else all matrices. The first of ``parents`` is not said
+    to be the base."""
     with TemporaryDirectory(prefix="pass-") as folder:
         places = [Path(folder) / f"{n}.safetensors" for n in ("suspect", *parents, *controls)]
         for place, model in zip(places, (suspect, *(models[n] for n in parents + controls)), strict=True):
@@ -41,7 +48,7 @@ def recognition_of(
             sources=tuple(k for k in numbers if k <= len(parents)),
             base=None,
             controls=tuple(k for k in numbers if k > len(parents)),
-            probes=tuple(matrices),
+            probes=probed or tuple(matrices),
             linear=None,
             workers=1,
             progress=lambda *_: None,

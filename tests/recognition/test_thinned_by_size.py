@@ -74,3 +74,14 @@ def test_a_change_after_it_keeps_a_merge_by_ties_from_being_named(share: float) 
         tensor.bits[: int(share * tensor.bits.size)] ^= 1
     found = recognition_of(suspect, models, "OAB")
     assert all(r.matches < r.informative for r in found.replays)
+
+
+def test_tensors_outside_the_probe_tell_recipes_apart_that_the_probe_does_not() -> None:
+    """Of changes of one size a tool keeps those that its sort puts first; a probe without them is mute."""
+    models = family(3, count=2, size=6_000, apart=(0.02, 0.01), dtype=DType.F32)
+    quiet, probe = "model.embed_tokens.weight", "model.layers.0.self_attn.k_proj.weight"
+    models["A"][quiet].bits[:] = models["O"][quiet].bits ^ 1
+    suspect = made(Made("ties", "OAB", 0, ({}, HALF, THIRD), dtype=DType.F32, out=DType.F32), models)
+    found = recognition_of(suspect, models, "OAB", probed=(probe,))
+    assert found.replays[0].arithmetic == "mergekit-0.1.5"
+    assert found.replays[0].matches == found.replays[0].informative

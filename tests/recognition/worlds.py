@@ -49,8 +49,9 @@ def family(
     count: int = 3,
     size: int = 6_000,
     apart: Sequence[float] = (0.01, 0.01),
+    dtype: DType = DType.BF16,
 ) -> dict[str, Model]:
-    """A base O and fine-tunes A, B … of it in bfloat16; ``apart``: the size of their changes."""
+    """A base O and fine-tunes A, B … of it, stored as ``dtype``; ``apart``: the size of their changes."""
     rng = np.random.default_rng(seed)
     if real:
         models = family_pieces(rng, count=count, size=size)
@@ -58,7 +59,7 @@ def family(
         base = synthetic_base(rng, count=count, size=size)
         models = {"O": base}
         models |= {n: _tuned(rng, base, s) for n, s in zip("ABCDEF", apart, strict=False)}
-    return {n: stored(w, DType.BF16) for n, w in models.items()}
+    return {n: stored(w, dtype) for n, w in models.items()}
 
 
 def _tuned(rng: np.random.Generator, base: Weights, size: float) -> Weights:

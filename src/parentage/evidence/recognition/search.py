@@ -17,6 +17,7 @@ from parentage.evidence.recognition.context import Context
 from parentage.evidence.recognition.ranges import ranges_of
 from parentage.evidence.recognition.registry import recognisers
 from parentage.evidence.recognition.replaying import Counted, as_record, drawn_before, replay_tensor
+from parentage.evidence.recognition.settling import better_alike
 from parentage.numerics.candidates import description_length
 from parentage.records.absence import Absent
 from parentage.records.recognition import (
@@ -87,6 +88,11 @@ def recognise(context: Context, *, full: bool) -> Recognition:
         return Recognition(tried, context.probes, (), (), tuple(found))
     own = _replay_all(best, context, full)
     alike = [s for s in scored if s is not best and s.replays and best.replays]
+    better = better_alike(own, alike, context)
+    if better is not None:
+        # Every tensor has told the two apart: what the first left over is none of the second's doing.
+        alike = [s for s in alike if s is not better]
+        best, own = better, _replay_all(better, context, full)
     rest = _others(scored, best)
     own = replace(
         own,
