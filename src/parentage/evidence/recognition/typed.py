@@ -39,7 +39,10 @@ def _both(value: float) -> list[int]:
 
 
 def proportions(values: Sequence[float]) -> Iterator[tuple[float, ...]]:
-    """Weights of at most two decimals in the proportions of ``values``, the shortest to write first."""
+    """Weights of at most two decimals in the proportions of ``values``, the shortest to write first; none
+    where a value is zero, which is no weight that somebody typed."""
+    if not all(values):
+        return
     found = dict[tuple[float, ...], tuple[float, float]]()
     for hundredths in range(1, HUNDREDTHS + 1):
         wanted = [v * hundredths / 100 / values[0] for v in values]
