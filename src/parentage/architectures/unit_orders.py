@@ -31,12 +31,14 @@ ALIKE = 0.5
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FoundOrder:
-    """One matrix or vector of another model that is reordered; None: that side is in place."""
+    """One matrix or vector of another model that is reordered; None: that side is in place. ``unit``: what
+    the rows are, where the tensor's role does not say it."""
 
     model: int
     group: AlignedTensor
     rows: RowMatch | None
     columns: RowMatch | None
+    unit: str = ""
 
 
 def undo_orders(

@@ -81,11 +81,14 @@ _UNITS = {
     "embedding.token": ("tokens", "hidden"),
     "embedding.position": ("positions", "hidden"),
     "head": ("tokens", "hidden"),
+    "router": ("experts", "hidden"),
 }
 
 
 def _units(found: FoundOrder) -> tuple[str, str]:
     group = found.group
+    if found.unit:
+        return found.unit, ""
     rows, columns = _UNITS.get(group.role.role, ("rows", "columns"))
     if len(group.suspect.shape) == 1 and group.role.component == "norm":
         return "hidden", ""

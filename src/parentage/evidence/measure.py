@@ -11,6 +11,7 @@ import numpy as np
 
 from parentage import __version__
 from parentage.architectures.alignment import AlignedTensor, Alignment, align
+from parentage.architectures.expert_orders import undo_expert_orders
 from parentage.architectures.unit_orders import undo_orders
 from parentage.checkpoints.checkpoint import Checkpoint
 from parentage.engines.engine import Engine
@@ -117,6 +118,7 @@ def measure(
     """All passes: tensors, replays, structure, digests. Deterministic for equal inputs and options."""
     checkpoints = [m.checkpoint for m in inputs.models]
     alignment = align(checkpoints[0], checkpoints[1:], by_content=True)
+    alignment, experts = undo_expert_orders(alignment, checkpoints)
     alignment, orders = undo_orders(alignment, checkpoints)
     plan = _plan(inputs, options)
     groups = readable(alignment, checkpoints, options)
@@ -182,7 +184,7 @@ def measure(
         quiet_rows=quiet,
         notes=(*notes, *alignment_notes(alignment, names), *((OVER_A_NETWORK,) if remote else ())),
         reading=found.reading,
-        alignment=alignment_findings(alignment, orders, not remote),
+        alignment=alignment_findings(alignment, (*experts, *orders), not remote),
         quantized=quantized,
         recognition=recognition,
     )

@@ -44,7 +44,8 @@ class LayerMap:
 class UnitOrder:
     """Parts of a layer that stand in another order than the model's, or are multiplied.
 
-    ``unit``: what is reordered (``neurons``, ``queries and keys``, ``values``, ``hidden``, ``tokens``), in
+    ``unit``: what is reordered (``neurons``, ``queries and keys``, ``values``, ``hidden``, ``tokens``,
+    ``experts``), in
     ``tensors`` of the suspect, ``units`` of them. ``moved`` have another place and ``multiplied`` a factor
     that is a power of two or negative: both were undone before comparing. ``scaled`` have another factor,
     which was not. ``one_order``: all tensors are reordered alike, so that the model computes the same.

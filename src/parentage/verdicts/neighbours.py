@@ -302,8 +302,8 @@ def _hidden_fork(readings: Readings, nearest: int, other: int) -> Weighing:
 def _disguises(readings: Readings) -> str:
     if searched(readings):
         return (
-            "Layers, neurons and heads in another order were looked for and not found; rotated bases and "
-            "experts in another order are not undone: a copy disguised so would read as independent."
+            "Layers, neurons and heads in another order were looked for and not found; rotated bases are "
+            "not undone: a copy disguised so would read as independent."
         )
     return (
         "Layers, neurons or heads in another order and rotated bases are not undone: a copy disguised so "
