@@ -38,4 +38,68 @@ INTERVIEW: Mapping[str, tuple[str, str]] = {
         "Name the template that the model is used with by `--template`.",
     ),
     "template-fails": ("A chat template fails while it is rendered.", _OTHER_TEMPLATE),
+    "answers-cut": (
+        "A file of answers ends within a line: it was cut short.",
+        "Fetch it again, or go on with the interview that wrote it.",
+    ),
+    "answers-other-plan": (
+        "The folder holds answers of another plan: other questions, seed, model, address or template.",
+        "Name another folder with `--out`, or ask as before.",
+    ),
+    "answers-twice": ("A file of answers has one answer twice; it was altered.", "Fetch it again."),
+    "endpoint-address": (
+        "An endpoint's address is no http(s) address of an API, or holds a name, password or query.",
+        "Write it like `http://localhost:8080/v1`; a key goes into the environment (`--api-key-env`).",
+    ),
+    "endpoint-busy": (
+        "An endpoint said each time that it is busy or that too much was asked, or asked for more "
+        "patience than there is.",
+        "Lower `--concurrency`, raise `--attempts`, or come back later: answers that came are kept.",
+    ),
+    "endpoint-cannot": (
+        "An endpoint refused a request that every such interface takes.",
+        "Read what it said; check the address and the model's name.",
+    ),
+    "endpoint-no-model": (
+        "An endpoint serves several models, and none was named.",
+        "Name one with `--model`.",
+    ),
+    "endpoint-not-api": (
+        "What answered is no such interface: a page, or JSON of another form, or neither "
+        "chat nor completions.",
+        "Check the address: it usually ends in `/v1`.",
+    ),
+    "endpoint-refuses": (
+        "An endpoint refuses who asks (status 401 or 403).",
+        "Put the key into the environment variable that `--api-key-env` names.",
+    ),
+    "endpoint-timeout": (
+        "An endpoint gave no whole answer in time.",
+        "Raise `--timeout`, lower `--max-tokens`.",
+    ),
+    "endpoint-too-large": ("An endpoint's answer was larger than any is.", "Check what is served there."),
+    "endpoint-unreachable": (
+        "No connection to an endpoint could be made or kept.",
+        "Check address and network.",
+    ),
+    "interview-incomplete": (
+        "Not every answer that was planned came, or a condition that was asked for is not allowed. The "
+        "report says which; it was written.",
+        "Run it again with the same `--out`: only what is missing is asked.",
+    ),
+    "interview-not-comparable": (
+        "Answers of the suspect and of its panel are to different questions, or sampled differently.",
+        "Interview them again with equal questions, temperature and length.",
+    ),
+    "interview-target": ("What was named cannot be asked.", "Name an address, or a file of answers."),
+    "questions-malformed": (
+        "A file of questions is not one.",
+        "See its form in [interview.md](interview.md#questions-of-your-own).",
+    ),
+    "questions-none": (
+        "No question is left in the languages that were asked for.",
+        "Name one that there is.",
+    ),
+    "usage-condition": ("A condition has no such name.", "One of shipped, empty-system, stripped, raw."),
+    "usage-price": ("A price is not two numbers.", "`--price 0.5,1.5`: of a million tokens in, and out."),
 }

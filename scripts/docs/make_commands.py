@@ -121,6 +121,12 @@ COMMANDS: dict[str, tuple[Shown, ...]] = {
             damaged="blend/model.safetensors",
         ),
     ),
+    "interview": (
+        Shown(
+            "parentage interview http://localhost:8080/v1 --dry-run --price 0.5,1.5",
+            "What would be asked of a server, and what that may cost ([interview.md](interview.md)):",
+        ),
+    ),
 }
 # Commands that are groups of commands.
 PARTS: dict[str, tuple[str, ...]] = {"label": ("verify", "write")}

@@ -13,6 +13,7 @@ __all__ = [
     "AlignmentError",
     "CardError",
     "CheckpointError",
+    "EndpointError",
     "EvidenceError",
     "HeaderError",
     "IndexFileError",
@@ -119,6 +120,12 @@ class CardError(ParentageError):
 
     exit_code = 2
     default_code = "card"
+
+
+class EndpointError(CheckpointError):
+    """A model that is to be asked cannot be reached, or does not answer as its interface says."""
+
+    default_code = "endpoint-unreachable"
 
 
 class EvidenceError(ParentageError):

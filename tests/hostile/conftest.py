@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from tests.behaviour.conftest import serve
 from tests.cli.running import Run
+
+__all__ = ["run", "serve"]
 
 
 @pytest.fixture

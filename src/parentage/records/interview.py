@@ -5,8 +5,33 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from parentage.records.absence import Absent
+from parentage.records.estimate import Estimate
 
-__all__ = ["HiddenPrompt", "HiddenText", "TemplateText"]
+__all__ = [
+    "ANSWERS_SCHEMA",
+    "ANSWERS_VERSION",
+    "SCHEMA",
+    "VERSION",
+    "Ability",
+    "Answer",
+    "Answers",
+    "Asking",
+    "Comparison",
+    "Group",
+    "HiddenPrompt",
+    "HiddenText",
+    "Interview",
+    "NameRate",
+    "Respondent",
+    "Subject",
+    "TemplateText",
+]
+
+SCHEMA = "parentage.interview"
+VERSION = 1
+
+ANSWERS_SCHEMA = "parentage.answers"
+ANSWERS_VERSION = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,3 +77,156 @@ class HiddenPrompt:
     stripped: str
     left_over: tuple[str, ...]
     raw: str | Absent
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """What was asked for: the plan, equal for the suspect and its panel.
+
+    ``samples``: answers wanted in each condition. ``temperature`` 1 samples from the model's own
+    distribution. ``questions_sha256`` pins the questions' ids and words.
+    """
+
+    conditions: tuple[str, ...]
+    samples: int
+    seed: int
+    temperature: float
+    max_tokens: int
+    questions: int
+    languages: tuple[str, ...]
+    questions_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ability:
+    """Something that a target can or cannot do, as probed, with the words of the finding."""
+
+    name: str
+    offered: bool
+    finding: str
+
+
+@dataclass(frozen=True, slots=True)
+class Respondent:
+    """Who was asked: where it is, what it is called there, what it offers."""
+
+    locator: str
+    kind: str
+    model: str | Absent
+    abilities: tuple[Ability, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One answer, word for word.
+
+    ``number`` counts within the plan. ``begun``: the words that were put into the model's mouth, which
+    stand before ``text``. ``clipped``: the answer was longer than is kept. Tokens as the target counts.
+    """
+
+    number: int
+    condition: str
+    question: str
+    language: str
+    style: str
+    repeat: int
+    seed: int
+    begun: str
+    text: str | Absent
+    finish: str
+    clipped: bool
+    tokens_in: int | Absent
+    tokens_out: int | Absent
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """One target's whole interview, as the file of answers holds it.
+
+    ``left_out``: conditions that the target does not allow, each with the reason.
+    """
+
+    tool: str
+    asking: Asking
+    respondent: Respondent
+    hidden: HiddenPrompt | Absent
+    left_out: tuple[str, ...]
+    answers: tuple[Answer, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NameRate:
+    """How many answers claim a name; the share's interval is Wilson's, of all answers that came."""
+
+    name: str
+    shown: str
+    kind: str
+    claims: int
+    share: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The answers of one condition, in one language or (``language`` "all") in all.
+
+    ``answers`` came, ``missing`` did not. Of those that came, ``ambiguous`` hold names and do not tell
+    whose; ``empty`` hold no words; ``refusals`` decline; the rest of those without a claim name nobody.
+    """
+
+    condition: str
+    language: str
+    answers: int
+    missing: int
+    ambiguous: int
+    empty: int
+    refusals: int
+    unnamed: int
+    names: tuple[NameRate, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """One who was asked: the suspect, or one of the panel."""
+
+    label: str
+    role: str
+    respondent: Respondent
+    hidden: HiddenPrompt | Absent
+    left_out: tuple[str, ...]
+    answers_sha256: str
+    tokens_in: int | Absent
+    tokens_out: int | Absent
+    groups: tuple[Group, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """How often a name is claimed here and there: Fisher's exact test, Holm over all of one kind.
+
+    ``kind`` "panel": the suspect against one of the panel, in one condition. ``kind`` "condition": one
+    subject under two conditions, ``first`` and ``second``.
+    """
+
+    kind: str
+    name: str
+    shown: str
+    first: str
+    second: str
+    first_claims: int
+    first_answers: int
+    second_claims: int
+    second_answers: int
+    p: float
+    p_holm: float
+
+
+@dataclass(frozen=True, slots=True)
+class Interview:
+    """What was asked, of whom, what they claim to be, how they differ. States no motive, no descent."""
+
+    tool: str
+    asking: Asking
+    subjects: tuple[Subject, ...]
+    comparisons: tuple[Comparison, ...]
+    findings: tuple[str, ...]
+    limits: tuple[str, ...]

@@ -10,7 +10,14 @@ from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
 from parentage.checkpoints.formats.safetensors_header import shown
-from parentage.errors import CheckpointError, IndexFileError, InputMissingError, ReadError, UsageError
+from parentage.errors import (
+    CheckpointError,
+    IndexFileError,
+    InputMissingError,
+    ParentageError,
+    ReadError,
+    UsageError,
+)
 
 __all__ = [
     "Transient",
@@ -48,7 +55,7 @@ LATER = "try again later; with a cache folder what was read is kept"
 class Transient(Exception):
     """A failure that may pass; ``error`` is what to raise when it does not."""
 
-    def __init__(self, error: ReadError, retry_after: float | None = None) -> None:
+    def __init__(self, error: ParentageError, retry_after: float | None = None) -> None:
         super().__init__(error.message)
         self.error = error
         self.retry_after = retry_after

@@ -1,0 +1,40 @@
+"""An interview as one self-contained page: no script, no network, every value escaped."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Final
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from parentage.records.absence import Absent
+from parentage.records.interview import Interview
+from parentage.reports.interview_text import CONDITION_WORDS
+from parentage.reports.wording import clipped, visible
+
+__all__ = ["render_html"]
+
+PROSE: Final = 1_200
+
+
+def render_html(found: Interview) -> str:
+    """The page; equal interviews give equal text."""
+    page = _environment().get_template("interview.html.jinja")
+    return page.render(found=found, words=CONDITION_WORDS) + "\n"
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("parentage.reports"),
+        autoescape=True,
+        finalize=lambda value: value if isinstance(value, Markup) else visible(value),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.tests["absent"] = lambda value: isinstance(value, Absent)
+    environment.filters["prose"] = lambda text: clipped(text, PROSE)
+    environment.filters["percent"] = lambda share: f"{100 * share:.1f}"
+    return environment

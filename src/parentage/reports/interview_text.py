@@ -1,0 +1,112 @@
+"""An interview in plain text. Everything a model or server said is shown with its control signs escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from parentage.records.absence import Absent
+from parentage.records.interview import Group, HiddenPrompt, Interview, Subject
+from parentage.reports.wording import clipped, count_text
+
+__all__ = ["CONDITION_WORDS", "render_text"]
+
+CONDITION_WORDS = {
+    "shipped": "template as shipped, no system message",
+    "empty-system": "system message of no words",
+    "stripped": "template's own words taken out",
+    "raw": "turn markers alone, no system turn",
+}
+MOST_NAMES = 8
+
+
+def render_text(found: Interview) -> str:
+    """The whole interview, a line feed at its end."""
+    return "\n".join(_lines(found)) + "\n"
+
+
+def _lines(found: Interview) -> Iterator[str]:
+    asking = found.asking
+    yield "INTERVIEW"
+    yield (
+        f"{count_text(asking.samples)} samples a condition, {asking.questions} questions in "
+        f"{len(asking.languages)} languages, temperature {asking.temperature:g}, seed {asking.seed}"
+    )
+    yield ""
+    for finding in found.findings:
+        yield f"* {clipped(finding, 600)}"
+    for subject in found.subjects:
+        yield ""
+        yield from _subject(subject)
+    panel = [c for c in found.comparisons if c.kind == "panel"]
+    if panel:
+        yield ""
+        yield "Suspect against panel (Fisher's exact test; p after Holm)"
+        for c in sorted(panel, key=lambda c: (c.p_holm, c.shown, c.second))[:24]:
+            yield (
+                f"  {c.shown:<16} {c.first_claims:>4}/{c.first_answers:<4} {c.first:<24} "
+                f"{c.second_claims:>4}/{c.second_answers:<4} {c.second:<24} p {c.p_holm:.2g}"
+            )
+    yield ""
+    yield "Limits"
+    for limit in found.limits:
+        yield f"  {limit}"
+
+
+def _subject(subject: Subject) -> Iterator[str]:
+    who = subject.respondent
+    yield f"{subject.label}: {clipped(who.locator, 160)} ({who.kind})"
+    if isinstance(who.model, str):
+        yield f"  model        {clipped(who.model, 160)}"
+    for ability in who.abilities:
+        sign = "yes" if ability.offered else "no"
+        yield f"  {ability.name:<12} {sign}: {clipped(ability.finding, 200)}"
+    yield from _hidden(subject.hidden)
+    for reason in subject.left_out:
+        yield f"  not asked    {clipped(reason, 240)}"
+    for group in subject.groups:
+        if group.language == "all":
+            yield from _group(group, subject)
+
+
+def _hidden(hidden: HiddenPrompt | Absent) -> Iterator[str]:
+    if isinstance(hidden, Absent):
+        yield f"  template     not read: {clipped(hidden.reason, 200)}"
+        return
+    yield f"  template     {clipped(hidden.place, 160)} (SHA-256 {hidden.sha256[:16]}…)"
+    if not hidden.texts:
+        yield "  it adds      nothing of its own"
+    for text in hidden.texts:
+        lines = f"line {', '.join(map(str, text.lines))}" if text.lines else "not traced"
+        yield f"  it adds      “{clipped(text.text, 300)}” ({text.when}; {lines})"
+    for rest in hidden.left_over:
+        yield f"  left over    “{clipped(rest, 300)}”"
+
+
+def _group(group: Group, subject: Subject) -> Iterator[str]:
+    yield ""
+    words = CONDITION_WORDS.get(group.condition, group.condition)
+    yield f"  {group.condition} ({words}): {group.answers} answers"
+    if group.missing:
+        yield f"    {group.missing} planned answers did not come"
+    for rate in group.names[:MOST_NAMES]:
+        share = rate.share
+        yield (
+            f"    {rate.shown:<18} {rate.claims:>5}  {100 * share.estimate:5.1f} %  "
+            f"({100 * share.low:.1f} to {100 * share.high:.1f})  {_languages(subject, group, rate.name)}"
+        )
+    if len(group.names) > MOST_NAMES:
+        yield f"    and {len(group.names) - MOST_NAMES} more names: --json has all"
+    yield (
+        f"    no listed name {group.unnamed}, ambiguous {group.ambiguous}, declined {group.refusals}, "
+        f"empty {group.empty}"
+    )
+
+
+def _languages(subject: Subject, group: Group, name: str) -> str:
+    """The share by language, where there are several."""
+    found = []
+    for other in subject.groups:
+        if other.condition == group.condition and other.language != "all" and other.answers:
+            claims = next((r.claims for r in other.names if r.name == name), 0)
+            found.append(f"{other.language} {claims}/{other.answers}")
+    return clipped(" ".join(found), 160) if len(found) > 1 else ""
