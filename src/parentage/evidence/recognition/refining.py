@@ -128,6 +128,9 @@ def refined(
             there, rest = _walk(one, free, context, names[0], at, NARROWING)
             exact = one.having(moved(one.numbers, free, [float(x) for x in there]))
             found.append(exact)
+            if rest > NEARLY and one.dtype is DType.F32:
+                # Nothing is rounded on the way: near the right numbers nearly nothing would be left.
+                continue
             better = _at_last(exact, free, context, names, also, rest)
             if better is not None:
                 yield better
