@@ -25,6 +25,7 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 WIDTH: Final = 80
 RUN: Final = "tests/fixtures/training-run"
 KIT: Final = "tests/fixtures/mergekit"
+CODES: Final = "tests/fixtures/quantised"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,18 @@ CASES: Final = {
             f"{KIT}/linear-0.1.4.safetensors",
             (f"{KIT}/A.safetensors", f"{KIT}/O.safetensors"),
             (f"{KIT}/B.safetensors",),
+        ),
+        Case(
+            "quantised-copy",
+            f"{CODES}/q4-k.gguf",
+            tuple(f"{CODES}/{name}.safetensors" for name in "AO"),
+            (f"{CODES}/B.safetensors",),
+        ),
+        Case(
+            "quantised-merge",
+            f"{CODES}/merge-q8-0.gguf",
+            tuple(f"{CODES}/{name}.safetensors" for name in "AO"),
+            (f"{CODES}/B.safetensors",),
         ),
     )
 }

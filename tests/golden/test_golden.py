@@ -23,8 +23,9 @@ LATER = {
     "merge-trained": "detected",
     "three-parents": "not-detected",
     "another-arithmetic": "not-detected",
+    "quantised-merge": "not-detected",
 }
-NEVER_MERGED = frozenset({"look-alike", "fine-tune"})
+NEVER_MERGED = frozenset({"look-alike", "fine-tune", "quantised-copy"})
 
 
 @pytest.mark.parametrize("name", CASES)

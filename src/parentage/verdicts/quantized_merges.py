@@ -52,8 +52,9 @@ def weigh_quantized_merge(readings: Readings) -> Weighing | None:
         "linear-merge",
         Status.SUPPORTED,
         models=found.blend.parents,
-        excluded=tuple(
-            (r, reason) for r in ("quantized-copy", "fine-tune", "shared-ancestor", "independent")
+        excluded=(
+            *((r, reason) for r in ("quantized-copy", "fine-tune", "shared-ancestor", "independent")),
+            ("same-run-checkpoint", _off_line_told(rows)),
         ),
         limits=tuple(_blend_limits(readings, found)),
         weights=_weights(found.blend),
@@ -135,6 +136,15 @@ def _off_line_is_seen(tensors: Sequence[ReplayedCodes]) -> bool:
     told = [t for t in tensors if not isinstance(t.moved_matches, Absent)]
     moved = sum(t.codes - t.moved_matches for t in told if isinstance(t.moved_matches, int))
     return enough_missed(moved, sum(t.codes - t.matches for t in told))
+
+
+def _off_line_told(rows: Sequence[ReplayedCodes]) -> str:
+    moved = sum(t.codes - t.moved_matches for t in rows if isinstance(t.moved_matches, int))
+    missed = sum(t.codes - t.matches for t in rows)
+    return (
+        f"{missed:,} codes are not the blend's; were it a tenth of its parents' spread off their line, as "
+        f"checkpoints and averages of a run are, {moved:,} would not be"
+    )
 
 
 def _label(blend: QuantizedBlend, replay: BlendReplay) -> str:
