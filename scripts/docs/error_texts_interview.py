@@ -91,7 +91,10 @@ INTERVIEW: Mapping[str, tuple[str, str]] = {
         "Answers of the suspect and of its panel are to different questions, or sampled differently.",
         "Interview them again with equal questions, temperature and length.",
     ),
-    "interview-target": ("What was named cannot be asked.", "Name an address, or a file of answers."),
+    "interview-target": (
+        "What was named cannot be asked.",
+        "Name an address, a GGUF file, a folder of a model, or a file of answers.",
+    ),
     "questions-malformed": (
         "A file of questions is not one.",
         "See its form in [interview.md](interview.md#questions-of-your-own).",
@@ -99,6 +102,16 @@ INTERVIEW: Mapping[str, tuple[str, str]] = {
     "questions-none": (
         "No question is left in the languages that were asked for.",
         "Name one that there is.",
+    ),
+    "runtime-load": (
+        "A local runtime could not load the model: the file or folder is damaged, of a kind that the "
+        "runtime does not know, or too large for the memory.",
+        "Check it with `parentage inspect`; or serve it elsewhere and name the address.",
+    ),
+    "runtime-missing": (
+        "The model is to be run here, and what runs it is not installed.",
+        "`pip install 'parentage[llama]'` for GGUF files, `'parentage[transformers]'` for folders; or "
+        "serve the model and name its address.",
     ),
     "usage-condition": ("A condition has no such name.", "One of shipped, empty-system, stripped, raw."),
     "usage-price": ("A price is not two numbers.", "`--price 0.5,1.5`: of a million tokens in, and out."),

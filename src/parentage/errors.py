@@ -24,6 +24,7 @@ __all__ = [
     "PlanError",
     "ReadError",
     "RecipeError",
+    "RuntimeModelError",
     "TemplateError",
     "UsageError",
 ]
@@ -126,6 +127,12 @@ class EndpointError(CheckpointError):
     """A model that is to be asked cannot be reached, or does not answer as its interface says."""
 
     default_code = "endpoint-unreachable"
+
+
+class RuntimeModelError(CheckpointError):
+    """A local runtime could not load a model that is to be asked."""
+
+    default_code = "runtime-load"
 
 
 class EvidenceError(ParentageError):

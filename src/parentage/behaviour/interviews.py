@@ -141,7 +141,7 @@ def _answers(spec: Spec, label: str, options: InterviewOptions, heard: Heard) ->
 
 
 async def _asked(spec: Spec, options: InterviewOptions, how: Conduct) -> Answers:
-    target = open_target(spec, options.key, options.limits, how.template)
+    target = open_target(spec, options.key, options.limits)
     try:
         return await conduct(target, how)
     finally:

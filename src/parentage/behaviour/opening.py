@@ -7,6 +7,8 @@ from urllib.parse import parse_qsl
 
 from parentage.behaviour.endpoints.client import Limits
 from parentage.behaviour.endpoints.endpoint import Endpoint
+from parentage.behaviour.runtimes.llama import LlamaServer
+from parentage.behaviour.runtimes.transformers_model import TransformersModel
 from parentage.behaviour.targets import Target
 from parentage.behaviour.templates.sources import ChatTemplate, read_templates
 from parentage.errors import ParentageError, UsageError
@@ -65,13 +67,10 @@ def template_of(spec: Spec) -> tuple[ChatTemplate | None, str]:
         raise
 
 
-def open_target(spec: Spec, key: str | None, limits: Limits, template: ChatTemplate | None) -> Target:
-    """The target, not yet reached; raises ``UsageError`` where an extra is missing."""
+def open_target(spec: Spec, key: str | None, limits: Limits) -> Target:
+    """The target, not yet reached."""
     if spec.kind == ENDPOINT:
         return Endpoint(spec.locator, spec.model, key, limits)
-    raise UsageError(
-        "only endpoints can be asked, and files of answers read again",
-        code="interview-target",
-        where=spec.locator,
-        hint="serve the model (llama.cpp, vLLM, transformers serve) and name its address",
-    )
+    if spec.kind == GGUF:
+        return LlamaServer(spec.locator, limits)
+    return TransformersModel(spec.locator)

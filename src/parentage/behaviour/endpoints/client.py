@@ -34,6 +34,8 @@ class Limits:
     attempts: int = 5
     patience: float = 300.0
     concurrency: int = 4
+    proxied: bool = True
+    """Whether the environment's proxies are used."""
 
 
 def base_address(url: str) -> str:
@@ -124,7 +126,7 @@ class Client:
                 timeout=aiohttp.ClientTimeout(total=self.limits.timeout, sock_connect=30),
                 connector=aiohttp.TCPConnector(limit=self.limits.concurrency),
                 cookie_jar=aiohttp.DummyCookieJar(),
-                trust_env=True,
+                trust_env=self.limits.proxied,
             )
         return self._session
 

@@ -1,0 +1,1 @@
+"""Models that are run here: GGUF files by llama.cpp, folders by transformers; both are extras."""
