@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from parentage.methods.estimates.masks import Kept, by_chance, by_rank, by_size, rank_in_row
+from parentage.methods.estimates.masks import Kept, by_rank, by_size, rank_in_row
 from parentage.methods.estimates.participation import Parts, added, averaged, outcomes
+from parentage.methods.estimates.randomness import covariance, randomness
 from parentage.methods.estimates.ratios import peak, ratios
 from parentage.methods.estimates.structures import (
     Structure,
@@ -142,16 +143,49 @@ def test_chance_and_rank_are_told_apart(dtype: DType) -> None:
         assert (spread.epsilon[1] > 0) is (epsilon > 0)
 
 
-def test_rates_and_slopes_are_counts_with_their_intervals() -> None:
+def masks(rule: Any, n: int = 20_480) -> tuple[Kept, Any]:
+    """A mask over numbers with ranks: element i stays where ``rule(rank, i, uniform)``."""
     draws = np.random.default_rng(5)
-    ranks = draws.random(20_000)
-    kept = draws.random(20_000) < 0.4 + 0.1 * (2 * ranks - 1)
-    known = Kept(ranks, kept, ~kept, np.ones(20_000, np.bool_))
-    chance = by_chance(known, ranks)
-    assert chance.trials == 20_000
-    assert chance.rate[0] <= 0.4 <= chance.rate[1]
-    assert chance.slope[1] <= 0.1 <= chance.slope[2]
-    assert chance.slope[1] > 0
+    ranks = draws.random(n)
+    kept = rule(ranks, np.arange(n), draws.random(n))
+    return Kept(ranks, kept, ~kept, np.ones(n, np.bool_)), ranks
+
+
+def test_chance_passes_every_test_of_chance() -> None:
+    known, ranks = masks(lambda rank, i, u: u < 0.4 + 0.1 * (2 * rank - 1))
+    spread = by_rank(known, ranks)
+    assert spread is not None
+    assert spread.density[1] <= 0.4 <= spread.density[2]
+    assert 0 < spread.epsilon[1] <= 0.1 <= spread.epsilon[2]
+    found = randomness([known], [ranks], [256], spread)
+    assert found.trials == 20_480
+    assert min(found.ranks, found.neighbours) > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("rule", "uneven"),
+    [
+        (lambda rank, i, u: rank > 0.45 + 0.1 * u, "ranks"),
+        (lambda rank, i, u: (i // 256) % 2 == 0, "neighbours"),
+        (lambda rank, i, u: u < np.where((i // 256) % 2 == 0, 0.45, 0.55), "neighbours"),
+    ],
+)
+def test_what_is_not_chance_fails_the_test_of_what_it_follows(rule: Any, uneven: str) -> None:
+    known, ranks = masks(rule)
+    spread = by_rank(known, ranks)
+    assert spread is not None
+    found = randomness([known], [ranks], [256], spread)
+    assert getattr(found, uneven) < 1e-6
+
+
+def test_two_masks_that_are_one_are_dependent() -> None:
+    known, ranks = masks(lambda rank, i, u: u < 0.4)
+    other, _ = masks(lambda rank, i, u: np.random.default_rng(8).random(i.size) < 0.4)
+    p = np.full(ranks.size, 0.4)
+    total, variance = covariance(known, known, p, p)
+    assert total > 20 * variance**0.5
+    total, variance = covariance(known, other, p, p)
+    assert abs(total) < 5 * variance**0.5
 
 
 def test_equal_magnitudes_share_their_rank() -> None:

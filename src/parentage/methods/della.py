@@ -25,7 +25,7 @@ from parentage.methods.thinning import Keep, thinning
 from parentage.methods.tool_order import sort_row
 from parentage.records.dtypes import DType
 
-__all__ = ["DELLA", "DELLA_LINEAR"]
+__all__ = ["DELLA", "DELLA_LINEAR", "ByRank"]
 
 EPSILON: Final = Declared(
     "epsilon",
@@ -38,7 +38,9 @@ EPSILON: Final = Declared(
 
 
 @dataclass(frozen=True, slots=True)
-class _ByRank:
+class ByRank:
+    """A mask by chance and rank: one ``operand`` of the ``draws``, rows of ``row`` elements."""
+
     draws: Draws
     operand: int
     density: float
@@ -100,7 +102,7 @@ def _by_rank(
             continue
         _check(density, epsilon, name)
         operand = j if profile.ours else turn
-        keeps.append(_ByRank(draws, operand, density, epsilon, rows_of(reader.shape), work, profile.ours))
+        keeps.append(ByRank(draws, operand, density, epsilon, rows_of(reader.shape), work, profile.ours))
         turn += 1
     rescale = bool(parameters.shared["rescale"])
     return thinning(reader, deltas, profile, keeps, rescale=rescale, work=work, rows=True)

@@ -18,6 +18,7 @@ RECOGNISERS: Final[tuple[str, ...]] = (
     "parentage.evidence.recognition.spherical:NUSLERP",
     "parentage.evidence.recognition.spherical:MULTISLERP",
     "parentage.evidence.recognition.thinned.by_size:THINNED_BY_SIZE",
+    "parentage.evidence.recognition.thinned.by_chance:THINNED_BY_CHANCE",
 )
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from parentage.numerics.intervals_binomial import clopper_pearson
 
-__all__ = ["Chance", "Kept", "Spread", "Window", "by_chance", "by_rank", "by_size", "likely", "rank_in_row"]
+__all__ = ["Kept", "Spread", "Window", "by_rank", "by_size", "likely", "rank_in_row"]
 
 Floats = NDArray[np.float64]
 Masks = NDArray[np.bool_]
@@ -59,34 +59,6 @@ class Window:
     def whole(self) -> bool:
         """May all have stayed?"""
         return self.first[0] <= 0 and self.open_above
-
-
-@dataclass(frozen=True, slots=True)
-class Chance:
-    """Of ``trials`` elements ``stayed`` stayed; ``upper``, ``lower``: (stayed, trials) in the upper and
-    lower half of the ranks in a row."""
-
-    stayed: int
-    trials: int
-    upper: tuple[int, int]
-    lower: tuple[int, int]
-
-    @property
-    def rate(self) -> tuple[float, float]:
-        """Clopper-Pearson interval of the share that stays."""
-        return clopper_pearson(self.stayed, self.trials, level=LEVEL)
-
-    @property
-    def slope(self) -> tuple[float, float, float]:
-        """Share in the upper half less that in the lower, with bounds: half of the spread of a probability
-        that is linear in the rank, 0 where chance alone decides."""
-        (a, n), (b, m) = self.upper, self.lower
-        up, down = clopper_pearson(a, n, level=LEVEL), clopper_pearson(b, m, level=LEVEL)
-        middle = a / max(n, 1) - b / max(m, 1)
-        # Two independent intervals: their half-widths add in squares.
-        below = np.hypot(a / max(n, 1) - up[0], down[1] - b / max(m, 1))
-        above = np.hypot(up[1] - a / max(n, 1), b / max(m, 1) - down[0])
-        return middle, middle - float(below), middle + float(above)
 
 
 def by_size(found: Kept) -> Window | None:
@@ -135,18 +107,6 @@ def _inside(found: Kept, place: tuple[int, int], *, lower: bool) -> tuple[int, i
     return max(place[0], ends[0]), max(min(place[1], ends[1]), place[0], ends[0])
 
 
-def by_chance(found: Kept, ranks: Floats) -> Chance:
-    """Counts over the chosen elements; ``ranks`` [n] in the row, from 0 to 1."""
-    known = found.chosen & (found.kept | found.dropped)
-    upper, lower = known & (ranks > 0.5), known & (ranks < 0.5)
-
-    def count(where: Masks) -> tuple[int, int]:
-        return int(np.count_nonzero(found.kept & where)), int(np.count_nonzero(where))
-
-    stayed, trials = count(known)
-    return Chance(stayed, trials, count(upper), count(lower))
-
-
 @dataclass(frozen=True, slots=True)
 class Spread:
     """A probability that is linear in the rank: ``density`` at its middle, ``epsilon`` half its range, each
@@ -154,6 +114,17 @@ class Spread:
 
     density: tuple[float, float, float]
     epsilon: tuple[float, float, float]
+
+    def at(self, ranks: Floats) -> Floats:
+        """Probabilities of ranks from 0 to 1."""
+        return np.asarray(np.clip(self.density[0] + self.epsilon[0] * (2 * ranks - 1), EDGE, 1 - EDGE))
+
+    def bounds(self, ranks: Floats) -> tuple[Floats, Floats]:
+        """Least and largest probabilities of ranks."""
+        apart = 2 * ranks - 1
+        (_, low, high), (_, least, most) = self.density, self.epsilon
+        slope = np.stack([least * apart, most * apart])
+        return np.clip(low + slope.min(axis=0), 0, 1), np.clip(high + slope.max(axis=0), 0, 1)
 
 
 def by_rank(found: Kept, ranks: Floats) -> Spread | None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from parentage.methods.estimates.masks import Kept, Spread, Window, by_rank, by_size, likely, rank_in_row
 from parentage.methods.estimates.participation import Outcomes, Parts
+from parentage.methods.estimates.randomness import Randomness, covariance, randomness
 from parentage.methods.estimates.structures import (
     Structure,
     Told,
@@ -23,6 +26,7 @@ from parentage.methods.estimates.structures import (
 __all__ = ["Range", "Reading", "Thinned", "read", "together"]
 
 Range = tuple[float, float]
+Floats = NDArray[np.float64]
 # A tensor with fewer elements that tell says nothing.
 LEAST: Final = 30
 
@@ -120,18 +124,37 @@ class Thinned:
                 return None
         return found or None
 
+    def ranks(self, j: int) -> list[Floats]:
+        """Each element's rank in its row by the size of one parent's change, tensor by tensor."""
+        return [rank_in_row(np.abs(r.parts.deltas[j]), r.row) for r in self.readings]
+
     def spread(self, j: int) -> Spread | None:
         """How likely an element stays by its rank in the row, from all tensors."""
-        known, ranks = self.kept(j), []
-        for r, kept in zip(self.readings, known, strict=True):
-            ranks.append(rank_in_row(kept.size, r.row))
-        whole = Kept(
-            np.concatenate([k.size for k in known]),
-            np.concatenate([k.kept for k in known]),
-            np.concatenate([k.dropped for k in known]),
-            np.concatenate([k.chosen for k in known]),
-        )
-        return by_rank(whole, np.concatenate(ranks))
+        return by_rank(_joined(self.kept(j)), np.concatenate(self.ranks(j)))
+
+    def randomness(self, j: int, spread: Spread) -> Randomness:
+        """Is that all that decides?"""
+        ranks = self.ranks(j)
+        rows = [r.row for r in self.readings]
+        return randomness(self.kept(j), ranks, rows, spread)
+
+    def dependence(self, j: int, k: int, spreads: Sequence[Spread]) -> float:
+        """How many standard errors two parents' masks are from independent."""
+        total = variance = 0.0
+        for a, b, r in zip(self.kept(j), self.kept(k), self.readings, strict=True):
+            z = [spreads[i].at(rank_in_row(np.abs(r.parts.deltas[i]), r.row)) for i in (j, k)]
+            both, varied = covariance(a, b, *z)
+            total, variance = total + both, variance + varied
+        return total / math.sqrt(variance) if variance > 0 else 0.0
+
+
+def _joined(known: Sequence[Kept]) -> Kept:
+    return Kept(
+        np.concatenate([k.size for k in known]),
+        np.concatenate([k.kept for k in known]),
+        np.concatenate([k.dropped for k in known]),
+        np.concatenate([k.chosen for k in known]),
+    )
 
 
 def common(ends: Sequence[Range]) -> Range | None:

@@ -212,7 +212,8 @@ def _share(parts: Parts, scaled: Floats, j: int) -> tuple[float, float] | None:
     if parts.unit < SHARP:
         start, stop = ratios(apart, chosen.low - at, chosen.high - at, parts.unit)
         best = peak(start, stop, without=(0.0, 1.0))
-        return None if best is None else (best.low, best.high)
+        if best is None or best.high - best.low < SHARP:
+            return None if best is None else (best.low, best.high)
     two = replace(chosen, deltas=scaled[[0, j]][:, where])
     two = two.only(_telling(two))
     half = float(SHARE_GRID[1] - SHARE_GRID[0]) / 2

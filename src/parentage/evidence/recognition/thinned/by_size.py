@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from parentage.evidence.recognition.candidate import Candidate, Recogniser
 from parentage.evidence.recognition.context import Context
-from parentage.evidence.recognition.replaying import replay_tensor
+from parentage.evidence.recognition.replaying import drawn_before, replay_tensor
 from parentage.evidence.recognition.thinned.looking import Look, looks
 from parentage.methods.estimates.masks import Window
 from parentage.methods.estimates.numbers import Typed, densities, factors_by_size, gammas, typed, weights
@@ -88,10 +88,11 @@ def _candidate(look: Look, name: str, rows: Sequence[Row], given: Typed, rescale
 def screened(context: Context, names: Sequence[str], tried: Iterator[Candidate]) -> Iterator[Candidate]:
     """The first recipes that replay one tensor, in every arithmetic; else the one that gives the most."""
     best: tuple[float, Candidate] | None = None
-    handed = 0
+    handed, name = 0, names[0]
     for _, candidate in zip(range(SCREENED), tried, strict=False):
         floor = best[0] if best else 0.0
-        counted = replay_tensor(candidate, names[0], context, enough=floor)
+        drawn = drawn_before(candidate, context).get(name, 0)
+        counted = replay_tensor(candidate, name, context, enough=floor, drawn=drawn)
         if counted is None:
             continue
         if counted.share == 1.0:

@@ -80,11 +80,16 @@ SPEAKING: Final = 2_000
 
 
 def parts_of(
-    context: Context, name: str, operands: Sequence[int], dtype: DType, count: int | None = None
+    context: Context,
+    name: str,
+    operands: Sequence[int],
+    dtype: DType,
+    count: int | None = None,
+    subject: int = 0,
 ) -> tuple[Parts, int] | None:
     """A tensor as estimators see it, its first ``count`` elements or all, and the length of its rows; None
     where it cannot be read so."""
-    group, own = context.operands(name, operands, 0), context.operands(name, (0,))
+    group, own = context.operands(name, operands, 0), context.operands(name, (subject,))
     if group is None or own is None:
         return None
     n = group.elements if count is None else min(count, group.elements)
