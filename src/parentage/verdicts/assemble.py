@@ -36,6 +36,7 @@ from parentage.verdicts.claims import contradicts
 from parentage.verdicts.courses import heterogeneity
 from parentage.verdicts.described import differences, dtypes, merge_tests
 from parentage.verdicts.layers import layer_places, layers_told
+from parentage.verdicts.methods.pattern_told import pattern_after, pattern_story, with_pattern
 from parentage.verdicts.methods.told import method_after, method_story, with_method
 from parentage.verdicts.orders import orders_told, reorderings
 from parentage.verdicts.parts import tell_parts
@@ -70,9 +71,8 @@ def assemble(
         after = later_change_of_codes(quantized)
     else:
         after = judge_later_change(supported, tensors)
-    story = method_story(readings, chosen)
-    if story is not None:
-        after = method_after(story)
+    story, pattern = method_story(readings, chosen), pattern_story(readings, chosen)
+    after = method_after(story) if story else pattern_after(pattern) if pattern else after
     parents = _parents(readings, tensors, chosen)
     verdict = _verdict(readings, chosen, weighings, parents, after, claim, tensors)
     blend = chosen.models if chosen.relation == "linear-merge" else (readings.pair or ())
@@ -109,6 +109,8 @@ def assemble(
         reading=evidence.reading,
         reorderings=reorderings(readings),
     )
+    if pattern is not None:
+        return with_pattern(report, pattern)
     return report if story is None else with_method(report, story)
 
 

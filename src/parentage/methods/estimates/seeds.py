@@ -30,7 +30,9 @@ FIRST_WORDS: Final = 623
 STATES: Final = 624
 APART: Final = 227
 # Bits of a stream that its first words have to tell, or too many seeds would be made as a whole.
-ENOUGH: Final = 14.0
+ENOUGH: Final = 10.0
+# Elements of a stream that are made first of those seeds that are left.
+NEAR: Final = 120
 # Streams that are filled side by side: eight vector registers of 16 hide a multiplication's latency.
 LANES: Final = 128
 # Elements that a stream is held against before it is made as a whole: 40 leave one in 2**40.
@@ -162,13 +164,14 @@ def seeds_within(
     early = known.head(int(np.count_nonzero(known.places[:SOME] < FIRST_WORDS)))
     if early.bits < ENOUGH:
         return []
+    near = known.head(NEAR)
     # Of 1,024 that one call returns at most, a quarter is expected.
     stride = int(min(STRIDE, 256 * 2.0**early.bits))
     found: list[int] = []
     for begin in range(first, first + count, stride):
         number = min(stride, first + count - begin)
         some = _survivors(begin, number, early.places, early.low, early.high)
-        found += [int(seed) for seed in some if known.holds(int(seed))]
+        found += [int(seed) for seed in some if near.holds(int(seed)) and known.holds(int(seed))]
         if progress is not None:
             progress(begin + number - first)
     return found

@@ -43,6 +43,9 @@ SHARE_GRID: Final = np.arange(-0.5, 1.5, 0.025) + 0.0125
 TELLING_PAIRS: Final = 200
 TRIED: Final = 25
 NARROWER: Final = 0.35
+# Elements that no set explains, of those that tell most, beyond which numbers are not moved any further: a
+# true structure leaves none within what its peaks are off by, shares aside.
+HOPELESS: Final = 0.2
 # Elements of each task vector that a number is tried on.
 TELLING: Final = 4000
 
@@ -108,9 +111,11 @@ def _sharpened(parts: Parts, found: Structure) -> Structure:
 
     Sums of a coarse grid's steps have peaks of ratios beside the truth; only the truth explains all.
     """
-    if max(found.slack) < SHARP:
-        return found
     sample = parts.only(_telling(parts))
+    wide = np.maximum(found.slack, COARSE if max(found.slack) >= SHARP else 0.0)
+    hopeless = unexplained(sample, found.table, wide) > HOPELESS * sample.base.size
+    if max(found.slack) < SHARP or hopeless:
+        return found
     free = len(found.lone) + (len(found.shares) if found.shares else 0)
     slack, beside = list(found.slack), [found.share_slack] * len(found.lone)
     for look in range(LOOKS):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from parentage.verdicts.methods.replayed import weigh_replayed
+from parentage.verdicts.methods.thinned import weigh_thinned
 from parentage.verdicts.readings import Readings
 from parentage.verdicts.tensors import TensorReading
 from parentage.verdicts.weighing import Weighing
@@ -15,6 +16,7 @@ __all__ = ["JUDGES", "weigh_methods"]
 # One line a judge.
 JUDGES: Final[tuple[Callable[[Readings, Sequence[TensorReading]], Weighing | None], ...]] = (
     weigh_replayed,
+    weigh_thinned,
 )
 
 

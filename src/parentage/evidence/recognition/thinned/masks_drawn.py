@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from parentage.evidence.recognition.context import Context
 from parentage.evidence.recognition.thinned.looking import Look, parts_of
+from parentage.merging.operands import Operands
 from parentage.methods.draws import CounterDraws, Draws, TorchDraws
 from parentage.methods.estimates.masks import Kept, Spread, rank_in_row
 from parentage.methods.estimates.participation import Parts
@@ -107,15 +108,26 @@ def _telling(
         operands = context.operands(name, look.operands, 0)
         if before > FARTHEST or operands is None:
             continue
-        row = operands.shape[-1] if operands.shape else 1
-        count = max(row, FIRST // max(row, 1) * row)
-        parts, row = parts_of(context, name, look.operands, look.dtype, count) or (None, 0)
-        if parts is not None and parts.changed.any():
-            reading = _predicted(look, parts, row, spreads)
+        reading = _reading(context, look, name, operands, spreads)
+        if reading is not None:
             kept = [reading.kept(j, elected=look.thinned.elected is True) for j in range(len(spreads))]
-            ranks = [rank_in_row(np.abs(d), row) for d in parts.deltas]
+            ranks = [rank_in_row(np.abs(d), reading.row) for d in reading.parts.deltas]
             if any(_count(kept[j]) for j in thinned):
                 yield _Tensor(name, before, operands.elements, kept, ranks, spreads)
+
+
+def _reading(
+    context: Context, look: Look, name: str, operands: Operands, spreads: Sequence[Spread | None]
+) -> Reading | None:
+    """The tensor as it was read already, else its beginning as the others predict it."""
+    if name in look.names:
+        return look.thinned.readings[look.names.index(name)]
+    row = operands.shape[-1] if operands.shape else 1
+    count = max(row, FIRST // max(row, 1) * row)
+    parts, row = parts_of(context, name, look.operands, look.dtype, count) or (None, 0)
+    if parts is None or not parts.changed.any():
+        return None
+    return _predicted(look, parts, row, spreads)
 
 
 def _count(kept: Kept) -> int:

@@ -39,6 +39,8 @@ def pattern_of(
         "dtype": look.dtype.value,
         "told": sum(r.told.told for r in found.readings),
         "explained": sum(r.told.explained for r in found.readings),
+        "elements": sum(r.parts.base.size for r in found.readings),
+        "unexplained": sum(int(np.count_nonzero(~r.outcome.explained)) for r in found.readings),
         "mirrored": sum(_mirrored(r) for r in found.readings),
         "averaged": found.averages,
         "elected": "unknown" if found.elected is None else found.elected,
