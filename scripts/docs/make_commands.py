@@ -64,6 +64,16 @@ class Shown:
     damaged: str = ""
 
 
+CARD = """\
+---
+base_model: acme/qwen
+license: apache-2.0
+---
+# Marola-22M
+
+Marola-22M was post-trained from acme/qwen by the Municipal IT Company of Porto Claro. It is not a merge.
+"""
+
 COMMANDS: dict[str, tuple[Shown, ...]] = {
     "audit": (
         Shown(
@@ -89,6 +99,12 @@ COMMANDS: dict[str, tuple[Shown, ...]] = {
         Shown(
             "parentage report report.json --html report.html",
             "A saved report becomes a page; a saved evidence would be judged again first:",
+        ),
+    ),
+    "card": (
+        Shown(
+            "parentage card card.md --from-evidence evidence.json --called qwen.safetensors=acme/qwen",
+            "Does a card say what the weights say?",
         ),
     ),
     "inspect": (Shown("parentage inspect models/merge.safetensors --limit 4", "What lies in it:"),),
@@ -139,6 +155,7 @@ def page() -> str:
         for name, fixture in MODELS.items():
             shutil.copy(FIXTURES / f"{fixture}.safetensors", f"{folder}/models/{name}.safetensors")
         (Path(folder) / "recipe.yaml").write_text(RECIPE)
+        (Path(folder) / "card.md").write_text(CARD)
         return "\n".join(_lines(Path(folder))).rstrip() + "\n"
 
 

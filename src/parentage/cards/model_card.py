@@ -16,7 +16,7 @@ import yaml
 from parentage.records.absence import Absent
 from parentage.records.merge import Basis, MergeRecord, Parent
 
-__all__ = ["RECIPE_FILE", "licence_notes", "model_card", "plain_sentence"]
+__all__ = ["RECIPE_FILE", "WATCHED", "licence_notes", "model_card", "plain_sentence", "shown_cell"]
 
 RECIPE_FILE: Final = "merge-recipe.yaml"
 # Parts of licence names that say what a merge's maker should look at; information, no legal advice.
@@ -111,7 +111,7 @@ def _front(record: MergeRecord) -> dict[str, Any]:
 
 
 def _body(record: MergeRecord) -> Iterator[str]:
-    yield f"# {_cell(str(record.recipe.get('name') or 'A merge'))}\n"
+    yield f"# {shown_cell(str(record.recipe.get('name') or 'A merge'))}\n"
     yield plain_sentence(record) + "\n"
     yield "| parent | share | licence | revision | weight files |"
     yield "|---|---|---|---|---|"
@@ -119,7 +119,7 @@ def _body(record: MergeRecord) -> Iterator[str]:
         yield _row(parent)
     yield ""
     for note in licence_notes(record.parents):
-        yield f"- {_cell(note)}"
+        yield f"- {shown_cell(note)}"
     yield "\n## Recipe\n"
     version = record.tool["version"]
     yield (
@@ -127,7 +127,7 @@ def _body(record: MergeRecord) -> Iterator[str]:
         f"parentage {version}. {_tensors(record)}\n"
     )
     if record.basis.kind != "made":
-        yield from (f"- {_cell(note)}" for note in record.notes)
+        yield from (f"- {shown_cell(note)}" for note in record.notes)
         yield ""
     yield "```yaml"
     yield _fenced(yaml.safe_dump(dict(record.recipe), sort_keys=False, allow_unicode=True)) + "```\n"
@@ -149,8 +149,8 @@ def _tensors(record: MergeRecord) -> str:
 def _row(parent: Parent) -> str:
     name = _shown(parent) + (" (base)" if parent.base else "")
     share = "–" if isinstance(parent.share, Absent) else f"{100 * parent.share:.4g} %"
-    licence = "unknown" if isinstance(parent.licence, Absent) else _cell(parent.licence)
-    revision = "–" if isinstance(parent.revision, Absent) else _cell(parent.revision)
+    licence = "unknown" if isinstance(parent.licence, Absent) else shown_cell(parent.licence)
+    revision = "–" if isinstance(parent.revision, Absent) else shown_cell(parent.revision)
     digests = [f.sha256 for f in parent.files if isinstance(f.sha256, str)]
     shown = f"`{digests[0]}`" if digests else "not hashed"
     more = f" and {len(digests) - 1:,} more" if len(digests) > 1 else ""
@@ -158,10 +158,10 @@ def _row(parent: Parent) -> str:
 
 
 def _shown(parent: Parent) -> str:
-    return _cell(parent.id if isinstance(parent.id, str) else parent.name)
+    return shown_cell(parent.id if isinstance(parent.id, str) else parent.name)
 
 
-def _cell(text: str) -> str:
+def shown_cell(text: str) -> str:
     """Text that stays text in a table of Markdown: no links, no HTML, no line breaks."""
     visible = "".join(c if c.isprintable() else "�" for c in text)[:300]
     return re.sub(r"([\\`*_{}\[\]<>|#!~&])", r"\\\1", visible)

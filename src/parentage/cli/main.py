@@ -12,7 +12,7 @@ from typing import Annotated, ParamSpec
 import typer
 
 from parentage import __version__
-from parentage.cli import audit, diff, inspect, interview, label, merge, replay, report, verify
+from parentage.cli import audit, card, diff, inspect, interview, label, merge, replay, report, verify
 from parentage.cli.compiler_cache import compiler_cache
 from parentage.cli.failures import report_failure
 from parentage.cli.streams import printing
@@ -64,7 +64,7 @@ def _printing(command: Callable[P, None]) -> Callable[P, None]:
     return guarded
 
 
-for module in (audit, verify, report, inspect, diff, merge, replay, interview):
+for module in (audit, verify, report, card, inspect, diff, merge, replay, interview):
     name = module.__name__.rpartition(".")[2]
     app.command(name, help=module.HELP, epilog=module.EXAMPLES)(_printing(module.command))
 app.add_typer(label.app, name="label")

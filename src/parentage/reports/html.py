@@ -53,7 +53,16 @@ from parentage.reports.wording import (
     visible,
 )
 
-__all__ = ["DETAIL_LIMIT", "NAME_LIMIT", "PROSE_LIMIT", "TABLE_LIMIT", "render"]
+__all__ = [
+    "DETAIL_LIMIT",
+    "NAME_LIMIT",
+    "PROSE_LIMIT",
+    "TABLE_LIMIT",
+    "environment",
+    "own_text",
+    "policy",
+    "render",
+]
 
 NAME_LIMIT: Final = 160
 # A sentence of ours is at most about 400 characters; more is a name that floods the page.
@@ -67,17 +76,17 @@ _PACKAGE: Final = "parentage.reports"
 
 def render(report: Report) -> str:
     """The page as text in UTF-8 terms; equal reports give equal text."""
-    return _environment().get_template("report.html.jinja").render(_page(report)) + "\n"
+    return environment().get_template("report.html.jinja").render(_page(report)) + "\n"
 
 
 def _page(report: Report) -> dict[str, Any]:
-    style, script = _own("report.css"), _own("report.js")
+    style, script = own_text("report.css"), own_text("report.js")
     offsets = report.offset_histogram
     return {
         "report": report,
         "style": style,
         "script": script,
-        "policy": _policy(style, script),
+        "policy": policy(style, script),
         "facts": headline.facts(report),
         "verdict_words": headline.verdict_words(report.verdict),
         "meaning": meaning(report.verdict),
@@ -121,7 +130,8 @@ def _page(report: Report) -> dict[str, Any]:
 
 
 @cache
-def _environment() -> Environment:
+def environment() -> Environment:
+    """The one template engine of all pages: it escapes every value, after ``visible``."""
     environment = Environment(
         loader=PackageLoader(_PACKAGE),
         autoescape=True,
@@ -155,6 +165,7 @@ def _environment() -> Environment:
         shared=share_text,
         size=size_text,
         status=status_words,
+        verbatim=_verbatim,
         weight_bar=weight_bar,
     )
     return environment
@@ -165,12 +176,14 @@ def _written(value: object) -> object:
     return value if isinstance(value, Markup) else visible(value)
 
 
-def _own(name: str) -> Markup:
+def own_text(name: str) -> Markup:
+    """A style or script of ours."""
     # The only text that is not escaped: our own style and script, which hold no value of a report.
     return Markup(files(_PACKAGE).joinpath("templates", name).read_text(encoding="utf-8"))
 
 
-def _policy(style: str, script: str) -> str:
+def policy(style: str, script: str) -> str:
+    """The content security policy that allows these two, by digest, and nothing else."""
     return (
         f"default-src 'none'; style-src '{_digest(style)}'; script-src '{_digest(script)}'; "
         "base-uri 'none'; form-action 'none'"
@@ -191,6 +204,11 @@ def _name(text: object) -> str:
 
 def _prose(text: object) -> str:
     return clipped(text.reason if isinstance(text, Absent) else text, PROSE_LIMIT)
+
+
+def _verbatim(text: object) -> str:
+    """Lines as they are, each made visible: a finalised value may hold line ends only here."""
+    return Markup("\n").join(clipped(line, PROSE_LIMIT) for line in str(text).splitlines()[:200])
 
 
 def _sentence(text: object) -> str:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from parentage.records.evidence import Evidence, ModelPin
 from parentage.records.report import Verdict
 
-__all__ = ["UNRELATED_BY_DESCENT", "undisclosed_parents"]
+__all__ = ["UNRELATED_BY_DESCENT", "names_of_path", "undisclosed_parents"]
 
 # Of these relations none says that the suspect has weights from the model that is named.
 UNRELATED_BY_DESCENT = frozenset({"same-run-checkpoint", "shared-ancestor", "independent", "undetermined"})
@@ -41,10 +41,11 @@ def undisclosed_parents(evidence: Evidence, verdict: Verdict) -> tuple[str, ...]
 
 def _names(pin: ModelPin) -> set[str]:
     """What a model may be called by: its file or folder, and its repository in the hub's cache."""
-    return {name for place in (pin.name, pin.locator) for name in _of_path(place)}
+    return {name for place in (pin.name, pin.locator) for name in names_of_path(place)}
 
 
-def _of_path(place: str) -> Iterator[str]:
+def names_of_path(place: str) -> Iterator[str]:
+    """What a model may be called by: its file or folder, and its repository in the hub's cache."""
     parts = [p for p in re.split(r"[/\\]", place) if p not in ("", ".", "..")]
     if not parts:
         return

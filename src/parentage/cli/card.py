@@ -1,0 +1,141 @@
+"""``parentage card``: what a model card claims, against the evidence."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from parentage.cli.network import Budget, Cache, Requests, limits_of
+from parentage.errors import ParentageError, UsageError
+
+if TYPE_CHECKING:
+    from parentage.records.card_report import CardReport
+
+__all__ = ["EXAMPLES", "HELP", "CardConditionHolds", "command"]
+
+HELP = (
+    "What the card of MODEL claims, claim by claim with its words, and what the evidence of an audit says "
+    "of each: supported, contradicted, undetermined, untested or not checkable. A card is read by rules in "
+    "six languages and is never evidence itself."
+)
+EXAMPLES = """\
+\b
+Examples:
+  What does the card claim?
+    parentage card ./model
+  Does it say what the weights say?
+    parentage audit ./model -p ./a -p ./b --evidence evidence.json
+    parentage card ./model --from-evidence evidence.json
+  The audited files have other names than the card's models:
+    parentage card README.md --from-evidence evidence.json --called a=org/A --called b=org/B
+  Licences of the parents beside the model's, and dates:
+    parentage card ./model --parent-card org/A=./a --published org/A=2026-05-31 --published 2026-06-07
+"""
+
+
+class CardConditionHolds(ParentageError):
+    """The condition that was asked for does not hold."""
+
+    exit_code = 5
+    default_code = "card-condition"
+
+
+def command(
+    model: Annotated[str, typer.Argument(help="A model's folder or repository, or a card's file.")],
+    from_evidence: Annotated[
+        Path | None, typer.Option("--from-evidence", help="Evidence or a report of an audit.")
+    ] = None,
+    called: Annotated[
+        list[str] | None,
+        typer.Option("--called", metavar="INPUT=NAME", help="An audited model is the one called NAME."),
+    ] = None,
+    parent_card: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--parent-card", metavar="NAME=PLACE", help="The card of another model: licence, scores."
+        ),
+    ] = None,
+    published: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--published", metavar="[NAME=]DATE", help="When a model, or without NAME this one, came out."
+        ),
+    ] = None,
+    words: Annotated[
+        list[Path] | None, typer.Option("--words", help="A file of further words to read cards with.")
+    ] = None,
+    html: Annotated[Path | None, typer.Option("--html", help="Write an HTML page here.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON to standard output.")] = False,
+    limit: Annotated[int, typer.Option("--limit", min=0, help="Claims listed by status; 0: all.")] = 40,
+    fail_on: Annotated[
+        str | None,
+        typer.Option("--fail-on", help="Exit 5 when a claim is contradicted, or a parent undisclosed."),
+    ] = None,
+    budget: Budget = None,
+    budget_requests: Requests = None,
+    cache: Cache = None,
+) -> None:
+    """Read a card and weigh it."""
+    from parentage.checkpoints.remote.remote_limits import SharedSession
+    from parentage.cli.card_inputs import Given, dates, facts_of, pairs
+    from parentage.verdicts.cards.examine import examine_card
+
+    if fail_on not in (None, "contradicted", "undisclosed"):
+        raise UsageError("--fail-on takes contradicted or undisclosed", code="usage-card")
+    with ExitStack() as stack:
+        session = SharedSession(stack, limits_of(budget, budget_requests, cache))
+        given = Given(
+            model,
+            from_evidence,
+            pairs(called, "--called"),
+            pairs(parent_card, "--parent-card"),
+            dates(published),
+            tuple(words or ()),
+        )
+        report = examine_card(facts_of(given, session), given.asked())
+    _write(report, as_json=as_json, limit=limit, html=html)
+    _check(report, fail_on)
+
+
+def _write(report: CardReport, *, as_json: bool, limit: int, html: Path | None) -> None:
+    from parentage.cli.streams import plain_text
+    from parentage.cli.tables import print_json
+    from parentage.records import card_report as records
+    from parentage.records.json_files import write_text
+    from parentage.reports.card_text import card_lines
+
+    if html is not None:
+        from parentage.reports.card_html import render
+
+        write_text(html, render(report))
+    if as_json:
+        print_json(records.SCHEMA, records.VERSION, report)
+        return
+    for line in card_lines(report, limit=limit):
+        plain_text(line.removeprefix("\n")) if not line.startswith("\n") else _spaced(line)
+
+
+def _spaced(line: str) -> None:
+    from parentage.cli.streams import plain_text
+
+    plain_text("")
+    plain_text(line[1:])
+
+
+def _check(report: CardReport, fail_on: str | None) -> None:
+    contradicted = [c for c in report.claims if c.status == "contradicted"]
+    if fail_on == "contradicted" and contradicted:
+        first = contradicted[0]
+        raise CardConditionHolds(
+            f"--fail-on contradicted: {len(contradicted)} of the card's claims, "
+            f"{first.claim.kind} {first.claim.value!r} first: {first.reason}",
+            where=report.reading.locator,
+        )
+    undisclosed = [f for f in report.findings if f.id == "undisclosed-parent"]
+    if fail_on == "undisclosed" and undisclosed:
+        raise CardConditionHolds(
+            f"--fail-on undisclosed: {undisclosed[0].sentence}", where=report.reading.locator
+        )
