@@ -11,7 +11,8 @@ from parentage.errors import CardError
 from parentage.records.absence import Absent
 from tests.verdicts.cards.weighing import audited, status, weighed
 
-HEAD = "Base model: acme/Corvid-7B.\n\n| Benchmark | Finch-7B | Corvid-7B | Corvid-7B-Chat |\n|---|---|---|---|\n"
+HEAD = "Base model: acme/Corvid-7B.\n\n"
+HEAD += "| Benchmark | Finch-7B | Corvid-7B | Corvid-7B-Chat |\n|---|---|---|---|\n"
 NAMES = ("MMLU", "GSM8K", "HellaSwag", "ARC-C", "IFEval", "BBH", "MBPP", "MATH")
 BASE = (60.0, 40.0, 80.0, 50.0, 41.0, 51.0, 45.0, 20.0)
 CHAT = (61.0, 55.0, 78.0, 58.0, 66.0, 53.0, 52.0, 31.0)
