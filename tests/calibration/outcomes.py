@@ -27,8 +27,6 @@ NEVER_A_MERGE = (
     "run-average",
     "trained-on",
     "siblings",
-    "quantised",
-    "quantised-copy",
 )
 
 

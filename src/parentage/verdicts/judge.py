@@ -12,6 +12,7 @@ from parentage.records.report import Report
 from parentage.verdicts.assemble import assemble
 from parentage.verdicts.copies import weigh_cast_copy, weigh_copy, weigh_passthrough
 from parentage.verdicts.linear_merge import weigh_linear_merge
+from parentage.verdicts.methods.low_rank import weigh_low_rank
 from parentage.verdicts.methods.registry import weigh_methods
 from parentage.verdicts.neighbours import (
     weigh_between,
@@ -46,6 +47,7 @@ def weigh_all(readings: Readings, tensors: Sequence[TensorReading]) -> tuple[Wei
         *weigh_methods(readings, tensors),
         weigh_linear_merge(readings, tensors),
         weigh_quantized_merge(readings),
+        weigh_low_rank(readings),
         weigh_between(readings),
         weigh_fine_tune(readings),
         weigh_shared_ancestor(readings),

@@ -1,0 +1,197 @@
+"""``adapter-fine-tune`` and ``abliteration``: one model, changed by products of low rank.
+
+A change of low rank may be read either way, and two adapters over one base differ by low rank as well. What
+tells them apart is rounding: only what was stored last has errors in its own cells (once, not twice).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from parentage.records.recognition import Finding, Recognition
+from parentage.verdicts.neighbours import weigh_fine_tune
+from parentage.verdicts.readings import Readings
+from parentage.verdicts.weighing import Status, Weighing
+
+__all__ = ["weigh_low_rank"]
+
+# What is left beyond the rank, over what rounding leaves there: .996 to 1.018 in adapters merged by peft,
+# 2.1 and more in real fine-tunes (docs/log.md). Two roundings leave 2.
+EXCESS: Final = (0.85, 1.15)
+# A tail of full rank that hides in what the excess may be: at most this share of the change.
+HIDDEN: Final = 0.05
+# Of the matrices; the others may be modules that an adapter holds whole.
+MOST_LOW: Final = 0.75
+# A rank beyond this share of the block's shorter side is not low.
+LOW: Final = 0.25
+# A change of few rows or columns is of low rank because it is of few rows.
+SPREAD: Final = 4
+# Numbers that moved to another binade, and how the two readings of their errors must differ: one is near 1
+# (.99 to 1.08 as measured), the other 1.8 and more.
+CROSSING: Final = 100
+NEAR: Final = (0.75, 1.3)
+APART: Final = 1.4
+# Of a change along the shared direction, and of that what the matrix had there.
+ALONG: Final = 0.95
+ALIKE: Final = 0.98
+# Of the changed numbers made again with an estimated direction: .89 in bfloat16 and .81 in float32 where
+# torch took one out of the real O.
+REPLAYED: Final = 0.7
+
+Row = Mapping[str, Any]
+
+
+def weigh_low_rank(readings: Readings) -> Weighing | None:
+    """Against the nearest model whose difference is of low rank; None where there is none."""
+    for finding in _findings(readings):
+        rows: list[Row] = list(finding.measures["rows"])
+        low = [row for row in rows if _is_low(row)]
+        if low and len(low) >= MOST_LOW * len(rows):
+            return _told(readings, finding, low)
+    return None
+
+
+def _findings(readings: Readings) -> Iterator[Finding]:
+    found = readings.evidence.recognition
+    if isinstance(found, Recognition):
+        yield from (f for f in found.findings if f.kind == "low-rank")
+
+
+def _is_low(row: Row) -> bool:
+    change = row["share"] - 1
+    hidden = (EXCESS[1] - 1) / change if change > 0 else 1.0
+    rank, few = row["rank"], min(row["rows"], row["columns"])
+    return bool(
+        0 < rank <= LOW * few
+        and few >= SPREAD * rank
+        and EXCESS[0] <= row["excess"] <= EXCESS[1]
+        and hidden <= HIDDEN
+    )
+
+
+def _told(readings: Readings, finding: Finding, rows: Sequence[Row]) -> Weighing:
+    model = finding.models[1]
+    relation = (
+        "abliteration" if _is_abliteration(finding.measures.get("direction")) else "adapter-fine-tune"
+    )
+    name, what = readings.name(model), _what(finding, rows)
+    way, fork = _way(rows), weigh_fine_tune(readings)
+    forked = fork is not None and fork.status is Status.SUPPORTED and fork.models == (model,)
+    if way < 0 or (way == 0 and not forked):
+        return _undetermined(name, model, relation, what, way)
+    return Weighing(
+        relation,
+        Status.SUPPORTED,
+        sentence=_sentence(name, finding, rows, relation),
+        models=(model,),
+        excluded=_excluded(name, what, rows, way),
+        limits=_limits(finding, relation, name),
+    )
+
+
+def _way(rows: Sequence[Row]) -> int:
+    """1 where the suspect was rounded after the change, -1 where the other was in any matrix, 0 where it is
+    not told: in each matrix that tells it by itself, and in all together."""
+    ways = {_way_of(row["crossing"], row["forward"], row["backward"]) for row in rows}
+    count = sum(row["crossing"] for row in rows)
+    forward, backward = (
+        sum(row[key] * row["crossing"] for row in rows) / max(count, 1) for key in ("forward", "backward")
+    )
+    return -1 if -1 in ways else _way_of(count, forward, backward)
+
+
+def _way_of(count: int, forward: float, backward: float) -> int:
+    if count < CROSSING:
+        return 0
+    if NEAR[0] <= forward <= NEAR[1] and backward >= APART * forward:
+        return 1
+    return -1 if NEAR[0] <= backward <= NEAR[1] and forward >= APART * backward else 0
+
+
+def _undetermined(name: str, model: int, relation: str, what: str, way: int) -> Weighing:
+    if way < 0:
+        why = (
+            f"{what}, and the rounding is that of {name}: it was made from the suspect, or both from a "
+            f"third model"
+        )
+        live: tuple[tuple[str, str], ...] = (("shared-ancestor", why),)
+    else:
+        why = f"{what}; an adapter over {name}, and adapters over a base of both, look alike here"
+        live = (
+            (relation, why),
+            ("shared-ancestor", f"{why}; the base, or a second fine-tune, would decide"),
+        )
+    return Weighing(relation, Status.UNDETERMINED, models=(model,), live=live, against=why)
+
+
+def _what(finding: Finding, rows: Sequence[Row]) -> str:
+    ranks = sorted(row["rank"] for row in rows)
+    span = f"rank {ranks[0]}" if ranks[0] == ranks[-1] else f"ranks {ranks[0]} to {ranks[-1]}"
+    return f"the change is of {span} in {len(rows)} of {len(finding.tensors)} matrices looked at"
+
+
+def _is_abliteration(direction: Mapping[str, Any] | None) -> bool:
+    if direction is None or not direction["informative"]:
+        return False
+    shared = all(r["along"] >= ALONG and r["alike"] >= ALIKE for r in direction["rows"])
+    share = direction["matches"] / direction["informative"]
+    return bool(shared and share >= REPLAYED)
+
+
+def _sentence(name: str, finding: Finding, rows: Sequence[Row], relation: str) -> str:
+    changed = finding.measures["changed_matrices"]
+    if relation == "abliteration":
+        direction = finding.measures["direction"]
+        share = direction["matches"] / direction["informative"]
+        return (
+            f"is {name} with one direction taken out of {changed} matrices (strength "
+            f"{direction['strength']:.3g}): made again with the direction estimated, {share:.1%} of the "
+            f"changed numbers are equal"
+        )
+    usual = Counter(row["rank"] for row in rows).most_common(1)[0][0]
+    rank = f"rank {usual}" if all(row["rank"] == usual for row in rows) else f"mostly rank {usual}"
+    scaled = ""
+    if any(row["scaled"] for row in rows):
+        # Scales are estimated, and what they are off by looks like a few directions more.
+        rank, scaled = f"a rank of at most {max(row['rank'] for row in rows)}", ", its rows scaled (DoRA)"
+    whole = len(finding.tensors) - len(rows)
+    saved = f"; {whole} of those looked at changed as a whole" if whole else ""
+    return (
+        f"is {name} with a change of {rank} in {changed} matrices, as an adapter merged into it "
+        f"makes{scaled}{saved}"
+    )
+
+
+def _excluded(name: str, what: str, rows: Sequence[Row], way: int) -> tuple[tuple[str, str], ...]:
+    most = max(row["excess"] for row in rows)
+    tail = (
+        f"{what}, and beyond it there is {most:.2f} times what storage rounding leaves: a full fine-tune "
+        f"leaves more"
+    )
+    found = [("fine-tune", tail), ("linear-merge", f"{tail}, and so does a blend with one")]
+    if way > 0:
+        arrow = (
+            f"numbers that moved to another binade are off as the suspect's rounding makes them, and not "
+            f"as {name}'s: it was stored after the change, and once"
+        )
+        found.append(("shared-ancestor", arrow))
+    else:
+        found.append(("shared-ancestor", f"{name} sits where the suspect and another model part"))
+    return (*found, ("copy", what), ("independent", what))
+
+
+def _limits(finding: Finding, relation: str, name: str) -> tuple[str, ...]:
+    measures, looked = finding.measures, len(finding.tensors)
+    limits = []
+    if relation == "adapter-fine-tune":
+        limits.append(
+            "An adapter merged at part of its strength, several adapters added up, and a difference cut to "
+            "a low rank look the same; the scaling cannot be told from the factors."
+        )
+    if looked < measures["changed_matrices"]:
+        limits.append(f"{looked} of {measures['changed_matrices']} changed matrices were decomposed.")
+    if measures["changed_vectors"]:
+        limits.append(f"{measures['changed_vectors']} vectors differ from those of {name} as well.")
+    return tuple(limits)

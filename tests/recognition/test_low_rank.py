@@ -1,0 +1,212 @@
+"""Adapters and taken-out directions are told from fine-tunes, and from each other, by what is left over."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from parentage.api import AuditResult
+from parentage.checkpoints.formats.safetensors_writer import StoredTensor
+from parentage.checkpoints.opening import open_checkpoint
+from parentage.numerics.formats import round_to, to_float64
+from parentage.records.dtypes import DType
+from parentage.records.recognition import Recognition
+from tests.recognition.worlds import audit
+from tests.worlds.fixtures import FOLDER
+from tests.worlds.planted import Model
+
+Weights = dict[str, NDArray[np.float64]]
+HIDDEN, INNER, LAYERS = 96, 144, 3
+WRITES = ("self_attn.o_proj", "mlp.down_proj")
+
+
+def weights(seed: int) -> Weights:
+    """A small decoder's matrices and norms."""
+    rng = np.random.default_rng(seed)
+    shapes: dict[str, tuple[int, ...]] = {"model.embed_tokens.weight": (200, HIDDEN)}
+    for k in range(LAYERS):
+        shapes |= {
+            f"model.layers.{k}.self_attn.q_proj.weight": (HIDDEN, HIDDEN),
+            f"model.layers.{k}.self_attn.o_proj.weight": (HIDDEN, HIDDEN),
+            f"model.layers.{k}.mlp.up_proj.weight": (INNER, HIDDEN),
+            f"model.layers.{k}.mlp.down_proj.weight": (HIDDEN, INNER),
+            f"model.layers.{k}.input_layernorm.weight": (HIDDEN,),
+        }
+    made = {name: rng.normal(0, 0.03, shape) for name, shape in shapes.items()}
+    return made | {n: 1 + 0.1 * w for n, w in made.items() if "norm" in n}
+
+
+def stored(model: Weights, dtype: DType = DType.BF16) -> Model:
+    return {n: StoredTensor(dtype, w.shape, round_to(w.reshape(-1), dtype)) for n, w in model.items()}
+
+
+def read(model: Model) -> Weights:
+    return {n: to_float64(t.bits, t.dtype).reshape(t.shape) for n, t in model.items()}
+
+
+def adapted(base: Model, seed: int, *, rank: int, size: float, only: str = "proj") -> Model:
+    """Products of thin factors, of ``size`` relative to the weights, in matrices whose name holds ``only``;
+    rounded once to the base's dtype."""
+    rng, made = np.random.default_rng(seed), read(base)
+    for name, w in made.items():
+        if only in name and w.ndim == 2:
+            change = rng.normal(0, 1, (w.shape[0], rank)) @ rng.normal(0, 1, (rank, w.shape[1]))
+            made[name] = w + change * (size * w.std() / change.std())
+    return stored(made, next(iter(base.values())).dtype)
+
+
+def tuned(base: Model, seed: int, *, size: float, only: str = "", decay: float = 0.6) -> Model:
+    """A fine-tune of full rank whose singular values fall like those of real ones (stable rank 3 to 15)."""
+    rng, made = np.random.default_rng(seed), read(base)
+    for name, w in made.items():
+        if only not in name:
+            continue
+        change = rng.normal(0, 1, w.shape)
+        if w.ndim == 2:
+            u, s, v = np.linalg.svd(change, full_matrices=False)
+            change = (u * (np.arange(1, s.size + 1.0) ** -decay)) @ v
+        made[name] = w + change * (size * w.std() / change.std())
+    return stored(made, next(iter(base.values())).dtype)
+
+
+def abliterated(base: Model, seed: int, strength: float = 1.0) -> Model:
+    """The published formula in the weights' own format: W - r (r^T W), each product and sum rounded."""
+    rng, made = np.random.default_rng(seed), read(base)
+    dtype = next(iter(base.values())).dtype
+
+    def kept(x: NDArray[np.float64]) -> NDArray[np.float64]:
+        return to_float64(round_to(np.ascontiguousarray(x).reshape(-1), dtype), dtype).reshape(x.shape)
+
+    r = rng.normal(0, 1, HIDDEN)
+    r = kept(r / np.linalg.norm(r))
+    for name, w in made.items():
+        if any(part in name for part in WRITES):
+            made[name] = w - kept(strength * kept(np.outer(r, kept(r @ w))))
+        elif "embed" in name:
+            made[name] = w - kept(strength * kept(np.outer(kept(w @ r), r)))
+    return stored(made, dtype)
+
+
+def told(result: AuditResult) -> tuple[str, str]:
+    return result.report.verdict.relation, str(result.report.verdict.status)
+
+
+def rows(result: AuditResult) -> list[Mapping[str, Any]]:
+    found = result.evidence.recognition
+    assert isinstance(found, Recognition), found
+    return [row for f in found.findings if f.kind == "low-rank" for row in f.measures["rows"]]
+
+
+@pytest.mark.parametrize("dtype", [DType.BF16, DType.F32])
+@pytest.mark.parametrize(("rank", "size"), [(2, 0.02), (8, 0.05)])
+def test_an_adapter_merged_into_its_base_is_named_with_its_rank(
+    rank: int, size: float, dtype: DType
+) -> None:
+    base = stored(weights(1), dtype)
+    suspect = adapted(base, 2, rank=rank, size=size)
+    result = audit(suspect, {"O": base}, "O")
+    assert told(result) == ("adapter-fine-tune", "supported")
+    assert {row["rank"] for row in rows(result)} == {rank}
+    assert f"rank {rank} in 12 matrices" in result.report.verdict.sentence
+
+
+@pytest.mark.parametrize(("kind", "rank"), [("lora", {4, 9}), ("embedding", {5}), ("dora", {3, 4, 5})])
+def test_adapters_that_peft_merged_are_named(kind: str, rank: set[int]) -> None:
+    base = of("mergekit/O")
+    result = audit(by_peft(kind), {"O": base}, "O")
+    assert told(result) == ("adapter-fine-tune", "supported")
+    assert {row["rank"] for row in rows(result)} <= rank
+    assert all(row["scaled"] is (kind == "dora") for row in rows(result))
+
+
+def test_one_small_matrix_shows_an_adapter_but_not_over_whom() -> None:
+    result = audit(by_peft("rslora"), {"O": of("mergekit/O")}, "O")
+    assert {row["rank"] for row in rows(result)} == {24}
+    assert told(result)[1] == "undetermined"
+    assert "adapter-fine-tune" in {r.relation for r in result.report.verdict.rivals}
+
+
+def by_peft(kind: str) -> Model:
+    changed = of("adapters/merged")
+    own = {n.removeprefix(f"{kind}/"): t for n, t in changed.items() if n.startswith(f"{kind}/")}
+    return of("mergekit/O") | own
+
+
+def of(path: str) -> Model:
+    with open_checkpoint(FOLDER / f"{path}.safetensors") as found:
+        return {
+            n: StoredTensor(t.dtype, t.shape, found.read(t, 0, t.elements))
+            for n, t in found.tensors.items()
+        }
+
+
+def test_a_base_is_no_adapter_over_what_was_made_from_it() -> None:
+    base = stored(weights(1))
+    suspect = adapted(base, 2, rank=4, size=0.05)
+    result = audit(base, {"S": suspect}, "S")
+    assert told(result)[1] == "undetermined"
+    assert any("it was made from the suspect" in str(r.why_excluded) for r in result.report.verdict.rivals)
+
+
+def test_two_adapters_over_one_base_are_not_said_to_be_one_over_the_other() -> None:
+    base = stored(weights(1))
+    one, other = (adapted(base, k, rank=4, size=0.05) for k in (2, 3))
+    assert told(audit(one, {"T": other}, "T"))[1] == "undetermined"
+    apart = adapted(base, 2, rank=4, size=0.05, only="up_proj")
+    beside = adapted(base, 3, rank=4, size=0.05, only="down_proj")
+    assert told(audit(apart, {"T": beside}, "T"))[1] == "undetermined"
+    assert told(audit(one, {"T": other, "O": base}, "TO")) == ("adapter-fine-tune", "supported")
+
+
+@pytest.mark.parametrize("dtype", [DType.BF16, DType.F32])
+@pytest.mark.parametrize("only", ["", "layers.1", "o_proj"])
+def test_a_full_fine_tune_of_low_stable_rank_is_no_adapter(only: str, dtype: DType) -> None:
+    base = stored(weights(4), dtype)
+    suspect = tuned(base, 5, size=0.02, only=only, decay=1.2)
+    result = audit(suspect, {"O": base}, "O")
+    assert told(result)[0] not in ("adapter-fine-tune", "abliteration")
+    assert all(row["excess"] > 1.5 for row in rows(result))
+
+
+def test_training_after_an_adapter_was_merged_is_no_adapter_alone() -> None:
+    base = stored(weights(1))
+    suspect = tuned(adapted(base, 2, rank=4, size=0.05), 6, size=0.01)
+    assert told(audit(suspect, {"O": base}, "O"))[0] != "adapter-fine-tune"
+
+
+def test_rows_of_a_few_tokens_are_no_adapter() -> None:
+    base = read(stored(weights(1)))
+    base_model = stored(base)
+    rng = np.random.default_rng(7)
+    base["model.embed_tokens.weight"][:6] += rng.normal(0, 0.01, (6, HIDDEN))
+    assert told(audit(stored(base), {"O": base_model}, "O"))[0] != "adapter-fine-tune"
+
+
+@pytest.mark.parametrize("dtype", [DType.BF16, DType.F32])
+@pytest.mark.parametrize("strength", [1.0, 0.6])
+def test_a_direction_taken_out_is_named_with_its_strength(strength: float, dtype: DType) -> None:
+    base = stored(weights(8), dtype)
+    result = audit(abliterated(base, 9, strength), {"O": base}, "O")
+    assert told(result) == ("abliteration", "supported")
+    assert f"7 matrices (strength {strength:.3g})" in result.report.verdict.sentence
+
+
+def test_an_adapter_of_rank_one_is_no_abliteration() -> None:
+    base = stored(weights(8))
+    result = audit(adapted(base, 10, rank=1, size=0.1, only="o_proj"), {"O": base}, "O")
+    assert told(result) == ("adapter-fine-tune", "supported")
+
+
+def test_one_direction_added_with_other_weights_is_no_abliteration() -> None:
+    """The same left vector in every matrix, but not what the matrix had along it."""
+    base = stored(weights(8))
+    rng, made = np.random.default_rng(11), read(base)
+    r = rng.normal(0, 1, HIDDEN)
+    for name, w in made.items():
+        if any(part in name for part in WRITES):
+            made[name] = w + 0.01 * np.outer(r, rng.normal(0, 0.3, w.shape[1]))
+    assert told(audit(stored(made), {"O": base}, "O"))[0] != "abliteration"
