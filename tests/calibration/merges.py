@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from parentage.records.dtypes import DType
+from tests.calibration.coded import quantised
 from tests.calibration.drawing import Rng, generator
 from tests.worlds.planted import Model, Truth, Weights, World, each_tensor, stored, values_of
 from tests.worlds.planted_bases import family_pieces, run_pieces, synthetic_base
@@ -25,6 +28,7 @@ MERGE_KINDS = (
     "real-steps",
     "three-changed",
     "wide-parents",
+    "quantised",
     *LARGE_KINDS,
 )
 # Kinds of later change that three parents' merges, and those of float32 parents, are given.
@@ -35,6 +39,8 @@ def merge_world(kind: str, seed: int) -> World:
     """The merge of this kind and seed; odd seeds blend real weights."""
     rng = generator(f"merge {kind}", seed)
     real = seed % 2 == 1
+    if kind == "quantised":
+        return _quantised(rng, seed)
     if kind == "pure-three":
         return _three(rng, seed, real)
     if kind == "three-changed":
@@ -69,6 +75,14 @@ def merge_world(kind: str, seed: int) -> World:
         notes={"arithmetic": arithmetic, "dtype": str(dtype)},
     )
     return _audit_of(rng, suspect, first, second, control, truth)
+
+
+def _quantised(rng: Rng, seed: int) -> World:
+    """A pure merge of two, or of three, quantised."""
+    world = merge_world("pure-three" if rng.random() < 0.25 else "pure", seed)
+    suspect, format_ = quantised(rng, world.suspect)
+    truth = replace(world.truth, kind="merge:quantised", variant=f"{format_}: {world.truth.variant}")
+    return replace(world, suspect=suspect, truth=truth)
 
 
 def _audit_of(rng: Rng, suspect: Model, first: Model, second: Model, control: Model, truth: Truth) -> World:

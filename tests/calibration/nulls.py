@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from parentage.records.dtypes import DType
+from tests.calibration.coded import quantised_copy, quantised_null
 from tests.calibration.drawing import RUN_MODELS, Rng, audit_of, generator, pick, store_all
 from tests.calibration.null_merges import missing_parent, other_revision, untrained_merge
 from tests.worlds.planted import Weights, World, each_tensor, stored, values_of
@@ -281,4 +282,7 @@ NULLS: dict[str, Callable[[Rng, int, bool], World]] = {
     "untrained-merge": untrained_merge,
     "other-revision": other_revision,
 }
+PLAIN = dict(NULLS)
+NULLS["quantised"] = lambda rng, seed, real: quantised_null(rng, seed, real, PLAIN)
+NULLS["quantised-copy"] = lambda rng, seed, real: quantised_copy(rng, seed, real, PLAIN)
 NULL_KINDS = tuple(NULLS)

@@ -27,6 +27,8 @@ NEVER_A_MERGE = (
     "run-average",
     "trained-on",
     "siblings",
+    "quantised",
+    "quantised-copy",
 )
 
 
