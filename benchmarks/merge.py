@@ -1,15 +1,16 @@
 """How fast a merge is: ratios to a raw copy of the same bytes, and to mergekit, in one run.
 
-    python benchmarks/merge.py --layers 4 [--mergekit PYTHON] [--folder DIR]
+    python benchmarks/merge.py --layers 4 [--method ties] [--mergekit PYTHON] [--folder DIR]
 
-Two models of one size are made, then, in turns and as often as ``--rounds`` says:
+Two models of one size are made, and for TIES a base, then, in turns and as often as ``--rounds`` says:
 
 - *raw*: a process that reads both files and writes one of them, flushed to the disk; nothing is computed.
-- *ours*: ``parentage merge`` of a linear recipe as a user calls it: start, parents and output hashed,
-  written in place, flushed. *ours, parents not hashed*: the same with ``--no-digests``.
+- *ours*: ``parentage merge`` as a user calls it: start, parents and output hashed, written in place,
+  flushed. *ours, parents not hashed*: the same with ``--no-digests``.
 - *mergekit*: ``mergekit-yaml`` of the environment that is named, on the same recipe.
 
-Medians, and their ratios to raw, go to standard output; peak memory is the process's own.
+Medians go to standard output; ``times raw`` is the median of each round's own ratio, so that what else
+runs on the machine weighs on both sides. Peak memory is the process's own.
 """
 
 from __future__ import annotations
@@ -127,10 +128,22 @@ def contenders(folder: Path, mergekit: Path | None) -> dict[str, Callable[[], li
     return found
 
 
+def recipe_text(folder: Path, method: str) -> str:
+    """Linear, 0.6 and 0.4; or TIES at density 0.5 over a base."""
+    lines = [f"merge_method: {method}", "dtype: bfloat16"]
+    if method != "linear":
+        lines += [f"base_model: {folder / 'o'}", "parameters: {density: 0.5}"]
+    lines.append("models:")
+    for name, weight in (("a", 0.6), ("b", 0.4)):
+        lines.append(f"- {{model: {folder / name}, parameters: {{weight: {weight}}}}}")
+    return "\n".join(lines) + "\n"
+
+
 def main() -> None:
     """Make the models, run all in turns, print medians and ratios."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--layers", type=int, default=4, help="103 MB each, and 262 MB of embeddings")
+    parser.add_argument("--method", default="linear", choices=["linear", "ties"])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--mergekit", type=Path, help="the Python of an environment that has mergekit")
     parser.add_argument("--folder", type=Path, help="where the files are made; a temporary folder")
@@ -139,15 +152,10 @@ def main() -> None:
         folder = Path(place)
         # In a process of its own: a child's peak counts what its parent held when it was started.
         with ProcessPoolExecutor(1, get_context("spawn")) as pool:
-            parts = [pool.submit(write_model, folder / m, options.layers, k) for k, m in enumerate("ab")]
+            wanted = "ab" if options.method == "linear" else "abo"
+            parts = [pool.submit(write_model, folder / m, options.layers, k) for k, m in enumerate(wanted)]
             nbytes = max(part.result() for part in parts)
-        (folder / "recipe.yaml").write_text(
-            "merge_method: linear\ndtype: bfloat16\nmodels:\n"
-            + "".join(
-                f"- model: {folder / m}\n  parameters: {{weight: {w}}}\n"
-                for m, w in (("a", 0.6), ("b", 0.4))
-            )
-        )
+        (folder / "recipe.yaml").write_text(recipe_text(folder, options.method))
         runs = contenders(folder, options.mergekit)
         for command in runs.values():
             timed(command())  # compiled code and the page cache are warm afterwards
@@ -166,14 +174,14 @@ def main() -> None:
 def _table(
     seconds: dict[str, list[float]], busy: dict[str, list[float]], peaks: dict[str, float], nbytes: int
 ) -> None:
-    raw = statistics.median(seconds["raw"])
     cores, load = len(os.sched_getaffinity(0)), os.getloadavg()[0]
     print(f"{nbytes / 1e9:.2f} GB a model, {cores} cores, load {load:.1f}")
     print("| what | median s | least s | times raw | processor s | peak MiB |")
     print("|---|---|---|---|---|---|")
     for name, taken in seconds.items():
         middle = statistics.median(taken)
-        row = (f"{middle:.2f}", f"{min(taken):.2f}", f"{middle / raw:.2f}")
+        ratio = statistics.median(own / raw for own, raw in zip(taken, seconds["raw"], strict=True))
+        row = (f"{middle:.2f}", f"{min(taken):.2f}", f"{ratio:.2f}")
         used = (f"{statistics.median(busy[name]):.2f}", f"{peaks[name]:.0f}")
         print("| " + " | ".join((name, *row, *used)) + " |")
 

@@ -49,6 +49,9 @@ class ArrayReader:
         for start in range(0, self.elements, step):
             yield start, flat[:, start : start + step]
 
+    def read(self, start: int, count: int) -> Values:
+        return self.operands.reshape(self.models, -1)[:, start : start + count]
+
 
 def reader_of(bits: Sequence[NDArray[np.unsignedinteger]], stored: DType, base: int | None) -> ArrayReader:
     """A reader of storage bits, one array an operand."""

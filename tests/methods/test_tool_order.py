@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from parentage.errors import UsageError
+from parentage.methods import brackets
 from parentage.methods.selection import Asked, cuts, room
 from parentage.methods.tool_order import sort_around, sort_row, topk_around
 
@@ -96,6 +99,90 @@ def test_cuts_split_a_tensor_as_a_stable_sort_does(numbers: list[int], data: st.
     wanted = np.zeros(n, np.bool_)
     wanted[order] = True
     assert np.array_equal(cut.before(x[0], 0, descending=down), wanted)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(-5, 5), min_size=1, max_size=200), st.data())
+def test_one_pass_over_a_bracket_finds_what_three_passes_find(
+    numbers: list[int], data: st.DataObject
+) -> None:
+    x = np.array([numbers, numbers[::-1]], np.float32)
+    n, size = x.shape[1], data.draw(st.integers(1, 50))
+    counts = [data.draw(st.integers(0, n)) for _ in range(2)]
+    asked = [Asked(k, count, data.draw(st.booleans())) for k, count in enumerate(counts)]
+    met, passes = False, 0
+
+    def blocks() -> Iterator[tuple[int, NDArray[np.float32]]]:
+        nonlocal passes
+        passes += 1
+        for i in range(0, n, size):
+            yield i, np.ascontiguousarray(x[:, i : i + size])
+
+    def look(start: int, count: int) -> NDArray[np.float32]:
+        nonlocal met
+        met = True
+        return np.ascontiguousarray(x[:, start : start + count])
+
+    # So few places that the bracket is a real one, and often misses.
+    places = data.draw(st.integers(1, 40))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(brackets, "PLACES", places)
+        patch.setattr(brackets, "RUN", 1)
+        patch.setattr(brackets, "WIDE", data.draw(st.sampled_from([0.01, 0.1, 0.4])))
+        found = cuts(blocks, asked, 2, n, as_tool=False, look=look)
+    assert met == (n > places)
+    assert passes in (1, 4)
+    for cut, a in zip(found, asked, strict=True):
+        row = np.abs(x[a.row])
+        order = np.argsort(-row if a.descending else row, kind="stable")[: a.count]
+        wanted = np.zeros(n, np.bool_)
+        wanted[order] = True
+        assert np.array_equal(cut.before(x[a.row], 0, descending=a.descending), wanted)
+
+
+def test_a_sample_that_misleads_costs_a_pass_and_no_more() -> None:
+    """All places that are looked at hold zeros; the cut lies among the others."""
+    n = 1 << 18
+    x = np.linspace(1, 2, n, dtype=np.float32)[None]
+    step = (n - brackets.RUN) / (brackets.PLACES - 1)
+    seen = 0
+    for k in range(brackets.PLACES):
+        x[:, int(k * step) : int(k * step) + brackets.RUN] = 0
+
+    def blocks() -> Iterator[tuple[int, NDArray[np.float32]]]:
+        nonlocal seen
+        seen += 1
+        yield 0, x
+
+    def look(start: int, count: int) -> NDArray[np.float32]:
+        return x[:, start : start + count]
+
+    (cut,) = cuts(blocks, [Asked(0, n // 2, True)], 1, n, as_tool=False, look=look)
+    assert seen == 4
+    kept = cut.before(x[0], 0, descending=True)
+    assert np.count_nonzero(kept) == n // 2
+    assert x[0][kept].min() > x[0][~kept].max()
+
+
+def test_one_pass_is_enough_for_numbers_that_are_alike_everywhere() -> None:
+    n = 1 << 18
+    x = np.random.default_rng(0).normal(0, 1, (1, n)).astype(np.float32)
+    seen = 0
+
+    def blocks() -> Iterator[tuple[int, NDArray[np.float32]]]:
+        nonlocal seen
+        seen += 1
+        for i in range(0, n, 5000):
+            yield i, np.ascontiguousarray(x[:, i : i + 5000])
+
+    def look(start: int, count: int) -> NDArray[np.float32]:
+        return np.ascontiguousarray(x[:, start : start + count])
+
+    (cut,) = cuts(blocks, [Asked(0, n // 3, True)], 1, n, as_tool=False, look=look)
+    assert seen == 1
+    kept = cut.before(x[0], 0, descending=True)
+    assert np.count_nonzero(kept) == n // 3
+    assert np.abs(x[0][kept]).min() >= np.abs(x[0][~kept]).max()
 
 
 def test_more_elements_than_places_can_number_are_refused_before_room_is_taken() -> None:

@@ -21,7 +21,7 @@ from parentage.merging.layers import stem
 from parentage.merging.operands import decode_into, pieces
 from parentage.merging.plan import Plan, PlannedTensor
 from parentage.merging.recipe_writing import recipe_digest
-from parentage.merging.run import Job, made, prepared
+from parentage.merging.run import Job, made, prepared_ahead
 from parentage.numerics.replay_kernels import FORMATS
 from parentage.records.absence import Absent
 from parentage.records.dtypes import DType
@@ -172,8 +172,8 @@ class _Shard:
         return "" if position == self.shard.size else "it holds bytes that belong to no tensor"
 
     def _pieces(self) -> Iterator[_Piece]:
-        for planned, tensor in self.known:
-            rule = prepared(self.plan.method, planned)
+        rules = prepared_ahead(self.plan.method, [planned for planned, _ in self.known])
+        for (planned, tensor), rule in zip(self.known, rules, strict=True):
             for start, count in pieces(planned.operands.elements, 1 if rule is None else rule.granularity):
                 planned.operands.announce(start, count)
                 if self.read:

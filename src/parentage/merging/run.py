@@ -6,7 +6,8 @@ that was stopped leaves the shards that were finished, and the same command goes
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,7 +23,7 @@ from parentage.numerics.formats import round_to
 from parentage.records.dtypes import DType
 from parentage.records.merge import MergedFile
 
-__all__ = ["Job", "Progress", "jobs_of", "made", "write_shards"]
+__all__ = ["Job", "Progress", "jobs_of", "made", "prepared_ahead", "write_shards"]
 
 Progress = Callable[[str, int, int], None]
 MEBIBYTE = 2**20
@@ -93,14 +94,29 @@ def jobs_of(method: Method, shard: Shard) -> Iterator[Job]:
     """The pieces of a shard in the order of its bytes; a method's passes over a tensor come before its
     first piece."""
     position = 0
-    for tensor in shard.tensors:
-        rule = prepared(method, tensor)
+    for tensor, rule in zip(shard.tensors, prepared_ahead(method, shard.tensors), strict=True):
         granularity = 1 if rule is None else rule.granularity
         for start, count in pieces(tensor.operands.elements, granularity):
             tensor.operands.announce(start, count)
             at = position + start * tensor.dtype.itemsize
             yield Job(tensor.operands, rule, tensor.dtype, start, count, at)
         position += tensor.nbytes
+
+
+def prepared_ahead(method: Method, tensors: Iterable[PlannedTensor]) -> Iterator[Rule | None]:
+    """Each tensor's rule, in order; the next one's passes run while a tensor is written."""
+    with ThreadPoolExecutor(1, thread_name_prefix="parentage-passes") as pool:
+        coming: Future[Rule | None] | None = None
+        try:
+            for tensor in tensors:
+                following = pool.submit(prepared, method, tensor)
+                if coming is not None:
+                    yield coming.result()
+                coming = following
+            if coming is not None:
+                yield coming.result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
 def prepared(method: Method, tensor: PlannedTensor) -> Rule | None:

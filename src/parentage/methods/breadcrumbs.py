@@ -62,7 +62,11 @@ def _outliers(
         for start, values in reader.chunks():
             yield start, deltas(values)
 
-    found = cuts(passes, asked, len(rows), n, as_tool=not profile.ours) if asked and n else []
+    def look(start: int, count: int) -> Values:
+        return deltas(reader.read(start, count))
+
+    tool = not profile.ours
+    found = cuts(passes, asked, len(rows), n, as_tool=tool, look=look) if asked and n else []
     keeps: list[Keep | None] = [None] * len(rows)
     for turn, j in enumerate(thinned[: len(found) // 2]):
         keeps[j] = _Window(found[2 * turn], found[2 * turn + 1])

@@ -62,7 +62,8 @@ class Reader(Protocol):
 
     ``models``: operands, the base included; ``base``: the index of the base among them, or None;
     ``dtypes``: how each is stored. ``chunks`` yields (first element, exact values [models, n] float32) in
-    ascending order without gaps; with ``rows`` each chunk is whole rows (of the last dimension).
+    ascending order without gaps; with ``rows`` each chunk is whole rows (of the last dimension). ``read``:
+    values [models, count] from any element on.
     """
 
     @property
@@ -76,6 +77,7 @@ class Reader(Protocol):
     @property
     def dtypes(self) -> tuple[DType, ...]: ...
     def chunks(self, rows: bool = False) -> Iterator[tuple[int, Values]]: ...
+    def read(self, start: int, count: int) -> Values: ...
 
 
 class Rule(Protocol):

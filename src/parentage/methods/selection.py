@@ -20,6 +20,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from parentage.errors import UsageError
+from parentage.methods.brackets import Look, met_at
 from parentage.methods.method import Values
 from parentage.methods.tool_order import sort_around, topk_around
 
@@ -124,12 +125,13 @@ def cuts(
     *,
     as_tool: bool,
     topk: bool = False,
+    look: Look | None = None,
 ) -> list[Cut]:
     """The cuts asked for. ``blocks()`` yields (first element, numbers [rows, n]), and is called three times
     or, ``as_tool``, once more for each row in which a cut falls between equal magnitudes. ``topk``: the
-    tool takes one cut a row, in the order of its ``topk`` and not of its ``sort``."""
-    found = _magnitudes(blocks, asked, rows, elements)
-    made = _indices(blocks, asked, found, elements)
+    tool takes one cut a row, in the order of its ``topk`` and not of its ``sort``. ``look``: reads
+    anywhere, which makes one call out of three as a rule."""
+    found, made = _once(blocks, asked, elements, look) or _thrice(blocks, asked, rows, elements)
     if not as_tool:
         return made
     split = [j for j, f in enumerate(found) if 0 < f.before < f.ties]
@@ -139,6 +141,31 @@ def cuts(
         for j, prefix in zip(mine, prefixes, strict=True):
             made[j] = Cut(found[j].magnitude, 0, prefix)
     return made
+
+
+def _once(
+    blocks: Blocks, asked: Sequence[Asked], elements: int, look: Look | None
+) -> tuple[list[_Found], list[Cut]] | None:
+    """In one pass, where a sample does not mislead."""
+    if look is None:
+        return None
+    met = met_at(blocks, look, [(a.row, _rank(a, elements)) for a in asked], elements)
+    if met is None:
+        return None
+    found = [
+        _split(a, m.magnitude, m.rank, m.places.size, elements) for a, m in zip(asked, met, strict=True)
+    ]
+    ends = [
+        int(m.places[f.before]) if f.before < f.ties else elements for f, m in zip(found, met, strict=True)
+    ]
+    return found, [Cut(f.magnitude, end) for f, end in zip(found, ends, strict=True)]
+
+
+def _thrice(
+    blocks: Blocks, asked: Sequence[Asked], rows: int, elements: int
+) -> tuple[list[_Found], list[Cut]]:
+    found = _magnitudes(blocks, asked, rows, elements)
+    return found, _indices(blocks, asked, found, elements)
 
 
 def _magnitudes(blocks: Blocks, asked: Sequence[Asked], rows: int, elements: int) -> list[_Found]:
@@ -171,12 +198,16 @@ def _place(counts: NDArray[np.int64], rank: int) -> tuple[int, int]:
 
 def _found(asked: Asked, place: tuple[int, int], lower: NDArray[np.int64], elements: int) -> _Found:
     low, rank = _place(lower, place[1])
-    ties = int(lower[low])
+    return _split(asked, (place[0] << 16) | low, rank, int(lower[low]), elements)
+
+
+def _split(asked: Asked, magnitude: int, rank: int, ties: int, elements: int) -> _Found:
+    """``rank``: of the element at the cut among those of its magnitude, ascending."""
     if asked.descending:
         before = ties - rank if asked.count else 0
     else:
         before = rank if asked.count < elements else ties
-    return _Found((place[0] << 16) | low, ties, before)
+    return _Found(magnitude, ties, before)
 
 
 def _indices(blocks: Blocks, asked: Sequence[Asked], found: Sequence[_Found], elements: int) -> list[Cut]:

@@ -151,10 +151,11 @@ def _weigh(deltas: Values, weights: Values, begin: int, n: int, total: Values, g
     for i in range(n):
         total[i] = np.float32(0)
     for k in range(deltas.shape[0]):
-        w = weights[k]
+        # A view of the row: indices into a matrix are not vectorised (a third of the speed).
+        row, w = deltas[k, begin : begin + n], weights[k]
         for i in range(n):
-            p = _round(np.float32(deltas[k, begin + i] * w), grid)
-            deltas[k, begin + i] = p
+            p = _round(np.float32(row[i] * w), grid)
+            row[i] = p
             total[i] += p
     for i in range(n):
         total[i] = _round(total[i], grid)
@@ -168,13 +169,14 @@ def _elect(
     for i in range(n):
         mixed[i] = np.float32(0)
         share[i] = np.float32(0)
+    zero = np.float32(0)
     for k in range(p.shape[0]):
-        w = weights[k]
+        row, w = p[k, begin : begin + n], weights[k]
         for i in range(n):
-            x, positive = p[k, begin + i], total[i] >= 0
-            agrees = ((x > 0) & positive) | ((x < 0) & (not positive))
-            mixed[i] += x if agrees else np.float32(0)
-            share[i] += w if agrees else np.float32(0)
+            x, positive = row[i], total[i] >= zero
+            agrees = ((x > zero) & positive) | ((x < zero) & (not positive))
+            mixed[i] = mixed[i] + (x if agrees else zero)
+            share[i] = share[i] + (w if agrees else zero)
     for i in range(n):
         total[i] = _round(mixed[i], grid)
         share[i] = _round(share[i], grid)
@@ -195,13 +197,14 @@ def _settle(
     """Divide, scale, add to the base."""
     if normalize:
         for i in range(n):
-            by = np.float32(1) if share[i] == 0 else share[i]
+            by = np.float32(1) if share[i] == np.float32(0) else share[i]
             total[i] = _round(np.float32(total[i] / by), grid)
-    if factor != 1:
+    if factor != np.float32(1):
         for i in range(n):
             total[i] = _round(np.float32(total[i] * factor), grid)
+    ours, made = base[begin : begin + n], out[begin : begin + n]
     for i in range(n):
-        out[begin + i] = _round(np.float32(_round(base[begin + i], grid) + total[i]), grid)
+        made[i] = _round(np.float32(_round(ours[i], grid) + total[i]), grid)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -57,7 +57,11 @@ def _largest(
         for start, values in reader.chunks():
             yield start, deltas(values)
 
-    found = cuts(passes, asked, len(densities), n, as_tool=not profile.ours) if asked else []
+    def look(start: int, count: int) -> Values:
+        return deltas(reader.read(start, count))
+
+    tool = not profile.ours
+    found = cuts(passes, asked, len(densities), n, as_tool=tool, look=look) if asked else []
     keeps: list[Keep | None] = [None if x >= 1 else _nothing for x in densities]
     for a, cut in zip(asked, found, strict=True):
         keeps[a.row] = _Largest(cut) if a.count else _nothing

@@ -1,0 +1,151 @@
+"""One pass in place of three: a sample brackets a cut's magnitude, and the pass keeps what lies between.
+
+Where the sample misled, or too much lies in the bracket, nothing is found and a sure way is taken.
+What is found is exact: a bracket that holds the cut holds every element of the cut's magnitude.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from parentage.methods.method import Values
+
+__all__ = ["Look", "Met", "met_at"]
+
+Look = Callable[[int, int], Values]
+"""Numbers [rows, count] of elements from a place on."""
+SIZE: Final = np.uint32(0x7FFFFFFF)
+LARGEST: Final = 0x7FFFFFFF
+# 65,536 elements: a quantile of as many independent ones has a standard error of .2 %. Neighbours are alike
+# (rows of an embedding), so the bracket is ten times that wide to either side, looked for in many places.
+PLACES: Final = 128
+RUN: Final = 512
+WIDE: Final = 0.02
+NARROW: Final = 0.004
+# Of 12 bytes, for all cuts together.
+MOST: Final = 1 << 23
+BLOCK: Final = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Met:
+    """The magnitude at a rank, how many elements of that magnitude precede it, where all of them are."""
+
+    magnitude: int
+    rank: int
+    places: NDArray[np.int64]
+
+
+@dataclass(slots=True)
+class _Kept:
+    """Elements between ``low`` and ``high``, as patterns of float32 without sign."""
+
+    row: int
+    rank: int
+    low: int
+    high: int
+    sizes: NDArray[np.uint32]
+    places: NDArray[np.int64]
+    filled: int = 0
+    below: int = 0
+
+
+def met_at(
+    blocks: Callable[[], Iterator[tuple[int, Values]]],
+    look: Look,
+    wanted: Sequence[tuple[int, int]],
+    elements: int,
+) -> list[Met] | None:
+    """What lies at each (row, ascending rank of magnitude); None where a bracket does not hold it."""
+    width = min(WIDE, 0.8 * MOST / (2 * elements * len(wanted)))
+    if width < NARROW:
+        return None
+    kept = _brackets(look, wanted, elements, width)
+    for start, x in blocks():
+        for one in kept:
+            one.filled, one.below = _gather(
+                x[one.row], start, one.low, one.high, one.sizes, one.places, one.filled, one.below
+            )
+            if one.filled >= one.sizes.size:
+                return None
+    found = [_met(one) for one in kept]
+    sure = [m for m in found if m is not None]
+    return sure if len(sure) == len(kept) else None
+
+
+def _brackets(look: Look, wanted: Sequence[tuple[int, int]], elements: int, width: float) -> list[_Kept]:
+    room = min(elements, MOST // len(wanted)) + BLOCK
+    if elements <= PLACES * RUN:
+        return [
+            _Kept(row, rank, 0, LARGEST, np.empty(room, np.uint32), np.empty(room, np.int64))
+            for row, rank in wanted
+        ]
+    starts = np.linspace(0, elements - RUN, PLACES).astype(np.int64)
+    seen = np.concatenate([look(int(s), RUN) for s in starts], axis=1)
+    sizes = np.sort(np.ascontiguousarray(seen).view(np.uint32) & SIZE, axis=1)
+    kept = []
+    for row, rank in wanted:
+        share = (rank + 0.5) / elements
+        first, last = int((share - width) * sizes.shape[1]), int((share + width) * sizes.shape[1]) + 1
+        low = int(sizes[row, first]) if first > 0 else 0
+        high = int(sizes[row, last]) if last < sizes.shape[1] else LARGEST
+        kept.append(_Kept(row, rank, low, high, np.empty(room, np.uint32), np.empty(room, np.int64)))
+    return kept
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _gather(
+    x: Values,
+    start: int,
+    low: int,
+    high: int,
+    sizes: NDArray[np.uint32],
+    places: NDArray[np.int64],
+    filled: int,
+    below: int,
+) -> tuple[int, int]:
+    """How many are kept, and how many lie below; as many as there is room for where there is too little.
+
+    Numbers are compared block by block, which is vectorised, and only groups of eight with one inside are
+    looked at: 2 to 4 times as fast as number by number.
+    """
+    bits = x.view(np.uint32)
+    least, span = np.uint32(low), np.uint32(high - low)
+    inside = np.zeros(BLOCK, np.uint8)
+    groups = inside.view(np.uint64)
+    for begin in range(0, bits.size, BLOCK):
+        block = bits[begin : begin + BLOCK]
+        if filled + BLOCK > sizes.size:
+            return sizes.size, below
+        under = np.uint32(0)
+        for i in range(block.size):
+            over = np.uint32((block[i] & SIZE) - least)
+            inside[i] = np.uint8(over <= span)
+            # What is below wraps round; magnitudes have 31 bits.
+            under += over >> np.uint32(31)
+        for i in range(block.size, BLOCK):
+            inside[i] = 0
+        below += int(under)
+        for group in range((block.size + 7) // 8):
+            if groups[group]:
+                for i in range(8 * group, min(8 * group + 8, block.size)):
+                    sizes[filled] = block[i] & SIZE
+                    places[filled] = start + begin + i
+                    filled += int(inside[i])
+    return filled, below
+
+
+def _met(one: _Kept) -> Met | None:
+    rank = one.rank - one.below
+    if not 0 <= rank < one.filled:
+        return None
+    sizes, places = one.sizes[: one.filled], one.places[: one.filled]
+    magnitude = int(np.partition(sizes, rank)[rank])
+    before = int(np.count_nonzero(sizes < magnitude))
+    return Met(magnitude, rank - before, places[sizes == magnitude])
