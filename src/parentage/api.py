@@ -35,7 +35,7 @@ from parentage.merging.merge import MergeOptions, replay_merge, write_merge
 from parentage.merging.merge import plan_merge as plan_merge_of
 from parentage.merging.recipe_reading import read_recipe
 from parentage.merging.recipe_writing import recipe_text
-from parentage.merging.recovered import recovered_recipe
+from parentage.merging.recovered import recovered_recipe, recovered_share
 from parentage.records import evidence as evidence_records
 from parentage.records import report as report_records
 from parentage.records.codec import to_plain
@@ -383,9 +383,9 @@ def render_recipe(found: Evidence) -> str:
     Its first lines say how much of the suspect it explains.
     """
     recipe = recovered_recipe(found)
-    own = next(r for r in found.replays if r.subject == 0)
-    share = f"{own.informative_matches:,} of {own.informative:,}"
-    exact = own.informative_matches == own.informative > 0
+    matches, informative = recovered_share(found)
+    share = f"{matches:,} of {informative:,}"
+    exact = matches == informative > 0
     what = "every element" if exact else "NOT EVERY element"
     return (
         "# Recovered by an audit. It reproduces "

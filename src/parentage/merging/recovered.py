@@ -7,12 +7,14 @@ from typing import Final
 
 from parentage.checkpoints.locators import at_revision
 from parentage.errors import ParentageError
+from parentage.merging.recovered_method import recognised_recipe, recognised_replay
 from parentage.methods.method import ONE_ARITHMETIC
 from parentage.records.dtypes import DType
 from parentage.records.evidence import Evidence, ModelPin, Replay
 from parentage.records.recipe import Clause, ModelName, Recipe, Setting, SourceSlice
+from parentage.records.recognition import MethodReplay
 
-__all__ = ["NotRecoveredError", "recovered_recipe"]
+__all__ = ["NotRecoveredError", "recovered_recipe", "recovered_share"]
 
 NAMES: Final = {DType.BF16: "bfloat16", DType.F16: "float16", DType.F32: "float32"}
 # Arithmetics that divide by the sum of weights.
@@ -28,10 +30,15 @@ class NotRecoveredError(ParentageError):
 
 
 def recovered_recipe(found: Evidence) -> Recipe:
-    """The replayed linear recipe, its arithmetic and dtypes; tensors with weights of their own by name.
+    """The replayed recipe, its arithmetic and dtypes; tensors with numbers of their own by name.
+
+    A method that gives every element, where one was recognised; else the best linear recipe.
 
     Raises ``NotRecoveredError`` where nothing was replayed, or the suspect's dtypes are of several kinds.
     """
+    method = recognised_replay(found)
+    if method is not None:
+        return _of_method(found, method)
     replay = next((r for r in found.replays if r.subject == 0), None)
     if replay is None:
         raise NotRecoveredError("no recipe was replayed", hint=HINT)
@@ -48,6 +55,25 @@ def recovered_recipe(found: Evidence) -> Recipe:
         out_dtype=NAMES[out],
         profile=f"{ONE_ARITHMETIC}{replay.arithmetic}",
     )
+
+
+def recovered_share(found: Evidence) -> tuple[int, int]:
+    """Of the elements where operands differ: how many the recovered recipe gives, and all."""
+    method = recognised_replay(found)
+    if method is not None:
+        return method.matches, method.informative
+    own = next(r for r in found.replays if r.subject == 0)
+    return own.informative_matches, own.informative
+
+
+def _of_method(found: Evidence, replay: MethodReplay) -> Recipe:
+    if replay.out not in NAMES:
+        raise NotRecoveredError(
+            f"the suspect's tensors are stored in several formats ({replay.out})",
+            hint="write the recipe by hand: a recipe has one out_dtype",
+        )
+    names = {dtype.value: name for dtype, name in NAMES.items()}
+    return recognised_recipe(replay, lambda model: _place(found.models[model]), names)
 
 
 def _place(pin: ModelPin) -> str:

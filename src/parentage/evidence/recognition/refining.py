@@ -45,13 +45,17 @@ NEAR: Final = 2.0
 NEARLY: Final = 0.05
 SMOOTH: Final = "parentage-1"
 # How far a number is moved to see the rule's response.
-RESPONSE: Final = 0.1
+RESPONSE: Final = 0.02
 # Directions that the rule does not respond to (the size of weights that are divided by their sum).
-SINGULAR: Final = 2e-3
+SINGULAR: Final = 1e-2
 # Of one element, in half cells: zero crossings and elements that something else changed do not lead.
 CLIPPED: Final = 16.0
+# Steps of the last search.
+COARSEST: Final = 1e-3
+FINEST: Final = 1e-7
 # Decimals of a typed number that are tried while the estimate still moves.
-TYPED: Final = (1, 2, 3, 4)
+PLAIN: Final = (1, 2)
+FINER: Final = (3, 4)
 SIMPLEST: Final = 3
 LARGEST: Final = 8.0
 
@@ -120,7 +124,7 @@ def refined(
     found = list[Candidate]()
     if left <= HOPEFUL:
         for one in variants:
-            typed = _typed(one, free, context, names, at)
+            typed = _typed(one, free, context, names, at, PLAIN)
             if typed is not None:
                 yield typed
                 return
@@ -148,21 +152,29 @@ def _at_last(
 ) -> Candidate | None:
     """Typed numbers next to where a tool's own arithmetic led, other readings of them, or any that fit."""
     at = np.array([one.of(candidate.numbers) for one in free])
-    typed = _typed(candidate, free, context, names, at)
-    if typed is not None:
-        return typed
+    plain = _typed(candidate, free, context, names, at, PLAIN)
+    if plain is not None:
+        return plain
     for numbers in also(candidate.numbers):
         if replays_on(candidate.having(numbers), names, context):
             return candidate.having(numbers)
+    finer = _typed(candidate, free, context, names, at, FINER)
+    if finer is not None:
+        return finer
     return _exactly(candidate, free, context, names) if left <= NEARLY else None
 
 
 def _typed(
-    candidate: Candidate, free: Sequence[Free], context: Context, names: Sequence[str], at: Floats
+    candidate: Candidate,
+    free: Sequence[Free],
+    context: Context,
+    names: Sequence[str],
+    at: Floats,
+    decimals: Sequence[int],
 ) -> Candidate | None:
     """Typed numbers next to an estimate that replay everything."""
     tried = set[tuple[float, ...]]()
-    for digits in TYPED:
+    for digits in decimals:
         rows = [_next_to(float(x), digits) for x in at]
         for simple in product(*rows):
             if simple in tried:
@@ -214,7 +226,32 @@ def _exactly(
         exact = candidate.having(moved(candidate.numbers, free, [float(x) for x in at]))
         if replays_on(exact, names, context):
             return _simplest(exact, free, context, names)
-    return None
+    at = _polished(candidate, free, context, names, at)
+    exact = candidate.having(moved(candidate.numbers, free, [float(x) for x in at]))
+    return _simplest(exact, free, context, names) if replays_on(exact, names, context) else None
+
+
+def _polished(
+    candidate: Candidate, free: Sequence[Free], context: Context, names: Sequence[str], at: Floats
+) -> Floats:
+    """Where single elements are off, each number is moved by itself, in steps that are halved."""
+
+    def off(values: Floats) -> int:
+        one = candidate.having(moved(candidate.numbers, free, [float(x) for x in values]))
+        counts = [replay_tensor(one, name, context) for name in names]
+        return sum(c.informative - c.matches for c in counts if c is not None)
+
+    least, step = off(at), COARSEST
+    while least and step > FINEST:
+        better = False
+        for k in range(len(free)):
+            for way in (step, -step):
+                aside = at.copy()
+                aside[k] += way
+                if (here := off(aside)) < least:
+                    at, least, better = aside, here, True
+        step = step if better else step / 2
+    return at
 
 
 def _step(

@@ -7,11 +7,16 @@ from typing import Final
 
 from parentage.architectures.alignment import AlignedTensor
 from parentage.checkpoints.checkpoint import Checkpoint
+from parentage.evidence.recognition.candidate import Candidate
 from parentage.evidence.recognition.context import FLOATS, Context
+from parentage.evidence.recognition.refining import replays_on
 from parentage.evidence.recognition.search import recognise
+from parentage.merging.recovered import DIVIDING
+from parentage.methods.method import ONE_ARITHMETIC
 from parentage.records.absence import Absent
+from parentage.records.dtypes import DType
 from parentage.records.evidence import Replay, TensorEvidence
-from parentage.records.recognition import Recognition
+from parentage.records.recognition import Numbers, Recognition
 
 __all__ = ["recognise_methods"]
 
@@ -71,6 +76,8 @@ def recognise_methods(
         workers=workers,
         progress=progress,
     )
+    if linear is not None and _one_blend(linear) and replays_on(_as_candidate(linear), probes, context):
+        return BLEND
     return recognise(context, full=full)
 
 
@@ -85,8 +92,6 @@ def _why_not(
         return NO_TWO
     if any(c.by_range for c in checkpoints):
         return NETWORK
-    if linear is not None and _one_blend(linear):
-        return BLEND
     if any(all(k in t.present and t.equal[k - 1] == t.finite for t in tensors) for k in sources):
         return COPY
     return None if related else UNRELATED
@@ -97,6 +102,15 @@ def _one_blend(linear: Replay) -> bool:
     exact = linear.informative == linear.informative_matches > 0
     same = all(t.weights == linear.weights for t in linear.tensors if t.informative)
     return exact and same and linear.arithmetic != TASK_16
+
+
+def _as_candidate(linear: Replay) -> Candidate:
+    """The blend as a recipe: what reproduces a sample must reproduce whole tensors too."""
+    rows = tuple({"weight": float(w)} for w in linear.weights)
+    divided = Numbers(rows, {"normalize": linear.arithmetic in DIVIDING})
+    dtype = DType(linear.cast) if linear.cast in {d.value for d in FLOATS} else DType.F32
+    profile = f"{ONE_ARITHMETIC}{linear.arithmetic}"
+    return Candidate("linear", linear.parents, None, divided, profile, dtype)
 
 
 def _related(tensors: Sequence[TensorEvidence], model: int) -> bool:

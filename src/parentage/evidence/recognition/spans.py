@@ -28,6 +28,9 @@ Floats = NDArray[np.float64]
 # Median of what is left, in half cells: one rounding leaves .5, rules that round each step to 16 bits up to
 # twice that. A fine-tune of .3 % comes so near too, and costs a search.
 NEAR: Final = 1.5
+# A model without share in the suspect changes the fit by chance alone; one of a tenth, of changes of three
+# grid steps, by a third.
+AS_NEAR: Final = 1.15
 # Elements of a tensor that are looked at.
 ENOUGH: Final = 65_536
 
@@ -43,7 +46,12 @@ class Span:
     @cached_property
     def holds(self) -> bool:
         """Do most tensors lie on the models' span?"""
-        return bool(self.left) and median(self.left.values()) <= NEAR
+        return bool(self.left) and self.typical <= NEAR
+
+    @cached_property
+    def typical(self) -> float:
+        """What is left in the median tensor."""
+        return median(self.left.values()) if self.left else np.inf
 
     @cached_property
     def pooled(self) -> Floats:
@@ -65,11 +73,13 @@ def half_cells(values: Floats, dtype: DType) -> Floats:
 
 
 def spans(context: Context, least: int, most: int) -> Iterator[Span]:
-    """Sets of models on whose span the suspect lies, the smallest first."""
-    sets = list(context.sets(least, most))
-    for models in sorted(sets, key=len):
+    """Sets of models on whose span the suspect lies no farther than on that of all, the smallest first."""
+    whole = context.span(context.sources)
+    if not whole.holds:
+        return
+    for models in sorted(context.sets(least, most), key=len):
         found = context.span(models)
-        if found.holds:
+        if found.holds and found.typical <= AS_NEAR * whole.typical:
             yield found
 
 

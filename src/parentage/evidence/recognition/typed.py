@@ -15,6 +15,7 @@ __all__ = ["proportions", "typed"]
 SLACK: Final = 0.02
 # The same of a proportion of two.
 PROPORTION: Final = 0.006
+CLOSE: Final = 0.0015
 # First weights that proportions are read at: hundredths up to two.
 HUNDREDTHS: Final = 200
 
@@ -39,15 +40,16 @@ def _both(value: float) -> list[int]:
 
 
 def proportions(values: Sequence[float]) -> Iterator[tuple[float, ...]]:
-    """Weights of at most two decimals in the proportions of ``values``, the shortest to write first; none
-    where a value is zero, which is no weight that somebody typed."""
+    """Weights of at most two decimals in the proportions of ``values``: close ones first, the shortest of
+    them before the others; none where a value is zero, which is no weight that somebody typed."""
     if not all(values):
         return
-    found = dict[tuple[float, ...], tuple[float, float]]()
+    found = dict[tuple[float, ...], tuple[float, float, float]]()
     for hundredths in range(1, HUNDREDTHS + 1):
         wanted = [v * hundredths / 100 / values[0] for v in values]
         simple = tuple(round(w, 2) for w in wanted)
         off = [abs(s - w) / abs(w) if w else 1.0 for s, w in zip(simple, wanted, strict=True)]
         if max(off) <= PROPORTION and all(simple):
-            found[simple] = (sum(description_length(s) for s in simple), max(off))
+            far = float(max(off) > CLOSE)
+            found[simple] = (far, sum(description_length(s) for s in simple), max(off))
     yield from sorted(found, key=lambda s: (found[s], s))

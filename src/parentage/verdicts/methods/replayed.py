@@ -17,7 +17,8 @@ __all__ = ["METHOD_WORDS", "copied_from", "explained", "method_replay", "method_
 
 # A control that replays in more than this is made by the same recipe, or the recipe says nothing.
 CONTROL_SHARE: Final = 0.9
-# Tensors that may be copies of an operand beside those that the method made.
+# The blend of changes from a base that is task arithmetic in 16 bits.
+TASK_16: Final = "task-16"
 METHOD_WORDS: Final = {
     "slerp": "spherical interpolation (slerp)",
     "nuslerp": "spherical interpolation of changes (nuslerp)",
@@ -142,6 +143,8 @@ def _excluded(readings: Readings, replay: MethodReplay) -> tuple[tuple[str, str]
         share = linear.informative_matches / linear.informative
         own = len({t.weights for t in linear.tensors if t.informative})
         blend = f"the best blend at one set of weights for the model gives {share:.4f} of them"
+        if linear.arithmetic == TASK_16:
+            blend += f", as changes from a base in 16 bits ({TASK_16}): this is what the method does"
         if share == 1.0 and own > 1:
             blend = f"as blends the tensors would need {own} different sets of weights; {why}"
     found = readings.evidence.recognition
