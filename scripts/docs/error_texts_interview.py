@@ -103,6 +103,10 @@ INTERVIEW: Mapping[str, tuple[str, str]] = {
         "No question is left in the languages that were asked for.",
         "Name one that there is.",
     ),
+    "recital-source": (
+        "The text that may be recited is none, too large, or not UTF-8.",
+        "Name a published text of at most 256 KiB, or a file of answers.",
+    ),
     "runtime-load": (
         "A local runtime could not load the model: the file or folder is damaged, of a kind that the "
         "runtime does not know, or too large for the memory.",

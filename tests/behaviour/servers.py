@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -25,6 +26,10 @@ class Persona:
     completions: bool = True
     models: tuple[str, ...] = ("served",)
     misbehave: Misbehave | None = None
+    top: Callable[[str], dict[str, float]] | None = None
+    """Natural log-probabilities of the next tokens after a prompt."""
+    word_logprob: float | None = None
+    """Of each word of an echoed prompt; ``None``: prompts are not echoed."""
     asked: list[dict[str, Any]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
 
@@ -79,5 +84,12 @@ class Scripted:
         return {"choices": [choice], "usage": usage}
 
     def _completion(self, body: dict[str, Any]) -> dict[str, Any]:
-        choice = {"text": self.persona.raw, "finish_reason": "stop", "logprobs": None}
+        choice: dict[str, Any] = {"text": self.persona.raw, "finish_reason": "stop", "logprobs": None}
+        prompt = body["prompt"]
+        if body.get("echo") and self.persona.word_logprob is not None:
+            places = [m.start() for m in re.finditer(r"\S+", prompt)] + [len(prompt)]
+            scores = [None, *[self.persona.word_logprob] * (len(places) - 1)]
+            choice["logprobs"] = {"token_logprobs": scores, "text_offset": places}
+        elif "logprobs" in body and self.persona.top is not None:
+            choice["logprobs"] = {"top_logprobs": [self.persona.top(prompt)]}
         return {"choices": [choice], "usage": {"prompt_tokens": 9, "completion_tokens": 9}}

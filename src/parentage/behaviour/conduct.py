@@ -8,13 +8,23 @@ from dataclasses import dataclass, replace
 
 from parentage import __version__
 from parentage.behaviour.answers_file import Journal
+from parentage.behaviour.distributions import look_ahead
 from parentage.behaviour.plan import Asked, plan
 from parentage.behaviour.questions.reading import Question
+from parentage.behaviour.recital import OPENING, score_passages
 from parentage.behaviour.targets import Ask, Target
 from parentage.behaviour.templates.rendering import read_hidden_prompt, render_prompts
 from parentage.behaviour.templates.sources import ChatTemplate
 from parentage.records.absence import Absent
-from parentage.records.interview import Ability, Answer, Answers, Asking, HiddenPrompt, Respondent
+from parentage.records.interview import (
+    Ability,
+    Answer,
+    Answers,
+    Asking,
+    HiddenPrompt,
+    PassageScore,
+    Respondent,
+)
 
 __all__ = ["MOST_IN_A_ROW", "Conduct", "Spent", "conduct"]
 
@@ -43,6 +53,7 @@ class Conduct:
     template: ChatTemplate | None
     why_no_template: str
     journal: Journal | None
+    passages: tuple[str, ...] = ()
     heard: Heard = lambda spent: None
 
 
@@ -66,10 +77,25 @@ async def conduct(target: Target, how: Conduct) -> Answers:
     finally:
         if how.journal is not None:
             how.journal.close()
-    found = replace(found, answers=tuple(sorted(answers, key=lambda a: a.number)))
+    found = replace(
+        found,
+        answers=tuple(sorted(answers, key=lambda a: a.number)),
+        next_tokens=await look_ahead(target),
+        passages=await _passages(target, how),
+    )
     if how.journal is not None:
         how.journal.finish(found)
     return found
+
+
+async def _passages(target: Target, how: Conduct) -> tuple[PassageScore, ...] | Absent:
+    """Scored as answers to one plain question, between turn markers alone where there are any."""
+    if not how.passages:
+        return Absent("no published text was given")
+    if how.template is None:
+        return Absent(how.why_no_template)
+    (prompt,) = render_prompts(how.template, [("raw", [{"role": "user", "content": OPENING}])])
+    return prompt if isinstance(prompt, Absent) else await score_passages(target, how.passages, prompt)
 
 
 def _renders_here(respondent: Respondent) -> bool:

@@ -10,14 +10,16 @@ from pathlib import Path
 from parentage import __version__
 from parentage.behaviour.answers_file import Journal, load_answers
 from parentage.behaviour.conduct import Conduct, Spent, conduct
+from parentage.behaviour.distributions import closer_of, distances_of
 from parentage.behaviour.endpoints.client import Limits
 from parentage.behaviour.findings import LIMITS, findings_of
 from parentage.behaviour.opening import SAVED, Spec, open_target, template_of
 from parentage.behaviour.plan import CONDITIONS, DEFAULT_SAMPLES, asking_of
 from parentage.behaviour.questions.reading import Question, our_questions, read_questions
 from parentage.behaviour.rates import compare, subject_of
+from parentage.behaviour.recital import passages_of, read_source, recital_of
 from parentage.errors import UsageError
-from parentage.records.interview import Answers, Asking, Interview
+from parentage.records.interview import NOT_ASKED, Answers, Asking, Interview
 
 __all__ = ["InterviewOptions", "InterviewPlan", "chosen_questions", "hold_interview", "plan_interview"]
 
@@ -37,6 +39,7 @@ class InterviewOptions:
     languages: tuple[str, ...] = ()
     questions: tuple[Path, ...] = ()
     only_own_questions: bool = False
+    recital: Path | None = None
     key: str | None = field(default=None, repr=False)
     limits: Limits = field(default_factory=Limits)
 
@@ -104,10 +107,12 @@ def hold_interview(
 
     Raises ``ParentageError``.
     """
+    source = None if options.recital is None else read_source(options.recital)
+    passages = () if source is None else passages_of(source.text)
     found = []
     for number, spec in enumerate(targets):
         label = "suspect" if number == 0 else f"panel-{number}"
-        found.append((label, _answers(spec, label, options, heard)))
+        found.append((label, _answers(spec, label, options, passages, heard)))
     first = found[0][1]
     _check_comparable(first.asking, [answers.asking for _, answers in found[1:]])
     subjects = tuple(
@@ -122,10 +127,15 @@ def hold_interview(
         comparisons=comparisons,
         findings=findings_of(subjects, comparisons),
         limits=LIMITS,
+        distances=distances_of(found),
+        closer=closer_of(found),
+        recital=NOT_ASKED if source is None else recital_of(found, source),
     )
 
 
-def _answers(spec: Spec, label: str, options: InterviewOptions, heard: Heard) -> Answers:
+def _answers(
+    spec: Spec, label: str, options: InterviewOptions, passages: tuple[str, ...], heard: Heard
+) -> Answers:
     if spec.kind == SAVED:
         return load_answers(Path(spec.locator))
     template, why = template_of(spec)
@@ -135,6 +145,7 @@ def _answers(spec: Spec, label: str, options: InterviewOptions, heard: Heard) ->
         template=template,
         why_no_template=why,
         journal=None if options.out is None else Journal(options.out / f"{label}.jsonl"),
+        passages=passages,
         heard=lambda spent: heard(label, spent),
     )
     return asyncio.run(_asked(spec, options, how))

@@ -73,6 +73,12 @@ def command(
     only_own: Annotated[
         bool, typer.Option("--only-own-questions", help="Ask those of --questions alone.")
     ] = False,
+    recital: Annotated[
+        Path | None,
+        typer.Option(
+            "--recital", help="A text that may be recited: a published blurb, or a parent's answers."
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Every sample's seed follows from it.")] = 0,
     temperature: Annotated[float, typer.Option("--temperature", min=0.0, max=2.0)] = 1.0,
     max_tokens: Annotated[int, typer.Option("--max-tokens", min=1, max=4096, help="Of each answer.")] = 160,
@@ -122,6 +128,7 @@ def command(
         languages=tuple(language or ()),
         questions=tuple(questions or ()),
         only_own_questions=only_own,
+        recital=recital,
         key=os.environ.get(api_key_env),
         limits=Limits(timeout=timeout, attempts=attempts, concurrency=concurrency),
     )

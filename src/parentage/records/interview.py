@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from parentage.records.absence import Absent
@@ -16,13 +17,20 @@ __all__ = [
     "Answer",
     "Answers",
     "Asking",
+    "Closer",
     "Comparison",
+    "Distance",
     "Group",
     "HiddenPrompt",
     "HiddenText",
     "Interview",
     "NameRate",
+    "NextTokens",
+    "PassageRatio",
+    "PassageScore",
+    "Recital",
     "Respondent",
+    "Run",
     "Subject",
     "TemplateText",
 ]
@@ -30,6 +38,7 @@ __all__ = [
 SCHEMA = "parentage.interview"
 VERSION = 1
 
+NOT_ASKED = Absent("not asked")
 ANSWERS_SCHEMA = "parentage.answers"
 ANSWERS_VERSION = 1
 
@@ -140,6 +149,24 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class NextTokens:
+    """The most probable tokens after a neutral beginning, as text, with natural log-probabilities."""
+
+    prompt: str
+    tokens: tuple[str, ...]
+    logprobs: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PassageScore:
+    """A passage as the beginning of an answer: its tokens, and the sum of their log-probabilities (ln)."""
+
+    passage: str
+    tokens: int
+    logprob: float
+
+
+@dataclass(frozen=True, slots=True)
 class Answers:
     """One target's whole interview, as the file of answers holds it.
 
@@ -152,6 +179,8 @@ class Answers:
     hidden: HiddenPrompt | Absent
     left_out: tuple[str, ...]
     answers: tuple[Answer, ...]
+    next_tokens: tuple[NextTokens, ...] | Absent = NOT_ASKED
+    passages: tuple[PassageScore, ...] | Absent = NOT_ASKED
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +250,66 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
+class Distance:
+    """The suspect's next tokens beside one of the panel's: equal first choices, and divergence in nats.
+
+    ``divergence``: a lower bound of the mean KL(suspect ‖ panel) over the prompts.
+    """
+
+    label: str
+    prompts: int
+    same_first: int
+    agreement: Estimate
+    divergence: float
+
+
+@dataclass(frozen=True, slots=True)
+class Closer:
+    """To which of two of the panel the suspect is closer, counted over prompts; an exact sign test."""
+
+    first: str
+    second: str
+    first_closer: int
+    second_closer: int
+    prompts: int
+    p: float
+    p_holm: float
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Words that an answer shares with a published text, one after the other; ``answers`` that have it."""
+
+    words: int
+    said: str
+    written: str
+    answers: int
+    condition: str
+
+
+@dataclass(frozen=True, slots=True)
+class PassageRatio:
+    """A passage's log-probability (natural, of all its tokens) to the suspect and to one of the panel."""
+
+    passage: str
+    label: str
+    suspect: float
+    panel: float
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Recital:
+    """What answers share with a published text. ``longest``: words of the longest run, by who was asked."""
+
+    source: str
+    longest: Mapping[str, int]
+    runs: tuple[Run, ...]
+    panel_runs: Mapping[str, tuple[Run, ...]]
+    ratios: tuple[PassageRatio, ...] | Absent
+
+
+@dataclass(frozen=True, slots=True)
 class Interview:
     """What was asked, of whom, what they claim to be, how they differ. States no motive, no descent."""
 
@@ -230,3 +319,6 @@ class Interview:
     comparisons: tuple[Comparison, ...]
     findings: tuple[str, ...]
     limits: tuple[str, ...]
+    distances: tuple[Distance, ...] = ()
+    closer: tuple[Closer, ...] = ()
+    recital: Recital | Absent = NOT_ASKED

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from parentage.records.absence import Absent
-from parentage.records.interview import Group, HiddenPrompt, Interview, Subject
+from parentage.records.interview import Group, HiddenPrompt, Interview, Recital, Subject
 from parentage.reports.wording import clipped, count_text
 
 __all__ = ["CONDITION_WORDS", "render_text"]
@@ -46,10 +46,50 @@ def _lines(found: Interview) -> Iterator[str]:
                 f"  {c.shown:<16} {c.first_claims:>4}/{c.first_answers:<4} {c.first:<24} "
                 f"{c.second_claims:>4}/{c.second_answers:<4} {c.second:<24} p {c.p_holm:.2g}"
             )
+    yield from _distributions(found)
+    yield from _recital(found.recital)
     yield ""
     yield "Limits"
     for limit in found.limits:
         yield f"  {limit}"
+
+
+def _distributions(found: Interview) -> Iterator[str]:
+    if not found.distances:
+        return
+    yield ""
+    yield "Next tokens after neutral beginnings, suspect beside panel (divergence in nats, a lower bound)"
+    for d in found.distances:
+        yield (
+            f"  {d.label:<12} same first token {d.same_first}/{d.prompts} "
+            f"({100 * d.agreement.low:.0f} to {100 * d.agreement.high:.0f} %), "
+            f"divergence {d.divergence:.4g}"
+        )
+    for c in found.closer:
+        yield (
+            f"  closer to {c.first} in {c.first_closer}, to {c.second} in {c.second_closer} of {c.prompts} "
+            f"beginnings: p {c.p_holm:.2g} (sign test, Holm)"
+        )
+
+
+def _recital(found: Recital | Absent) -> Iterator[str]:
+    if isinstance(found, Absent):
+        return
+    longest = ", ".join(f"{label} {words}" for label, words in found.longest.items())
+    yield ""
+    yield f"Recital of {clipped(found.source, 160)}: longest run in words: {longest}"
+    for run in found.runs[:6]:
+        yield f"  {run.words} words in {run.answers} answers ({run.condition})"
+        yield f"    said     {clipped(run.said, 400)}"
+        yield f"    written  {clipped(run.written, 400)}"
+    if isinstance(found.ratios, Absent):
+        yield f"  likelihood ratios: {clipped(found.ratios.reason, 200)}"
+        return
+    for ratio in found.ratios[:24]:
+        yield (
+            f"  ln ratio to {ratio.label}: {ratio.suspect - ratio.panel:+.1f} over {ratio.tokens} tokens: "
+            f"{clipped(ratio.passage, 100)}"
+        )
 
 
 def _subject(subject: Subject) -> Iterator[str]:

@@ -1,0 +1,125 @@
+"""Next-token probabilities after neutral beginnings: which of the panel is the suspect closest to?
+
+Where log-probabilities are offered, every target is given the same beginnings of plain sentences, as text
+without a template. Only the most probable tokens are told, so a divergence is computed over a coarser
+partition: the tokens that both told, and all others together. Coarsening never enlarges a divergence
+(the data-processing inequality), so what is reported is a lower bound.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib.resources import files
+from itertools import combinations
+
+import yaml
+from scipy import special
+
+from parentage.behaviour.targets import Target, TokenScores
+from parentage.numerics.contingency import holm
+from parentage.numerics.intervals_binomial import wilson
+from parentage.records.absence import Absent
+from parentage.records.estimate import Estimate
+from parentage.records.interview import Answers, Closer, Distance, NextTokens
+
+__all__ = [
+    "TOP",
+    "closer_of",
+    "coarse_divergence",
+    "distances_of",
+    "look_ahead",
+    "neutral_prompts",
+    "sign_test",
+]
+
+# OpenAI's completions give five at most, llama.cpp and vLLM more; equal for all, so that bounds compare.
+TOP = 5
+LEAST_PROMPTS = 12
+# Of the mass that no token was told for; below, rounding of a server's is all that is left.
+LEAST_REST = 1e-6
+
+
+@cache
+def neutral_prompts() -> tuple[tuple[str, str], ...]:
+    """Id and text of each beginning, in a fixed order."""
+    text = (files("parentage.behaviour.questions") / "neutral.yaml").read_text("utf-8")
+    return tuple((p["id"], p["text"]) for p in yaml.load(text, Loader=yaml.SafeLoader)["prompts"])
+
+
+async def look_ahead(target: Target) -> tuple[NextTokens, ...] | Absent:
+    """Ask for every beginning; absent, with the reason, at the first that is not told."""
+    found: list[NextTokens] = []
+    for name, text in neutral_prompts():
+        told = await target.next_tokens(text, TOP)
+        if isinstance(told, Absent):
+            return told
+        found.append(NextTokens(name, told.tokens[:TOP], told.logprobs[:TOP]))
+    return tuple(found)
+
+
+def coarse_divergence(first: TokenScores, second: TokenScores) -> float:
+    """A lower bound of KL(first ‖ second) in nats, over the tokens that both told and the rest."""
+    p, q = _masses(first), _masses(second)
+    shared = sorted(set(p) & set(q))
+    rest_p = max(LEAST_REST, 1 - math.fsum(p[t] for t in shared))
+    rest_q = max(LEAST_REST, 1 - math.fsum(q[t] for t in shared))
+    terms = [p[t] * math.log(p[t] / q[t]) for t in shared if p[t] > 0 and q[t] > 0]
+    return max(0.0, math.fsum([*terms, rest_p * math.log(rest_p / rest_q)]))
+
+
+def _masses(told: TokenScores) -> dict[str, float]:
+    """Probabilities by text; two tokens of one text count together."""
+    found: dict[str, float] = {}
+    for token, logprob in zip(told.tokens, told.logprobs, strict=True):
+        found[token] = found.get(token, 0.0) + math.exp(min(0.0, logprob))
+    return found
+
+
+def _by_prompt(answers: Answers) -> Mapping[str, TokenScores]:
+    if isinstance(answers.next_tokens, Absent):
+        return {}
+    return {n.prompt: TokenScores(n.tokens, n.logprobs) for n in answers.next_tokens if n.tokens}
+
+
+def _divergences(suspect: Answers, other: Answers) -> dict[str, float]:
+    ours, theirs = _by_prompt(suspect), _by_prompt(other)
+    return {name: coarse_divergence(ours[name], theirs[name]) for name in ours if name in theirs}
+
+
+def distances_of(found: Sequence[tuple[str, Answers]]) -> tuple[Distance, ...]:
+    """The suspect (first) to each of the panel."""
+    suspect = found[0][1]
+    made = []
+    for label, other in found[1:]:
+        ours, theirs = _by_prompt(suspect), _by_prompt(other)
+        both = [name for name in ours if name in theirs]
+        if both:
+            same = sum(ours[n].tokens[0] == theirs[n].tokens[0] for n in both)
+            low, high = wilson(same, len(both))
+            mean = math.fsum(_divergences(suspect, other).values()) / len(both)
+            made.append(Distance(label, len(both), same, Estimate(same / len(both), low, high), mean))
+    return tuple(made)
+
+
+def sign_test(first: int, second: int) -> float:
+    """Two-sided p that neither is usually smaller, of so many prompts each way; ties left out."""
+    n, k = first + second, min(first, second)
+    if n == 0:
+        return 1.0
+    return min(1.0, 2 * float(special.bdtr(k, n, 0.5)))
+
+
+def closer_of(found: Sequence[tuple[str, Answers]]) -> tuple[Closer, ...]:
+    """Each two of the panel: to which is the suspect closer, prompt by prompt; Holm over all pairs."""
+    suspect = found[0][1]
+    measured = [(label, _divergences(suspect, other)) for label, other in found[1:]]
+    rows = []
+    for (one, first), (two, second) in combinations(measured, 2):
+        both = [n for n in first if n in second]
+        if len(both) >= LEAST_PROMPTS:
+            ahead, behind = (sum(a[n] < b[n] for n in both) for a, b in ((first, second), (second, first)))
+            rows.append((one, two, ahead, behind, len(both), sign_test(ahead, behind)))
+    corrected = holm([r[-1] for r in rows])
+    return tuple(Closer(*row, p) for row, p in zip(rows, corrected, strict=True))
