@@ -172,8 +172,13 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "Use one of the names that the message lists; `--address` goes with `--engine ray`, `--budget` "
         "with threads.",
     ),
+    "usage-device": (
+        "There is no device of that name, torch is not installed or finds no GPU, or a device was asked "
+        "for together with a cluster.",
+        "Go without `--device`: the numbers are the same. With an NVIDIA GPU, install `parentage[torch]`.",
+    ),
     "usage-not-full": (
-        "`--engine` and `--resume` are for a full pass, and none was asked for.",
+        "`--engine`, `--device` and `--resume` are for a full pass, and none was asked for.",
         "Add `--full`; `verify` replays every element only of an evidence that did.",
     ),
     "usage-model": (

@@ -18,16 +18,15 @@ from parentage.checkpoints.remote.budget import Counters
 from parentage.checkpoints.remote.remote_limits import RemoteLimits, SharedSession
 from parentage.engines.compiling import compile_for_audit
 from parentage.engines.engine import Engine
-from parentage.engines.registry import choose_engine
-from parentage.errors import EvidenceError, UsageError
+from parentage.errors import EvidenceError
 from parentage.evidence.asked_options import DEFAULT_SAMPLE, Asked, cores, options_for
 from parentage.evidence.difference import compare_checkpoints
 from parentage.evidence.fetching import FetchProgress
+from parentage.evidence.full_options import FullOptions
 from parentage.evidence.input_notes import input_notes
 from parentage.evidence.inspection import inspect_checkpoint
 from parentage.evidence.measure import measure
 from parentage.evidence.opening import open_inputs, open_pinned, wanted_models
-from parentage.evidence.pass_progress import check_progress
 from parentage.evidence.planned_inputs import plan_of
 from parentage.evidence.proposals import Proposal, propose
 from parentage.evidence.rederive import rederive, stored_options
@@ -112,6 +111,7 @@ def audit(
     engine: str | Engine = "threads",
     address: str | None = None,
     resume: str | Path | None = None,
+    device: str = "cpu",
     compile_first: bool = False,
     progress: Progress = _silent,
 ) -> AuditResult:
@@ -123,11 +123,12 @@ def audit(
     ``limits``: what reading over a network may cost, and where slices are kept; a budget that ends leaves
     tensors out, which ``AuditResult.left_out`` names. ``engine``: where the full pass runs, "threads" or
     "ray", on the cluster at ``address``; ``resume``: a file that keeps what of it is done (docs/scale.md);
-    neither moves a result. ``compile_first``: the first run has processes that end compile (docs/scale.md).
-    ``progress`` is also called on another thread while bytes come. Raises ``ParentageError``.
+    ``device``: what counts there, "cpu" or "cuda" (extra ``torch``); none of these moves a result.
+    ``compile_first``: the first run has processes that end compile (docs/scale.md). ``progress`` is also
+    called on another thread while bytes come. Raises ``ParentageError``.
     """
     limits = limits or RemoteLimits()
-    runs = _full_pass(full, engine, address, resume, workers, limits)
+    runs = FullOptions(engine, address, resume, device).checked(full, workers, limits)
     asked: dict[str, Any] = {
         "suspect": suspect,
         "parents": list(parents),
@@ -201,34 +202,6 @@ def plan_audit(
     return plan_of(suspect, parents, controls, base, previous, candidates, limits, asked)
 
 
-def _full_pass(
-    full: bool,
-    engine: str | Engine,
-    address: str | None,
-    resume: str | Path | None,
-    workers: int,
-    limits: RemoteLimits | None,
-) -> dict[str, Any]:
-    """Where the full pass runs and what keeps its progress, refused before anything is read."""
-    chosen = choose_engine(engine, address, workers) if isinstance(engine, str) else engine
-    if not full and (chosen is not None or resume is not None):
-        raise UsageError(
-            "an engine or a file to resume from is for the full pass, which was not asked for",
-            code="usage-not-full",
-            hint="add --full (verify: the evidence is of a sample)",
-        )
-    if chosen is not None and chosen.remote and limits is not None and limits.bounded:
-        raise UsageError(
-            "workers in other processes do not share a budget",
-            code="usage-engine",
-            hint="go without --budget, or with --engine threads",
-        )
-    kept = None if resume is None else Path(resume)
-    if kept is not None:
-        check_progress(kept)
-    return {"engine": chosen, "resume": kept}
-
-
 def verify(
     path: Path,
     *,
@@ -238,18 +211,21 @@ def verify(
     engine: str | Engine = "threads",
     address: str | None = None,
     resume: str | Path | None = None,
+    device: str = "cpu",
     compile_first: bool = False,
     progress: Progress = _silent,
 ) -> Verification:
     """Measure again from the pinned inputs, ignoring every stored number, and name what differs.
 
     ``places``: where inputs lie now, by the models' names. Counts and digests must agree exactly,
-    derived floats to 1e-9. ``engine``, ``address``, ``resume``, ``compile_first``: as for :func:`audit`.
+    derived floats to 1e-9. ``engine``, ``address``, ``resume``, ``device``,
+    ``compile_first``: as for :func:`audit`.
     """
     plain = _load_evidence(path)
     stored = read_evidence(plain)
     options = stored_options(stored.used, workers or cores())
-    options = replace(options, **_full_pass(options.full, engine, address, resume, workers, limits))
+    runs = FullOptions(engine, address, resume, device)
+    options = replace(options, **runs.checked(options.full, workers, limits))
     with ExitStack() as stack:
         shared = SharedSession(stack, limits, FetchProgress(progress).heard, sampled=not options.full)
         inputs = open_pinned(stack, stored.models, places or {}, shared)

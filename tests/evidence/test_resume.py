@@ -180,6 +180,9 @@ def test_a_file_that_cannot_be_written_is_named(world: World) -> None:
         ({"resume": "p"}, "usage-not-full"),
         ({"engine": "spark", "full": True}, "usage-engine"),
         ({"address": "auto", "full": True}, "usage-engine"),
+        ({"device": "tpu", "full": True}, "usage-device"),
+        ({"device": "cuda", "full": True, "engine": "ray"}, "usage-device"),
+        ({"device": "cuda"}, "usage-not-full"),
     ],
 )
 def test_options_that_make_no_sense_are_refused(options: dict[str, Any], code: str) -> None:

@@ -104,6 +104,10 @@ def command(
         str | None,
         typer.Option("--address", help="The Ray cluster, such as auto; without it one is started here."),
     ] = None,
+    device: Annotated[
+        str,
+        typer.Option("--device", help="What counts in --full: cpu, or cuda (a GPU, through torch)."),
+    ] = "cpu",
     resume: Annotated[
         Path | None,
         typer.Option(
@@ -203,6 +207,7 @@ def command(
             engine=engine,
             address=address,
             resume=resume,
+            device=device,
             compile_first=True,
             progress=report_progress,
         )

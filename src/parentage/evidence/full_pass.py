@@ -20,6 +20,7 @@ from parentage import __version__
 from parentage.architectures.alignment import AlignedTensor
 from parentage.checkpoints.checkpoint import Checkpoint
 from parentage.checkpoints.pinned import PinnedCheckpoint, pin_checkpoint
+from parentage.engines.devices import CPU
 from parentage.engines.engine import Engine, Work
 from parentage.engines.threads import ThreadEngine
 from parentage.evidence.full_tasks import (
@@ -50,7 +51,8 @@ class FullPass:
     """Where the tensors lie, how many workers read them, and where; nothing of it moves a result.
 
     ``engine``: None for threads of this process. ``resume``: a file that keeps what is done. ``chunk``:
-    elements that a worker reads at a time; ``slice``: of a task, None for the usual.
+    elements that a worker reads at a time; ``slice``: of a task, None for the usual. ``device``: what
+    counts.
     """
 
     groups: Mapping[str, AlignedTensor]
@@ -61,6 +63,7 @@ class FullPass:
     engine: Engine | None = None
     resume: Path | None = None
     slice: int | None = None
+    device: str = CPU
 
 
 def replay_every_element(
@@ -146,7 +149,8 @@ def _work(
     engine = _engine(plan)
     if engine.remote:
         return PinnedPassWork(tuple(pinned), chunk_elements(plan.chunk, 1, rows * width), rows, width)
-    return PassWork(plan.checkpoints, chunk_elements(plan.chunk, plan.workers, rows * width), rows, width)
+    chunk = chunk_elements(plan.chunk, plan.workers, rows * width)
+    return PassWork(plan.checkpoints, chunk, rows, width, plan.device)
 
 
 def _progress(

@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 
 from parentage.checkpoints.checkpoint import Checkpoint, stored_runs
 from parentage.checkpoints.pinned import PinnedCheckpoint
+from parentage.engines.devices import CPU
 from parentage.evidence.full_tasks import SliceTask
 from parentage.evidence.mixtures import cast_operand
 from parentage.evidence.reading import ModelSlice, TensorSample
 from parentage.evidence.replays import prepare, replay_tensor
+from parentage.methods.linear_device import DeviceStream
 from parentage.numerics import replay_kernels as places
 from parentage.numerics.formats import to_float64
 from parentage.records.dtypes import DType
@@ -63,12 +65,12 @@ class PassWork:
     chunk: int
     rows: int
     width: int
+    device: str = CPU
 
     def open(self) -> SliceCounter:
         """A worker with a buffer of its own."""
-        return SliceCounter(
-            self.checkpoints, self.chunk, np.empty((self.rows, self.chunk * self.width), np.uint8)
-        )
+        room = np.empty((self.rows, self.chunk * self.width), np.uint8)
+        return SliceCounter(self.checkpoints, self.chunk, room, self.device)
 
     def announce(self, task: SliceTask) -> None:
         """Its first chunks, or all of it where reading takes requests."""
@@ -131,11 +133,13 @@ def _place(task: SliceTask) -> str:
 
 @dataclass(frozen=True, slots=True)
 class SliceCounter:
-    """Counts slices, one after the other; ``buffer`` [models, bytes of a chunk]."""
+    """Counts slices, one after the other; ``buffer`` [models, bytes of a chunk];
+    ``device``: what counts."""
 
     checkpoints: Sequence[Checkpoint]
     chunk: int
     buffer: Raw
+    device: str = CPU
 
     def do(self, task: SliceTask) -> Counts:
         """The counts of one slice."""
@@ -168,7 +172,7 @@ class SliceCounter:
         stream, files = task.job.stream, []
         for k, (model, ref) in enumerate(task.job.models):
             found = self.checkpoints[model].descriptor(ref, start, count)
-            if found is None or stream is None or stream.stored[k] is not ref.dtype:
+            if self.device != CPU or found is None or stream is None or stream.stored[k] is not ref.dtype:
                 return None
             files.append(found)
         return files
@@ -196,6 +200,8 @@ class SliceCounter:
 
     def _count(self, task: SliceTask, count: int) -> NDArray[np.int64]:
         stream, models = task.job.stream, task.job.models
+        if stream is not None and self.device != CPU:
+            return DeviceStream(stream, self.device).count(self.buffer[: len(models)], count)
         if stream is not None:
             return stream.count(self.buffer[: len(models)], count)
         return _count_plainly(task, self.buffer, count)

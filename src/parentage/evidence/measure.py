@@ -14,6 +14,7 @@ from parentage.architectures.alignment import AlignedTensor, Alignment, align
 from parentage.architectures.expert_orders import undo_expert_orders
 from parentage.architectures.unit_orders import undo_orders
 from parentage.checkpoints.checkpoint import Checkpoint
+from parentage.engines.devices import CPU
 from parentage.engines.engine import Engine
 from parentage.evidence.aligned_how import alignment_findings, alignment_notes
 from parentage.evidence.codes.coded_pass import measure_quantized
@@ -81,7 +82,7 @@ class AuditInputs:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What decides the evidence (``workers``, ``engine`` and ``resume`` do not).
+    """What decides the evidence (``workers``, ``engine``, ``resume`` and ``device`` do not).
 
     ``left_out``: tensors that are not to be read, as an evidence says; None: ``budget`` decides.
     ``further``: elements of a tensor at later stages; ``reached``: how many of these a component was read
@@ -100,6 +101,7 @@ class Options:
     reached: tuple[tuple[str, int], ...] | None = None
     engine: Engine | None = None
     resume: Path | None = None
+    device: str = CPU
 
     @property
     def sampling(self) -> Sampling:
@@ -144,6 +146,7 @@ def measure(
         full=options.full,
         engine=options.engine,
         resume=options.resume,
+        device=options.device,
     )
     # Numbers decoded from codes lie on no grid of a blend: they are replayed through their quantiser.
     coded = {g.name for g in groups if g.suspect.encoding}

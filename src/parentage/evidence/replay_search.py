@@ -13,6 +13,7 @@ import numpy as np
 
 from parentage.architectures.alignment import AlignedTensor
 from parentage.checkpoints.checkpoint import Checkpoint
+from parentage.engines.devices import CPU
 from parentage.engines.engine import Engine
 from parentage.engines.threads import map_ordered
 from parentage.evidence.full_pass import FullPass, replay_every_element
@@ -82,6 +83,7 @@ class ReplayContext:
     full: bool = False
     engine: Engine | None = None
     resume: Path | None = None
+    device: str = CPU
 
 
 def search_replays(
@@ -227,6 +229,7 @@ def _replay_all(winner: Winner, tensors: Sequence[TensorEvidence], context: Repl
         context.progress,
         engine=context.engine,
         resume=context.resume,
+        device=context.device,
     )
     return replay_every_element(own, {t.name: chosen for t, _, chosen in found}, tensors, plan)
 
