@@ -39,7 +39,10 @@ def recognition_of(
         matrices = sorted(
             (n for n in groups if len(suspect[n].shape) == 2), key=lambda n: suspect[n].bits.size
         )
-        tensors: Any = [SimpleNamespace(effective_dtypes=(suspect[n].dtype.value,)) for n in groups]
+        # Distances are not measured here: what starts from them finds nothing.
+        tensors: Any = [
+            SimpleNamespace(effective_dtypes=(suspect[n].dtype.value,), present=()) for n in groups
+        ]
         numbers = range(1, len(checkpoints))
         context = Context(
             tensors=tensors,

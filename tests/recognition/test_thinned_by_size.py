@@ -76,6 +76,17 @@ def test_a_change_after_it_keeps_a_merge_by_ties_from_being_named(share: float) 
     assert all(r.matches < r.informative for r in found.replays)
 
 
+@pytest.mark.parametrize("name", ["breadcrumbs"])
+def test_our_own_merges_of_models_in_16_bits_are_recognised(name: str) -> None:
+    """Changes of one size are many there, and each arithmetic keeps others of them."""
+    models = models_of(5)
+    made_here = Made(name, "OAB", 0, ({}, HALF, THIRD), arithmetic="parentage-1", dtype=DType.F32)
+    (replay,) = recognition_of(made(made_here, models), models, "OAB").replays
+    assert replay.matches == replay.informative > 5_000
+    assert (replay.method, replay.arithmetic) == (name, "parentage-1")
+    assert [row["density"] for row in replay.numbers.each[1:]] == [0.5, 0.3]
+
+
 def test_tensors_outside_the_probe_tell_recipes_apart_that_the_probe_does_not() -> None:
     """Of changes of one size a tool keeps those that its sort puts first; a probe without them is mute."""
     models = family(3, count=2, size=6_000, apart=(0.02, 0.01), dtype=DType.F32)

@@ -57,6 +57,11 @@ def _recipes(
             yield _candidate(look, name, row, given, rescale)
 
 
+# Our own arithmetic, and the share by a tool's at which a tensor may be ours.
+OURS: Final = "parentage-1"
+MOSTLY: Final = 0.75
+
+
 def _length(row: Sequence[Row], given: Typed) -> float:
     return given.length + sum(description_length(float(x)) for r in row for x in r.values())
 
@@ -88,22 +93,37 @@ def _candidate(look: Look, name: str, rows: Sequence[Row], given: Typed, rescale
 def screened(context: Context, names: Sequence[str], tried: Iterator[Candidate]) -> Iterator[Candidate]:
     """The first recipes that replay one tensor, in every arithmetic; else the one that gives the most."""
     best: tuple[float, Candidate] | None = None
-    handed, name = 0, names[0]
+    handed = 0
     for _, candidate in zip(range(SCREENED), tried, strict=False):
-        floor = best[0] if best else 0.0
-        drawn = drawn_before(candidate, context).get(name, 0)
-        counted = replay_tensor(candidate, name, context, enough=floor, drawn=drawn)
-        if counted is None:
-            continue
-        if counted.share == 1.0:
-            yield from _every_arithmetic(candidate)
+        share, nearer = _nearer(candidate, names[0], context, best[0] if best else 0.0)
+        if share == 1.0:
+            yield from _every_arithmetic(nearer)
             handed += 1
             if handed == HANDED_ON:
                 return
-        elif best is None or counted.share > best[0]:
-            best = counted.share, candidate
+        elif best is None or share > best[0]:
+            best = share, nearer
     if not handed and best is not None:
         yield best[1]
+
+
+def _nearer(candidate: Candidate, name: str, context: Context, enough: float) -> tuple[float, Candidate]:
+    """A tensor's share by the tool's arithmetic, or by ours where the tool's gives most: of changes of one
+    size, which are many where parents are stored in 16 bits, the two keep different ones."""
+    share = _share(candidate, name, context, enough)
+    ours = OURS in candidate.rule.profiles and candidate.dtype.value == "F32"
+    if ours and MOSTLY <= share < 1.0:
+        other = replace(candidate, arithmetic=OURS)
+        found = _share(other, name, context, share)
+        if found > share:
+            return found, other
+    return share, candidate
+
+
+def _share(candidate: Candidate, name: str, context: Context, enough: float) -> float:
+    drawn = drawn_before(candidate, context).get(name, 0)
+    counted = replay_tensor(candidate, name, context, enough=enough, drawn=drawn)
+    return -1.0 if counted is None else counted.share
 
 
 def _every_arithmetic(candidate: Candidate) -> Iterator[Candidate]:
