@@ -74,6 +74,7 @@ def _all_cues() -> dict[str, re.Pattern[str]]:
 _KINDS: Final = (
     "self",
     "self_without_subject",
+    "doing",
     "kind",
     "denial",
     "turn",
@@ -166,7 +167,7 @@ def _clause(clause: str, state: _State, hedged: bool, first: bool) -> Iterator[t
     compares = _cues("comparison").search(clause) is not None
     if own or _cues("turn").search(clause):
         state.denied = state.compared = False
-    state.about_self = state.about_self or own
+    state.about_self = own or (state.about_self and _cues("doing").search(clause) is None)
     # Of what is denied or compared the list may go on over commas.
     state.denied = state.denied or (denies and "ではなく" not in clause)
     state.compared = state.compared or compares
