@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from scripts.score_answers import score
 
 from parentage.behaviour.names.aliases import known_names, mentions, normalised
 from parentage.behaviour.names.answers import read_answer
@@ -33,6 +34,13 @@ def test_labelled_answers_that_the_rules_were_written_against_are_read_as_labell
     ]
     assert len(rows) > 200
     assert wrong == []
+
+
+def test_held_out_answers_are_read_no_worse_than_the_log_says() -> None:
+    counts, wrong = score(held_out=True)
+    assert counts["answers"] == 117
+    assert counts["wrong names"] + counts["missed names"] <= 1
+    assert len(wrong) <= 1
 
 
 def test_every_label_is_a_name_of_the_alias_file() -> None:

@@ -18,8 +18,10 @@ from parentage.behaviour.plan import CONDITIONS, DEFAULT_SAMPLES, asking_of
 from parentage.behaviour.questions.reading import Question, our_questions, read_questions
 from parentage.behaviour.rates import compare, subject_of
 from parentage.behaviour.recital import passages_of, read_source, recital_of
+from parentage.behaviour.second_reader import second_reading
 from parentage.errors import UsageError
-from parentage.records.interview import NOT_ASKED, Answers, Asking, Interview
+from parentage.records.absence import Absent
+from parentage.records.interview import NOT_ASKED, Answers, Asking, Interview, SecondReading
 
 __all__ = ["InterviewOptions", "InterviewPlan", "chosen_questions", "hold_interview", "plan_interview"]
 
@@ -40,6 +42,7 @@ class InterviewOptions:
     questions: tuple[Path, ...] = ()
     only_own_questions: bool = False
     recital: Path | None = None
+    second_reader: Spec | None = None
     key: str | None = field(default=None, repr=False)
     limits: Limits = field(default_factory=Limits)
 
@@ -130,6 +133,7 @@ def hold_interview(
         distances=distances_of(found),
         closer=closer_of(found),
         recital=NOT_ASKED if source is None else recital_of(found, source),
+        second_reading=_second_reading(first, options),
     )
 
 
@@ -149,6 +153,20 @@ def _answers(
         heard=lambda spent: heard(label, spent),
     )
     return asyncio.run(_asked(spec, options, how))
+
+
+def _second_reading(suspect: Answers, options: InterviewOptions) -> SecondReading | Absent:
+    return NOT_ASKED if options.second_reader is None else asyncio.run(_read_again(suspect, options))
+
+
+async def _read_again(suspect: Answers, options: InterviewOptions) -> SecondReading | Absent:
+    if options.second_reader is None:
+        return NOT_ASKED
+    reader = open_target(options.second_reader, options.key, options.limits)
+    try:
+        return await second_reading(reader, suspect)
+    finally:
+        await reader.close()
 
 
 async def _asked(spec: Spec, options: InterviewOptions, how: Conduct) -> Answers:

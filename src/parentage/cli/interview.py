@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from parentage.errors import ReadError, UsageError
+
+if TYPE_CHECKING:
+    from parentage.behaviour.opening import Spec
 
 __all__ = ["EXAMPLES", "HELP", "command"]
 
@@ -79,6 +82,12 @@ def command(
             "--recital", help="A text that may be recited: a published blurb, or a parent's answers."
         ),
     ] = None,
+    second_reader: Annotated[
+        str | None,
+        typer.Option(
+            "--second-reader", help="An endpoint whose model reads answers too; it decides nothing."
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Every sample's seed follows from it.")] = 0,
     temperature: Annotated[float, typer.Option("--temperature", min=0.0, max=2.0)] = 1.0,
     max_tokens: Annotated[int, typer.Option("--max-tokens", min=1, max=4096, help="Of each answer.")] = 160,
@@ -129,6 +138,7 @@ def command(
         questions=tuple(questions or ()),
         only_own_questions=only_own,
         recital=recital,
+        second_reader=_reader(second_reader),
         key=os.environ.get(api_key_env),
         limits=Limits(timeout=timeout, attempts=attempts, concurrency=concurrency),
     )
@@ -153,3 +163,14 @@ def command(
             where=str(out),
             hint="run it again: it asks only what is missing",
         )
+
+
+def _reader(words: str | None) -> Spec | None:
+    from parentage.behaviour.opening import ENDPOINT, spec_of
+
+    spec = None if words is None else spec_of(words)
+    if spec is not None and spec.kind != ENDPOINT:
+        raise UsageError(
+            "a second reader is asked through an endpoint", code="interview-target", where=spec.locator
+        )
+    return spec

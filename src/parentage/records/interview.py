@@ -19,6 +19,7 @@ __all__ = [
     "Asking",
     "Closer",
     "Comparison",
+    "Disagreement",
     "Distance",
     "Group",
     "HiddenPrompt",
@@ -31,6 +32,7 @@ __all__ = [
     "Recital",
     "Respondent",
     "Run",
+    "SecondReading",
     "Subject",
     "TemplateText",
 ]
@@ -310,6 +312,31 @@ class Recital:
 
 
 @dataclass(frozen=True, slots=True)
+class Disagreement:
+    """An answer, by its number, and the names that each reader found claimed in it."""
+
+    number: int
+    rules: tuple[str, ...]
+    reader: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SecondReading:
+    """How a second reader, a model, agrees with the rules on the suspect's answers. It decides nothing.
+
+    ``agreement``: share of answers in which both found the same names. ``unread``: replies that were none.
+    """
+
+    locator: str
+    model: str | Absent
+    read: int
+    unread: int
+    agreement: Estimate
+    kappa: float | Absent
+    disagreements: tuple[Disagreement, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Interview:
     """What was asked, of whom, what they claim to be, how they differ. States no motive, no descent."""
 
@@ -322,3 +349,4 @@ class Interview:
     distances: tuple[Distance, ...] = ()
     closer: tuple[Closer, ...] = ()
     recital: Recital | Absent = NOT_ASKED
+    second_reading: SecondReading | Absent = NOT_ASKED

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from parentage.records.absence import Absent
-from parentage.records.interview import Group, HiddenPrompt, Interview, Recital, Subject
+from parentage.records.interview import Group, HiddenPrompt, Interview, Recital, SecondReading, Subject
 from parentage.reports.wording import clipped, count_text
 
 __all__ = ["CONDITION_WORDS", "render_text"]
@@ -48,6 +48,7 @@ def _lines(found: Interview) -> Iterator[str]:
             )
     yield from _distributions(found)
     yield from _recital(found.recital)
+    yield from _second(found.second_reading)
     yield ""
     yield "Limits"
     for limit in found.limits:
@@ -90,6 +91,19 @@ def _recital(found: Recital | Absent) -> Iterator[str]:
             f"  ln ratio to {ratio.label}: {ratio.suspect - ratio.panel:+.1f} over {ratio.tokens} tokens: "
             f"{clipped(ratio.passage, 100)}"
         )
+
+
+def _second(found: SecondReading | Absent) -> Iterator[str]:
+    if isinstance(found, Absent):
+        return
+    share = found.agreement
+    kappa = found.kappa.reason if isinstance(found.kappa, Absent) else f"kappa {found.kappa:.2f}"
+    yield ""
+    yield (
+        f"Second reader {clipped(found.locator, 160)}: the same names in {100 * share.estimate:.1f} % "
+        f"({100 * share.low:.1f} to {100 * share.high:.1f}) of {found.read} answers, {kappa}; "
+        f"{found.unread} not read. It decides nothing."
+    )
 
 
 def _subject(subject: Subject) -> Iterator[str]:

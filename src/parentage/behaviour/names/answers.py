@@ -79,6 +79,7 @@ _KINDS: Final = (
     "denial",
     "turn",
     "comparison",
+    "comparison_around",
     "hedge",
     "supposition",
     "address",
@@ -131,12 +132,15 @@ class _State:
 
 
 def _sentence(sentence: str, first: bool) -> Iterator[tuple[Mention, str]]:
+    if not mentions(sentence):
+        return
     if sentence[-1] in "?؟":
         yield from ((m, "asked") for m in mentions(sentence))
         return
     if _cues("supposition").search(sentence):
         yield from ((m, "supposed") for m in mentions(sentence))
         return
+    sentence = _cues("comparison_around").sub(" ", sentence)
     if _is_about_a_name(sentence):
         told = "unclear" if first and _cues("kind").search(sentence) else "mentioned"
         yield from ((m, told) for m in mentions(sentence))
