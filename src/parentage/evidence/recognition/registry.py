@@ -13,6 +13,9 @@ __all__ = ["RECOGNISERS", "recogniser", "recognisers"]
 RECOGNISERS: Final[tuple[str, ...]] = (
     "parentage.evidence.recognition.low_rank:LOW_RANK",
     "parentage.evidence.recognition.model_stock:MODEL_STOCK",
+    "parentage.evidence.recognition.importance:ARCEE_FUSION",
+    "parentage.evidence.recognition.variance:SCE",
+    "parentage.evidence.recognition.nearswap:NEARSWAP",
     "parentage.evidence.recognition.karcher:KARCHER",
     "parentage.evidence.recognition.slerp:SLERP",
     "parentage.evidence.recognition.task_arithmetic:TASK_ARITHMETIC",
