@@ -103,4 +103,5 @@ def test_an_audit_reads_a_base_with_an_adapter_as_one_model(tmp_path: Path) -> N
     ).report
     parent = report.verdict.parents[0]
     assert (parent.name, report.verdict.status) == ("O.safetensors+dora", "supported")
-    assert report.verdict.relation in ("copy", "adapter-fine-tune")
+    assert report.verdict.relation == "adapter-fine-tune"
+    assert "that very adapter merged in" in report.verdict.sentence

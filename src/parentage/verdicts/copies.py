@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 
+from parentage.checkpoints.adapters.adapted import ADAPTER_FOLDER
 from parentage.records.evidence import TensorEvidence
 from parentage.verdicts.layers import layers_told, straight
 from parentage.verdicts.readings import Readings, is_matrix
@@ -19,8 +21,21 @@ def weigh_copy(readings: Readings) -> Weighing | None:
         tensors = _shared(readings, model)
         same = all(t.equal[model - 1] == t.finite and t.dtypes[model] == t.dtypes[0] for t in tensors)
         if same and _tells(readings, tensors):
+            if _with_adapter(readings, model):
+                found = _same(readings, "adapter-fine-tune", model, "has the same value as that")
+                return replace(found, sentence=_very(readings, model))
             return _same(readings, "copy", model, "has the same value as that")
     return None
+
+
+def _with_adapter(readings: Readings, model: int) -> bool:
+    """Was it given as a base with an adapter over it?"""
+    return any(s.name.startswith(ADAPTER_FOLDER) for s in readings.evidence.models[model].shards)
+
+
+def _very(readings: Readings, model: int) -> str:
+    name = readings.name(model)
+    return f"is {name}, a base with that very adapter merged in: every weight examined is equal"
 
 
 def weigh_cast_copy(readings: Readings) -> Weighing | None:

@@ -12,6 +12,7 @@ from parentage.records.report import Report
 from parentage.verdicts.assemble import assemble
 from parentage.verdicts.copies import weigh_cast_copy, weigh_copy, weigh_passthrough
 from parentage.verdicts.linear_merge import weigh_linear_merge
+from parentage.verdicts.methods.experts import weigh_upcycled
 from parentage.verdicts.methods.low_rank import weigh_low_rank
 from parentage.verdicts.methods.registry import weigh_methods
 from parentage.verdicts.neighbours import (
@@ -40,6 +41,7 @@ def judge(evidence: Evidence, *, claim: str | None = None) -> Report:
 def weigh_all(readings: Readings, tensors: Sequence[TensorReading]) -> tuple[Weighing, ...]:
     """Every hypothesis, strongest evidence first; those without a footing are left out."""
     found = (
+        weigh_upcycled(readings),
         weigh_copy(readings),
         weigh_quantized_copy(readings),
         weigh_cast_copy(readings),

@@ -18,6 +18,7 @@ FAMILIES = (
     "gpt2:FAMILY",
     "qwen3_5_moe:FAMILY",
     "mixtral:FAMILY",
+    "mixtral:STACKED",
     "phi:FAMILY",
     "phi:FUSED",
     "qwen3:FAMILY",

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Final
 
 from parentage.architectures.alignment import AlignedTensor
 from parentage.checkpoints.checkpoint import Checkpoint
 from parentage.evidence.recognition.candidate import Candidate
 from parentage.evidence.recognition.context import FLOATS, Context
+from parentage.evidence.recognition.experts import find_experts
 from parentage.evidence.recognition.refining import replays_on
 from parentage.evidence.recognition.search import recognise
 from parentage.merging.recovered import DIVIDING
@@ -59,11 +61,12 @@ def recognise_methods(
     linear = next((r for r in replays if r.subject == 0), None)
     related = tuple(k for k in sources if _related(tensors, k))
     reason = _why_not(tensors, checkpoints, linear, sources, related)
-    if reason is not None:
-        return reason
-    probes = _probes(tensors, groups, related)
+    # What a mixture shares with a dense model may all be copies: its experts meet nothing by name.
+    experts = () if any(c.by_range for c in checkpoints) else find_experts(checkpoints, sources)
+    probes = _probes(tensors, groups, related) if reason is None else ()
     if not probes:
-        return TOO_LARGE
+        reason = reason or TOO_LARGE
+        return Recognition(0, (), (), (), experts) if experts else reason
     context = Context(
         tensors=tensors,
         groups=groups,
@@ -77,8 +80,9 @@ def recognise_methods(
         progress=progress,
     )
     if linear is not None and _one_blend(linear) and replays_on(_as_candidate(linear), probes, context):
-        return BLEND
-    return recognise(context, full=full)
+        return Recognition(0, (), (), (), experts) if experts else BLEND
+    found = recognise(context, full=full)
+    return replace(found, findings=(*found.findings, *experts))
 
 
 def _why_not(
