@@ -70,7 +70,6 @@ class Scored:
 def recognise(context: Context, *, full: bool) -> Recognition:
     """The suspect's best recipe, the controls under it, its rivals, and findings beside replays."""
     tried, scored = 0, list[Scored]()
-    found = [f for r in recognisers() for f in r.find(context)]
     # Once one replays, later recognisers say only whether they do so as well.
     for number, one in enumerate(recognisers()):
         context.progress("merge methods", number, len(recognisers()))
@@ -84,8 +83,11 @@ def recognise(context: Context, *, full: bool) -> Recognition:
         if exact:
             context.found.append(one.id)
     best = _best(scored)
+    # Where a method gives every bit, nothing is left that a shape of the change would have to explain.
+    settled = best is not None and best.replays
+    found = () if settled else tuple(f for r in recognisers() for f in r.find(context))
     if best is None or best.share < HOPELESS:
-        return Recognition(tried, context.probes, (), (), tuple(found))
+        return Recognition(tried, context.probes, (), (), found)
     own = _replay_all(best, context, full)
     alike = [s for s in scored if s is not best and s.replays and best.replays]
     better = better_alike(own, alike, context)
@@ -100,7 +102,7 @@ def recognise(context: Context, *, full: bool) -> Recognition:
         ranges=ranges_of(best.candidate, context) if best.replays else (),
     )
     controls = tuple(_control(best.candidate, own, k, context) for k in context.controls)
-    return Recognition(tried, context.probes, (own, *controls), rest, tuple(found))
+    return Recognition(tried, context.probes, (own, *controls), rest, found)
 
 
 def _bounded(candidates: Iterable[Candidate]) -> Iterable[Candidate]:

@@ -91,13 +91,16 @@ def fit_span(context: Context, models: Sequence[int]) -> Span:
         if 0 not in values or any(k not in values for k in models):
             continue
         chosen = np.linspace(0, values[0].size - 1, min(values[0].size, ENOUGH)).astype(np.int64)
-        fitted = _fitted(values[0][chosen], [values[k][chosen] for k in models], context.held)
+        # Where models cancel, their own roundings are the larger ones; the same cells for every set.
+        sizes = np.max(np.abs([row[chosen] for row in values.values()]), axis=0)
+        half = half_cells(sizes, context.held)
+        fitted = _fitted(values[0][chosen], [values[k][chosen] for k in models], half)
         if fitted is not None:
             weights[name], left[name] = fitted
     return Span(tuple(models), weights, left)
 
 
-def _fitted(suspect: Floats, models: Sequence[Floats], dtype: DType) -> tuple[Floats, float] | None:
+def _fitted(suspect: Floats, models: Sequence[Floats], half: Floats) -> tuple[Floats, float] | None:
     """Least squares around the first model, so that nearly equal models stay apart."""
     first, rest = models[0], models[1:]
     finite = np.isfinite(suspect) & np.isfinite(first)
@@ -105,9 +108,7 @@ def _fitted(suspect: Floats, models: Sequence[Floats], dtype: DType) -> tuple[Fl
         finite &= np.isfinite(row)
     if np.count_nonzero(finite) < 4 * len(models):
         return None
-    # Where models cancel, their own roundings are the larger ones.
-    sizes = np.max(np.abs([suspect, *models]), axis=0)
-    half = half_cells(sizes[finite], dtype)
+    half = half[finite]
     columns = [first[finite], *(row[finite] - first[finite] for row in rest)]
     matrix = np.stack([c / half for c in columns], axis=1)
     scale = np.linalg.norm(matrix, axis=0)
