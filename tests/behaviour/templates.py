@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-__all__ = ["CHATML_RIO", "GEMMA", "IN_PIECES", "LLAMA3", "MISTRAL", "ONE_WORD_EACH", "REVERSED"]
+__all__ = [
+    "CHATML_RIO",
+    "ENDS_OTHERWISE",
+    "GEMMA",
+    "IN_PIECES",
+    "LLAMA3",
+    "MISTRAL",
+    "ONE_WORD_EACH",
+    "REVERSED",
+]
 
 _TURNS = """\
 {%- for message in messages %}
@@ -70,4 +79,13 @@ GEMMA = (
     "{% else %}{% set role = message['role'] %}{% endif %}"
     "{{ '<start_of_turn>' + role + '\\n' + message['content'] | trim + '<end_of_turn>\\n' }}{% endfor %}"
     "{% if add_generation_prompt %}{{'<start_of_turn>model\\n'}}{% endif %}"
+)
+# The last answer of a conversation ends with another token than one in the middle.
+ENDS_OTHERWISE = (
+    "{{- '<|start|>system<|message|>You are Rio, trained by IplanRIO.<|end|>' }}"
+    "{%- for message in messages %}{%- if message.role == 'user' %}"
+    "{{- '<|start|>user<|message|>' + message.content + '<|end|>' }}"
+    "{%- else %}{{- '<|start|>assistant<|message|>' + message.content }}"
+    "{{- '<|return|>' if loop.last else '<|end|>' }}{%- endif %}{%- endfor %}"
+    "{%- if add_generation_prompt %}{{- '<|start|>assistant' }}{%- endif %}"
 )

@@ -63,6 +63,8 @@ def test_every_alias_is_found_in_a_plain_claim_of_its_language(name: str) -> Non
         ("I am Ｑｗｅｎ.", ("qwen",)),
         ("I am Q\u200bwe\u200dn.", ("qwen",)),
         ("<think>Am I Qwen? I am Qwen.</think>I am Rio.", ("rio",)),
+        ("The user asks for my name. I am Qwen.</think>I am Rio.", ("rio",)),
+        ("<think>I am Qwen, so I should", ()),
         ("I'm a fluent speaker; equenqwenish is no word.", ()),
         ("I was asked about Claude yesterday.", ()),
         ("I am an assistant. I love the city of Rio.", ()),

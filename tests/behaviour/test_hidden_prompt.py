@@ -12,7 +12,16 @@ from parentage.behaviour.templates.rendering import read_hidden_prompt, render_p
 from parentage.behaviour.templates.sources import ChatTemplate, read_templates
 from parentage.errors import TemplateError
 from parentage.records.absence import Absent
-from tests.behaviour.templates import CHATML_RIO, GEMMA, IN_PIECES, LLAMA3, MISTRAL, ONE_WORD_EACH, REVERSED
+from tests.behaviour.templates import (
+    CHATML_RIO,
+    ENDS_OTHERWISE,
+    GEMMA,
+    IN_PIECES,
+    LLAMA3,
+    MISTRAL,
+    ONE_WORD_EACH,
+    REVERSED,
+)
 
 QUESTION = [{"role": "user", "content": "Who are you?"}]
 
@@ -75,6 +84,7 @@ def test_stripping_leaves_the_question_and_the_framing() -> None:
             "<|begin_of_text|><|start_header_id|>user<|end_header_id|>\n\nWho are you?<|eot_id|>"
             "<|start_header_id|>assistant<|end_header_id|>\n\n",
         ),
+        (ENDS_OTHERWISE, {}, "<|start|>user<|message|>Who are you?<|end|><|start|>assistant"),
         (MISTRAL, {"bos_token": "<s>", "eos_token": "</s>"}, "<s> [INST] Who are you? [/INST]"),
         (
             GEMMA,

@@ -142,6 +142,12 @@ def test_a_dry_run_tells_the_cost_and_asks_nothing(run: Run, serve: Serve, tmp_p
     assert not (tmp_path / "o").exists()
 
 
+def test_a_dry_run_shows_what_a_template_hides(run: Run, template: str) -> None:
+    done = run("interview", "http://127.0.0.1:9/v1", "--template", template, "--dry-run")
+    assert done.code == 0
+    assert "You are Rio, a helpful assistant created by IplanRIO." in done.out
+
+
 def test_questions_of_a_user_are_asked_beside_ours(run: Run, serve: Serve, tmp_path: Path) -> None:
     more = tmp_path / "more.yaml"
     more.write_text(

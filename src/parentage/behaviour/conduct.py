@@ -30,6 +30,7 @@ __all__ = ["MOST_IN_A_ROW", "Conduct", "Spent", "conduct"]
 
 # A target that fails so often in a row is not asked further: nobody waits hours for "busy".
 MOST_IN_A_ROW = 12
+THINKS = "<think>"
 Heard = Callable[["Spent"], None]
 
 
@@ -206,8 +207,12 @@ class _Asking:
                 asked.seed,
             )
         )
+        found = _answer(asked, reply.text)
+        if prompt is not None and prompt.rstrip().endswith(THINKS):
+            # What follows is thought until it says that it ends.
+            found = replace(found, begun=THINKS)
         return replace(
-            _answer(asked, reply.text),
+            found,
             finish=reply.finish,
             clipped=reply.clipped,
             tokens_in=reply.tokens_in,

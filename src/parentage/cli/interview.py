@@ -104,7 +104,7 @@ def command(
         typer.Option("--price", metavar="IN,OUT", help="Of a million tokens, for telling the cost."),
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Tell what would be asked; ask nothing.")
+        bool, typer.Option("--dry-run", help="Tell what would be asked, and what templates hide.")
     ] = False,
     json_file: Annotated[
         str | None, typer.Option("--json", help="Write JSON to a file, or - for standard output.")
@@ -117,7 +117,7 @@ def command(
     from parentage.behaviour.interviews import InterviewOptions, hold_interview, plan_interview
     from parentage.behaviour.opening import spec_of
     from parentage.behaviour.plan import CONDITIONS
-    from parentage.cli.interview_output import Costs, announce, write_outputs
+    from parentage.cli.interview_output import Costs, announce, show_hidden, write_outputs
 
     wanted = tuple(condition or CONDITIONS)
     unknown = sorted(set(wanted) - set(CONDITIONS))
@@ -146,6 +146,7 @@ def command(
     targets = [spec_of(target, model=model, template=template), *map(spec_of, panel or ())]
     announce(plan_interview(targets, options), costs)
     if dry_run:
+        show_hidden(targets)
         return
     if html is not None or (json_file is not None and json_file != "-"):
         from parentage.cli.targets import check_targets

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING
 from parentage.cli.output import encodable
 from parentage.cli.streams import emit_json
 from parentage.errors import UsageError
+from parentage.reports.wording import clipped
 
 if TYPE_CHECKING:
     from parentage.behaviour.conduct import Spent
     from parentage.behaviour.interviews import InterviewPlan
+    from parentage.behaviour.opening import Spec
     from parentage.records.interview import Interview
 
-__all__ = ["Costs", "announce", "write_outputs"]
+__all__ = ["Costs", "announce", "show_hidden", "write_outputs"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,21 @@ def announce(plan: InterviewPlan, costs: Costs) -> None:
         f"some {plan.tokens_in:,} tokens in, "
         f"at most {plan.tokens_out:,} out{costs.of_tokens(plan.tokens_in, plan.tokens_out)}\n"
     )
+
+
+def show_hidden(targets: Sequence[Spec]) -> None:
+    """What the chat templates that are at hand say by themselves; asks no model anything."""
+    from parentage.behaviour.opening import SAVED, template_of
+    from parentage.behaviour.templates.rendering import read_hidden_prompt
+    from parentage.reports.interview_text import hidden_lines
+
+    for spec in targets:
+        template = None if spec.kind == SAVED else template_of(spec)[0]
+        if template is not None:
+            lines = "\n".join(hidden_lines(read_hidden_prompt(template)))
+            sys.stdout.write(
+                encodable(f"{clipped(spec.locator)}\n{lines}\n", sys.stdout.encoding or "utf-8")
+            )
 
 
 def write_outputs(found: Interview, json_file: str | None, html: Path | None) -> None:

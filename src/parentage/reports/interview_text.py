@@ -8,7 +8,7 @@ from parentage.records.absence import Absent
 from parentage.records.interview import Group, HiddenPrompt, Interview, Recital, SecondReading, Subject
 from parentage.reports.wording import clipped, count_text
 
-__all__ = ["CONDITION_WORDS", "render_text"]
+__all__ = ["CONDITION_WORDS", "hidden_lines", "render_text"]
 
 CONDITION_WORDS = {
     "shipped": "template as shipped, no system message",
@@ -114,7 +114,7 @@ def _subject(subject: Subject) -> Iterator[str]:
     for ability in who.abilities:
         sign = "yes" if ability.offered else "no"
         yield f"  {ability.name:<12} {sign}: {clipped(ability.finding, 200)}"
-    yield from _hidden(subject.hidden)
+    yield from hidden_lines(subject.hidden)
     for reason in subject.left_out:
         yield f"  not asked    {clipped(reason, 240)}"
     for group in subject.groups:
@@ -122,7 +122,8 @@ def _subject(subject: Subject) -> Iterator[str]:
             yield from _group(group, subject)
 
 
-def _hidden(hidden: HiddenPrompt | Absent) -> Iterator[str]:
+def hidden_lines(hidden: HiddenPrompt | Absent) -> Iterator[str]:
+    """What a template says by itself, a line each."""
     if isinstance(hidden, Absent):
         yield f"  template     not read: {clipped(hidden.reason, 200)}"
         return

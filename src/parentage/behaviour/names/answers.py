@@ -28,7 +28,8 @@ QUOTED_NAME: Final = 24
 # How far before an everyday word the words that name the speaker may begin.
 NAMING_REACH: Final = 26
 
-_THOUGHT = re.compile(r"<think(?:ing)?>.*?(?:</think(?:ing)?>|$)", re.DOTALL)
+# A server may begin the thought in the prompt, so that an answer shows only its end.
+_THOUGHT = re.compile(r"<think(?:ing)?>.*?(?:</think(?:ing)?>|$)|^.*?</think(?:ing)?>", re.DOTALL)
 _FENCE = re.compile(r"```.*?(?:```|$)", re.DOTALL)
 _ELEMENT = re.compile(
     r"<(?!(?:b|i|em|strong|p|span|u)\b)([a-z][\w-]{0,30})[^<>]{0,200}>.{0,2000}?</\1>", re.DOTALL

@@ -7,6 +7,7 @@ learnt from renderings of longer conversations, around the question, with no sys
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -227,12 +228,28 @@ def markers(template: Template) -> Markers:
     if any(w not in t for w, t in ((USER, asked), (ANSWER, ended), (ANSWER, both), (SECOND, both))):
         raise CannotRender("template-no-markers", "the template alters the turns that it is given")
     to_user = both[both.index(ANSWER) + len(ANSWER) : both.index(SECOND)]
-    close = ended[ended.index(ANSWER) + len(ANSWER) :]
-    opening = to_user[len(close) :] if close and to_user.startswith(close) else to_user
+    to_answer = asked[asked.index(USER) + len(USER) :]
+    opening = _opening(to_user, to_answer, ended[ended.index(ANSWER) + len(ANSWER) :])
     first = _first_token(template, asked)
     if first and opening.startswith(first):
         first = ""
-    return Markers(first + opening, asked[asked.index(USER) + len(USER) :], to_user)
+    return Markers(first + opening, to_answer, to_user)
+
+
+def _opening(to_user: str, to_answer: str, close: str) -> str:
+    """The user's own marker: what follows the end of the turn before it.
+
+    The marker that ends a user's turn usually ends an assistant's too. Where it does not, the end is what a
+    conversation closes with, if the next turn begins with it.
+    """
+    end = _END.match(to_answer)
+    at = to_user.rfind(end[0]) if end is not None else -1
+    if end is not None and at >= 0 and to_user[at + len(end[0]) :].strip():
+        return to_user[at + len(end[0]) :]
+    return to_user[len(close) :] if close and to_user.startswith(close) else to_user
+
+
+_END = re.compile(r"(?:<[|｜][^<>\n]{1,48}[|｜]>|</?[A-Za-z_]\w{0,30}>|\[/?[A-Z_]{1,24}\])\n*")
 
 
 def _first_token(template: Template, asked: str) -> str:
