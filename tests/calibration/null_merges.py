@@ -14,6 +14,10 @@ from tests.worlds.planted_merges import ARITHMETICS, FOREIGN, blend, merged
 __all__ = ["missing_parent", "other_revision", "untrained_merge"]
 
 
+# What a tool would call task arithmetic: a change from one model, scaled in 16 bits, put back on it.
+BY_CHANGES = ("16-bit-lerp", "scaled-task-16")
+
+
 def _several(rng: Rng, real: bool) -> tuple[str, dict[str, Weights]]:
     """Four related models and what they are."""
     if real and rng.random() < 0.3:
@@ -77,6 +81,7 @@ def untrained_merge(rng: Rng, seed: int, real: bool) -> World:
     dtype = narrow_dtype(rng)
     kept = {n: stored(w, dtype) for n, w in models.items()}
     listed = names
+    supported: dict[str, tuple[str, ...]] = {}
     weights = {names[0]: t, names[1]: 1 - t}
     if variant == "cast-inputs":
         cast = narrow_dtype(rng)
@@ -93,6 +98,8 @@ def untrained_merge(rng: Rng, seed: int, real: bool) -> World:
     else:
         # What it weighs in all is the variant's own affair.
         weights = {}
+        if variant in BY_CHANGES:
+            supported = {"task-arithmetic-merge": tuple(names)}
         first, second = (values_of(kept[n]) for n in names)
         suspect = FOREIGN[variant](rng, t, first, second, dtype)
     control = next(n for n in ("D", "B", "A") if n not in listed)
@@ -105,7 +112,7 @@ def untrained_merge(rng: Rng, seed: int, real: bool) -> World:
         suspect,
         [(n, kept[n]) for n in listed],
         ("control", kept[control]),
-        {},
+        supported,
         weights,
     )
 

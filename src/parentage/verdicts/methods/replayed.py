@@ -90,7 +90,7 @@ def weigh_replayed(readings: Readings, tensors: Sequence[TensorReading]) -> Weig
         sentence=_sentence(readings, replay),
         models=replay.operands,
         excluded=_excluded(readings, replay),
-        live=_alike(replay),
+        live=(*_same_blend(readings, replay), *_alike(replay)),
         limits=_limits(readings, replay),
     )
 
@@ -159,7 +159,8 @@ def _excluded(readings: Readings, replay: MethodReplay) -> tuple[tuple[str, str]
     copies = [max(sum(t.copies[k] for t in replay.tensors), 0) for k in range(len(replay.operands))]
     best = max(copies, default=0)
     alone = f"the nearest operand alone gives {best:,} of {replay.informative:,} elements; {why}"
-    first = () if replay.relation == "linear-merge" else (("linear-merge", blend),)
+    same = replay.relation == "linear-merge" or _same_blend(readings, replay)
+    first = () if same else (("linear-merge", blend),)
     return (
         *first,
         ("copy", alone),
@@ -168,6 +169,18 @@ def _excluded(readings: Readings, replay: MethodReplay) -> tuple[tuple[str, str]
         ("independent", why),
         *rest,
     )
+
+
+def _same_blend(readings: Readings, replay: MethodReplay) -> tuple[tuple[str, str], ...]:
+    """Task arithmetic with one model on its base is a blend of the two, written otherwise."""
+    linear = readings.replay
+    if linear is None or linear.arithmetic != TASK_16 or replay.method != "task_arithmetic":
+        return ()
+    one = len({t.weights for t in linear.tensors if t.informative}) == 1
+    if not one or linear.informative_matches < linear.informative or sum(linear.weights) != 1:
+        return ()
+    why = f"{linear.label} of the same models, computed as changes from one of them in 16 bits, is this too"
+    return (("linear-merge", why),)
 
 
 def _alike(replay: MethodReplay) -> tuple[tuple[str, str], ...]:
