@@ -51,6 +51,27 @@ def _made(folder: Path, recipe: Path, out: Path) -> Path:
     return out
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["linear", "ties"])
+def test_a_first_merge_of_several_parents_that_compiles_for_itself_stays_within_the_limit(
+    method: str, sizes: tuple[Path, Large, Large], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after an installation: the process that merges compiles. Eight parents, and a base for TIES."""
+    _, small, _ = sizes
+    places = []
+    for k in range(4):
+        for place in (small.first, small.second):
+            places.append(tmp_path / f"{k}-{place.name}")
+            places[-1].hardlink_to(place)
+    entries = [{"model": str(place), "parameters": {"weight": 0.125}} for place in places]
+    recipe: dict[str, object] = {"merge_method": method, "models": entries}
+    if method != "linear":
+        recipe |= {"base_model": str(small.suspect), "parameters": {"density": 0.5}}
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "cache"))
+    path = recipe_file(tmp_path, recipe)
+    assert peak_mebibytes(tmp_path, "merge", path, tmp_path / "out", "--workers", "2") <= LIMIT
+
+
 @pytest.mark.parametrize(
     ("method", "command"),
     [

@@ -280,6 +280,15 @@ def test_a_base_is_missing_where_a_method_needs_one(tmp_path: Path) -> None:
         assert raised.value.code == "recipe-base-missing"
 
 
+@pytest.mark.parametrize("density", [1.5, -0.1, [0.5, 1.01]])
+def test_a_density_outside_of_nought_and_one_is_refused(density: Any, tmp_path: Path) -> None:
+    a, b = two(tmp_path)
+    recipe = linear((a, 1), (b, 1), base_model=str(a), parameters={"density": density})
+    error = refused(tmp_path, recipe | {"merge_method": "ties"})
+    assert (error.code, error.exit_code) == ("recipe-parameter", 2)
+    assert "density" in error.message
+
+
 def test_quantised_codes_are_not_averaged(tmp_path: Path) -> None:
     """An ONNX file of int8 codes and scales says so of its tensors."""
     from dataclasses import replace
