@@ -14,6 +14,7 @@ from parentage.architectures.alignment import AlignedTensor, Alignment, align
 from parentage.architectures.expert_orders import undo_expert_orders
 from parentage.architectures.unit_orders import undo_orders
 from parentage.checkpoints.checkpoint import Checkpoint
+from parentage.checkpoints.merge_claims import merge_claims
 from parentage.engines.devices import CPU
 from parentage.engines.engine import Engine
 from parentage.evidence.aligned_how import alignment_findings, alignment_notes
@@ -189,6 +190,7 @@ def measure(
         reading=found.reading,
         alignment=alignment_findings(alignment, (*experts, *orders), not remote),
         quantized=quantized,
+        claims=merge_claims(checkpoints[0]),
         recognition=recognition,
     )
 

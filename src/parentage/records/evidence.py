@@ -13,6 +13,7 @@ from typing import Any
 
 from parentage.records.absence import Absent
 from parentage.records.alignment import NOT_RECORDED, AlignmentFindings
+from parentage.records.merge_claims import MergeClaim
 from parentage.records.quantized import Quantized
 from parentage.records.reading import ONE_STAGE, Reading
 from parentage.records.recognition import NOT_RUN, Recognition
@@ -374,3 +375,4 @@ class Evidence:
     reading: Reading | Absent = ONE_STAGE
     quantized: Quantized | Absent = NO_CODES
     recognition: Recognition | Absent = NOT_RUN
+    claims: tuple[MergeClaim, ...] = ()

@@ -36,6 +36,7 @@ from parentage.verdicts.claims import contradicts
 from parentage.verdicts.courses import heterogeneity
 from parentage.verdicts.described import differences, dtypes, merge_tests
 from parentage.verdicts.layers import layer_places, layers_told
+from parentage.verdicts.merge_claims import claim_notes
 from parentage.verdicts.methods.pattern_told import pattern_after, pattern_story, with_pattern
 from parentage.verdicts.methods.told import method_after, method_story, with_method
 from parentage.verdicts.orders import orders_told, reorderings
@@ -104,7 +105,7 @@ def assemble(
         merge_tests=merge_tests(readings, tensors),
         differences=differences(readings, chosen.models),
         previous=compare_previous(readings),
-        notes=evidence.notes,
+        notes=(*evidence.notes, *claim_notes(readings, chosen, parents)),
         layers=layer_places(readings),
         reading=evidence.reading,
         reorderings=reorderings(readings),

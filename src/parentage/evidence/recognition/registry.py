@@ -23,6 +23,7 @@ RECOGNISERS: Final[tuple[str, ...]] = (
     "parentage.evidence.recognition.spherical:MULTISLERP",
     "parentage.evidence.recognition.thinned.by_size:THINNED_BY_SIZE",
     "parentage.evidence.recognition.thinned.by_chance:THINNED_BY_CHANCE",
+    "parentage.evidence.recognition.image_models:ADD_DIFFERENCE",
 )
 
 
