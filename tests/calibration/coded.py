@@ -94,13 +94,18 @@ def quantised_null(
     supported = dict(world.truth.supported)
     if kind in ON_THE_WAY:
         supported["shared-ancestor"] = tuple(name for name, _ in world.parents)
-    truth = replace(
-        world.truth,
-        kind="quantised",
-        variant=f"{format_}: {kind}: {world.truth.variant}",
-        supported=supported,
-    )
+    variant = f"{format_}: {kind}: {world.truth.variant}"
+    notes = {"apart": {name: _apart(world.suspect, model) for name, model in world.parents}}
+    truth = replace(world.truth, kind="quantised", variant=variant, supported=supported, notes=notes)
     return replace(world, suspect=suspect, truth=truth)
+
+
+def _apart(own: Model, other: Model) -> float:
+    """Mean distance of the matrices' numbers, in their standard deviations."""
+    first, second = values_of(own), values_of(other)
+    named = [n for n, w in first.items() if w.ndim == 2 and np.std(w) > 0]
+    each = [float(np.mean(np.abs(first[n] - second[n])) / np.std(first[n])) for n in named]
+    return float(np.average(each, weights=[first[n].size for n in named]))
 
 
 def quantised_copy(

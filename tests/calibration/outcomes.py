@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict
 from typing import Any
 
@@ -32,6 +33,7 @@ NEVER_A_MERGE = (
 )
 
 
+_WITHIN = re.compile(r"A model within about (\S+) standard deviations")
 # Kinds whose suspects may be a stage on the way from one model given to another, as "shared-ancestor" says.
 ON_THE_WAY = ("earlier-checkpoint", "run-average")
 
@@ -54,6 +56,7 @@ def outcome_of(truth: Truth, evidence: Evidence) -> Outcome:
         "sigma": _plain(after.sigma_relative),
         "changed": _plain(after.changed_share),
         "replay": _replay(report),
+        "reach": _reach(verdict),
         "origin": _origin(Readings(evidence), verdict, truth),
         "tensors": [row for t in evidence.tensors if (row := _tensor(evidence, t, truth)) is not None],
     }
@@ -61,6 +64,12 @@ def outcome_of(truth: Truth, evidence: Evidence) -> Outcome:
 
 def _plain(value: Estimate | Absent) -> list[float] | None:
     return None if isinstance(value, Absent) else [value.estimate, value.low, value.high]
+
+
+def _reach(verdict: Verdict) -> float | None:
+    """How far from the model named, in standard deviations, one may lie that has the same codes."""
+    found = [m for limit in verdict.limits if (m := _WITHIN.match(limit)) is not None]
+    return float(found[0].group(1)) if found and verdict.relation == "quantized-copy" else None
 
 
 def _origin(readings: Readings, verdict: Verdict, truth: Truth) -> list[float] | None:
@@ -194,6 +203,12 @@ def _true_relation(outcome: Outcome) -> bool:
         return bool(origin[0] <= origin[1])
     if outcome["relation"] == "shared-ancestor" and outcome["kind"] in ON_THE_WAY:
         return True
+    reach, apart = outcome.get("reach"), outcome["truth"].get("notes", {}).get("apart", {})
+    if reach is not None and outcome["parents"]:
+        near = [name for name in outcome["parents"] if apart.get(name, 1.0) <= reach]
+        # "That model, quantised, or one within so much of it": true of a checkpoint that lies so near.
+        if len(near) == len(outcome["parents"]):
+            return True
     allowed = outcome["truth"]["supported"].get(outcome["relation"])
     if allowed is None:
         return False

@@ -82,14 +82,17 @@ class _Found:
     rows: RowPairs | None = None
 
 
-def align(suspect: Checkpoint, others: Sequence[Checkpoint], *, by_content: bool = False) -> Alignment:
+def align(
+    suspect: Checkpoint, others: Sequence[Checkpoint], *, by_content: bool = False, afar: bool = False
+) -> Alignment:
     """Align by what each tensor holds in its family's layout, else by name and shape.
 
     ``by_content``: layers that were inserted, dropped, repeated or put in another order are found by their
-    numbers, where these are not read over a network. Raises ``AlignmentError`` where nothing meets.
+    numbers, where these are not read over a network; with ``afar`` there too, where the numbers of layers
+    differ. Raises ``AlignmentError`` where nothing meets.
     """
     mine, theirs = name_checkpoint(suspect), [name_checkpoint(other) for other in others]
-    layers = [map_layers(mine, other) if by_content else () for other in theirs]
+    layers = [map_layers(mine, other, afar) if by_content else () for other in theirs]
     work = _Work(mine, theirs, layers)
     for holder in mine.holders.values():
         work.add(holder)

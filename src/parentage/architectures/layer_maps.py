@@ -11,8 +11,9 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from parentage.architectures.layer_prints import Likeness, compare_layers
+from parentage.architectures.layer_prints import AFAR, Likeness, compare_layers
 from parentage.architectures.naming import Naming
+from parentage.errors import ReadError
 from parentage.records.absence import Absent
 
 __all__ = ["LayersFound", "choose_layers", "map_layers"]
@@ -41,16 +42,16 @@ class LayersFound:
     dropped: tuple[int, ...]
 
 
-def map_layers(mine: Naming, theirs: Naming) -> tuple[LayersFound, ...]:
+def map_layers(mine: Naming, theirs: Naming, afar: bool = False) -> tuple[LayersFound, ...]:
     """A map for each stack whose layers do not all meet by number.
 
-    Over a network content is not read: layers then meet by number, and only those that the suspect has
-    fewer of are told.
+    Over a network content is read only where that is asked for (``afar``) and the numbers of layers differ:
+    elsewhere layers meet by number, and only those that the suspect has fewer of are told.
     """
     shared = (s for s in mine.stacks() if len(mine.layers(s)) > 1 and theirs.layers(s))
     stacks = list(islice(shared, MOST_STACKS))
     remote = mine.checkpoint.by_range or theirs.checkpoint.by_range
-    find = _fewer if remote else _map_stack
+    find = _map_stack if not remote else _map_afar if afar else _fewer
     found = (find(mine, theirs, stack) for stack in stacks)
     return tuple(f for f in found if f is not None)
 
@@ -58,6 +59,18 @@ def map_layers(mine: Naming, theirs: Naming) -> tuple[LayersFound, ...]:
 def _map_stack(mine: Naming, theirs: Naming, stack: str) -> LayersFound | None:
     likeness = compare_layers(mine, theirs, stack)
     return None if likeness is None else choose_layers(stack, mine.prefix(stack), likeness)
+
+
+def _map_afar(mine: Naming, theirs: Naming, stack: str) -> LayersFound | None:
+    """From few and long reads; by number where these fail, as the report says of all that lies afar."""
+    found = None
+    if len(mine.layers(stack)) != len(theirs.layers(stack)):
+        try:
+            likeness = compare_layers(mine, theirs, stack, AFAR)
+        except ReadError:
+            likeness = None
+        found = None if likeness is None else choose_layers(stack, mine.prefix(stack), likeness)
+    return found or _fewer(mine, theirs, stack)
 
 
 def _fewer(mine: Naming, theirs: Naming, stack: str) -> LayersFound | None:

@@ -10,22 +10,33 @@ from numpy.typing import NDArray
 
 from parentage.architectures.counterparts import counterpart, own_shape
 from parentage.architectures.naming import Holder, Naming
-from parentage.checkpoints.checkpoint import Checkpoint
+from parentage.checkpoints.checkpoint import Checkpoint, Slices
 from parentage.numerics.formats import to_float64
 from parentage.records.absence import Absent
 from parentage.records.tensors import TensorRef
 
-__all__ = ["Likeness", "compare_layers"]
+__all__ = ["AFAR", "HERE", "Likeness", "Look", "compare_layers"]
 
 Floats = NDArray[np.float64]
-# Eight matrices at four places of 256 numbers: unrelated layers correlate by 1/sqrt(8,192) = .011, so that
-# .5 is 45 standard deviations away; a model of 100 layers is printed from 1.6 MB in 16 bits.
-ROLES = 8
-RUNS = 4
-RUN = 256
 LEAST = 256
 # Each layer is compared with each; the deepest models have some 130.
 MOST_LAYERS = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How many matrices of each layer are looked at, at how many places, and how many numbers at each."""
+
+    roles: int
+    runs: int
+    run: int
+
+
+# Eight matrices at four places of 256 numbers: unrelated layers correlate by 1/sqrt(8,192) = .011, so that
+# .5 is 45 standard deviations away; a model of 100 layers is printed from 1.6 MB in 16 bits.
+HERE = Look(8, 4, 256)
+# Over a network a request is dear and its length is not: 300 of them for 100 layers, .018 by chance.
+AFAR = Look(3, 1, 1024)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +49,7 @@ class Likeness:
     correlation: Floats
 
 
-def compare_layers(mine: Naming, theirs: Naming, stack: str) -> Likeness | None:
+def compare_layers(mine: Naming, theirs: Naming, stack: str, look: Look = HERE) -> Likeness | None:
     """Every layer of a stack with every layer of the other's; None where too few numbers tell."""
     own, other = mine.layers(stack), theirs.layers(stack)
     if max(len(own), len(other)) > MOST_LAYERS:
@@ -46,8 +57,8 @@ def compare_layers(mine: Naming, theirs: Naming, stack: str) -> Likeness | None:
     total = np.zeros((len(own), len(other)))
     count = np.zeros_like(total)
     numbers = 0
-    for role, holders in _roles(mine, stack).items():
-        printed = _print_role(role, holders, own, other, mine, theirs)
+    for holders in _roles(mine, stack, look.roles).values():
+        printed = _print_role(holders, own, other, mine, theirs, look)
         if printed is None:
             continue
         first, second, size = printed
@@ -65,8 +76,8 @@ def compare_layers(mine: Naming, theirs: Naming, stack: str) -> Likeness | None:
 Key = tuple[str, str]
 
 
-def _roles(mine: Naming, stack: str) -> dict[Key, dict[int, Holder]]:
-    """Up to eight matrices of a layer, spread over those that the suspect has; by layer."""
+def _roles(mine: Naming, stack: str, most: int) -> dict[Key, dict[int, Holder]]:
+    """Up to ``most`` matrices of a layer, spread over those that the suspect has; by layer."""
     found: dict[Key, dict[int, Holder]] = {}
     for holder in mine.holders.values():
         held = holder.held
@@ -74,7 +85,7 @@ def _roles(mine: Naming, stack: str) -> dict[Key, dict[int, Holder]]:
         if held.stack == stack and held.layer is not None and single and _is_matrix(holder.ref):
             found.setdefault((held.part.roles[0], held.leaf), {})[held.layer] = holder
     order = sorted(found)
-    step = max(1, -(-len(order) // ROLES))
+    step = max(1, -(-len(order) // most))
     return {key: found[key] for key in order[::step]}
 
 
@@ -83,36 +94,56 @@ def _is_matrix(ref: TensorRef) -> bool:
 
 
 def _print_role(
-    role: Key,
     holders: dict[int, Holder],
     own: Sequence[int],
     other: Sequence[int],
     mine: Naming,
     theirs: Naming,
+    look: Look,
 ) -> tuple[Floats, Floats, int] | None:
     """Printed numbers of one matrix in each layer [layers, n], NaN where a layer has none of it."""
     template = next(iter(holders.values()))
     shape = own_shape(template)
-    starts, length = _places(int(np.prod(shape, dtype=np.int64)))
-    first = np.full((len(own), starts.size * length), np.nan)
-    second = np.full((len(other), starts.size * length), np.nan)
-    for row, layer in zip(first, own, strict=True):
-        if layer in holders and own_shape(holders[layer]) == shape:
-            ref = mine.checkpoint.tensors[holders[layer].ref.name]
-            row[:] = _read(mine.checkpoint, ref, starts, length)
-    for row, layer in zip(second, other, strict=True):
-        match = counterpart(template, mine, theirs, layer)
-        if not isinstance(match, Absent) and match.ref.shape == shape and match.ref.dtype.is_float:
-            row[:] = _read(theirs.checkpoint, match.ref, starts, length)
-    return first, second, first.shape[1]
+    places = _places(int(np.prod(shape, dtype=np.int64)), look)
+    same = (n for n in own if n in holders and own_shape(holders[n]) == shape)
+    first = {n: mine.checkpoint.tensors[holders[n].ref.name] for n in same}
+    matches = ((n, counterpart(template, mine, theirs, n)) for n in other)
+    second = {n: m.ref for n, m in matches if not isinstance(m, Absent) and _fits(m.ref, shape)}
+    printed = (
+        _print_layers(mine.checkpoint, first, own, places),
+        _print_layers(theirs.checkpoint, second, other, places),
+    )
+    return *printed, printed[0].shape[1]
 
 
-def _places(elements: int) -> tuple[NDArray[np.int64], int]:
+def _fits(ref: TensorRef, shape: tuple[int, ...]) -> bool:
+    return ref.shape == shape and ref.dtype.is_float
+
+
+Places = tuple[NDArray[np.int64], int]
+
+
+def _print_layers(
+    checkpoint: Checkpoint, refs: dict[int, TensorRef], layers: Sequence[int], places: Places
+) -> Floats:
+    starts, length = places
+    if checkpoint.remote:
+        checkpoint.announce_all([Slices(ref, starts, length) for ref in refs.values()])
+    found = np.full((len(layers), starts.size * length), np.nan)
+    for row, layer in zip(found, layers, strict=True):
+        if layer in refs:
+            row[:] = _read(checkpoint, refs[layer], starts, length)
+    return found
+
+
+def _places(elements: int, look: Look) -> Places:
     """The same for every layer; the whole of a small matrix."""
-    length = min(RUN, elements)
-    if elements <= RUNS * RUN:
+    length = min(look.run, elements)
+    if elements <= look.runs * look.run:
         return np.zeros(1, np.int64), elements
-    return np.linspace(0, elements - length, RUNS).astype(np.int64), length
+    if look.runs == 1:
+        return np.array([(elements - length) // 2], np.int64), length
+    return np.linspace(0, elements - length, look.runs).astype(np.int64), length
 
 
 def _read(checkpoint: Checkpoint, ref: TensorRef, starts: NDArray[np.int64], length: int) -> Floats:

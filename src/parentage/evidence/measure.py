@@ -120,7 +120,9 @@ def measure(
 ) -> Evidence:
     """All passes: tensors, replays, structure, digests. Deterministic for equal inputs and options."""
     checkpoints = [m.checkpoint for m in inputs.models]
-    alignment = align(checkpoints[0], checkpoints[1:], by_content=True)
+    # A budget is for what was planned: layers are then not looked for over a network.
+    afar = options.budget is None
+    alignment = align(checkpoints[0], checkpoints[1:], by_content=True, afar=afar)
     alignment, experts = undo_expert_orders(alignment, checkpoints)
     alignment, orders = undo_orders(alignment, checkpoints)
     plan = _plan(inputs, options)
