@@ -21,6 +21,11 @@ CARDS: Mapping[str, tuple[str, str]] = {
         "else.",
         "Write `--called a.safetensors=org/A`, `--published org/A=2026-05-31`, `--fail-on contradicted`.",
     ),
+    "card-history": (
+        "The place that was named for a card's history (`--history`) is neither a git repository nor a model "
+        "on the hub, or its commits cannot be listed.",
+        "Name the folder of a clone or mirror, or `org/name`; git must be installed for the first.",
+    ),
     "card-scores": (
         "A file of measured scores (`--scores`) is no CSV table with a header that has model, benchmark "
         "and score, or a row of it holds no number.",

@@ -31,6 +31,8 @@ Examples:
     parentage card ./model --from-evidence evidence.json
   The audited files have other names than the card's models:
     parentage card README.md --from-evidence evidence.json --called a=org/A --called b=org/B
+  Which sentence came, changed or went, and when?
+    parentage card org/model --history org/model
   Licences of the parents beside the model's, and dates:
     parentage card ./model --parent-card org/A=./a --published org/A=2026-05-31 --published 2026-06-07
 """
@@ -67,6 +69,21 @@ def command(
     words: Annotated[
         list[Path] | None, typer.Option("--words", help="A file of further words to read cards with.")
     ] = None,
+    scores: Annotated[
+        Path | None,
+        typer.Option("--scores", help="Scores that others measured: a CSV table (docs/cards.md)."),
+    ] = None,
+    history: Annotated[
+        str | None,
+        typer.Option(
+            "--history",
+            metavar="PLACE",
+            help="The card's versions: a clone's folder, or org/name on the hub.",
+        ),
+    ] = None,
+    declarations: Annotated[
+        Path | None, typer.Option("--declarations", help="Write CycloneDX declarations here.")
+    ] = None,
     html: Annotated[Path | None, typer.Option("--html", help="Write an HTML page here.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON to standard output.")] = False,
     limit: Annotated[int, typer.Option("--limit", min=0, help="Claims listed by status; 0: all.")] = 40,
@@ -80,7 +97,7 @@ def command(
 ) -> None:
     """Read a card and weigh it."""
     from parentage.checkpoints.remote.remote_limits import SharedSession
-    from parentage.cli.card_inputs import Given, dates, facts_of, pairs
+    from parentage.cli.card_inputs import Given, dates, facts_of, history_of, pairs
     from parentage.verdicts.cards.examine import examine_card
 
     if fail_on not in (None, "contradicted", "undisclosed"):
@@ -94,8 +111,15 @@ def command(
             pairs(parent_card, "--parent-card"),
             dates(published),
             tuple(words or ()),
+            scores,
+            history,
         )
-        report = examine_card(facts_of(given, session), given.asked())
+        report = examine_card(facts_of(given, session), given.asked(), history_of(given, session))
+    if declarations is not None:
+        from parentage.cards.declarations import declarations as declared
+        from parentage.records.json_files import write_json
+
+        write_json(declarations, declared(report))
     _write(report, as_json=as_json, limit=limit, html=html)
     _check(report, fail_on)
 

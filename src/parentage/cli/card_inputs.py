@@ -13,14 +13,15 @@ from parentage.cards.claims.places import find_card
 from parentage.cards.claims.reading import read_card
 from parentage.cards.claims.score_files import read_scores
 from parentage.cards.claims.vocabulary import Vocabulary, load_vocabulary
+from parentage.cards.history.places import card_history
 from parentage.checkpoints.remote.remote_limits import SharedSession
 from parentage.errors import EvidenceError, UsageError
 from parentage.records.absence import Absent
-from parentage.records.card_report import NO_REPORT
+from parentage.records.card_report import NO_HISTORY, NO_REPORT, CardHistory
 from parentage.records.report import Report
 from parentage.verdicts.cards.facts import NO_DATE, Facts, ParentCard
 
-__all__ = ["Given", "dates", "facts_of", "pairs"]
+__all__ = ["Given", "dates", "facts_of", "history_of", "pairs"]
 
 NO_CARD = Absent("its card was not given")
 
@@ -71,6 +72,13 @@ def facts_of(given: Given, shared: SharedSession) -> Facts:
         published=given.published.get("", NO_DATE),
         called=given.called,
     )
+
+
+def history_of(given: Given, shared: SharedSession) -> CardHistory | Absent:
+    """The history that was asked for."""
+    if given.history is None:
+        return NO_HISTORY
+    return card_history(given.history, load_vocabulary(given.words), shared.of(given.history))
 
 
 def _audited(path: Path | None) -> tuple[Report | Absent, tuple[str, ...]]:

@@ -1,0 +1,71 @@
+"""Versions of a card on the hub: its commits, and the card as of each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
+
+from parentage.cards.history.versions import MAX_CARD, MOST_VERSIONS, TextVersion
+from parentage.checkpoints.locators import hub_model
+from parentage.errors import CardError, ReadError
+
+if TYPE_CHECKING:
+    from parentage.checkpoints.remote.remote_session import RemoteSession
+
+__all__ = ["hub_versions"]
+
+CARD: Final = "README.md"
+
+
+def hub_versions(locator: str, session: RemoteSession) -> tuple[tuple[TextVersion, ...], tuple[str, ...]]:
+    """Versions of the card, oldest first; commits that leave it as it was are none.
+
+    The hub lists commits through ``huggingface_hub``; each card is one bounded request. Raises
+    ``CardError`` (``card-history``), ``ReadError``.
+    """
+    from huggingface_hub import constants
+    from huggingface_hub.utils._headers import build_hf_headers
+
+    model = hub_model(locator)
+    endpoint = (session.hub_endpoint or constants.ENDPOINT).rstrip("/")
+    sent = build_hf_headers(token=session.hub_token)
+    headers = {k: v for k, v in sent.items() if k.lower() == "authorization"}
+    commits = _commits(model.repository, model.revision, endpoint, session.hub_token)
+    limits: tuple[str, ...] = ()
+    if len(commits) > MOST_VERSIONS:
+        limits = (f"only the newest {MOST_VERSIONS} of {len(commits):,} commits were read",)
+    meter = session.meter()
+    found: list[TextVersion] = []
+    for revision, when in reversed(commits[:MOST_VERSIONS]):
+        url = f"{endpoint}/{model.repository}/resolve/{quote(revision, safe='')}/{CARD}"
+        try:
+            raw = session.run(session.client.body(url, headers, meter, MAX_CARD, cut=True))
+        except ReadError as error:
+            if error.code != "read-absent":
+                raise
+            raw = b""
+        text = raw.decode("utf-8", errors="replace")
+        if not found or found[-1].text != text:
+            found.append(TextVersion(revision, when, text))
+    return tuple(found), limits
+
+
+def _commits(
+    repository: str, revision: str | None, endpoint: str, token: str | None
+) -> list[tuple[str, str]]:
+    """(commit, date) from the newest on."""
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError
+
+    # Its bases are the errors of whichever HTTP library this version of it uses, and OSError.
+    failures: tuple[type[BaseException], ...] = (*HfHubHTTPError.__bases__, ValueError, KeyError, TypeError)
+    try:
+        listed = HfApi(endpoint=endpoint, token=token).list_repo_commits(repository, revision=revision)
+    except failures as error:
+        raise CardError(
+            f"the hub does not list the commits ({type(error).__name__})",
+            code="card-history",
+            where=f"{endpoint}/{repository}",
+            hint="check the name, log in, or name a clone of the repository",
+        ) from None
+    return [(str(c.commit_id), c.created_at.isoformat()) for c in listed]
