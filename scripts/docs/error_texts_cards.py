@@ -22,8 +22,8 @@ CARDS: Mapping[str, tuple[str, str]] = {
         "Write `--called a.safetensors=org/A`, `--published org/A=2026-05-31`, `--fail-on contradicted`.",
     ),
     "card-history": (
-        "The place that was named for a card's history (`--history`) is neither a git repository nor a model "
-        "on the hub, or its commits cannot be listed.",
+        "The place that was named for a card's history (`--history`) is neither a git repository nor a "
+        "model on the hub, or its commits cannot be listed.",
         "Name the folder of a clone or mirror, or `org/name`; git must be installed for the first.",
     ),
     "card-scores": (

@@ -50,6 +50,9 @@ def command(
     from_evidence: Annotated[
         Path | None, typer.Option("--from-evidence", help="Evidence or a report of an audit.")
     ] = None,
+    from_interview: Annotated[
+        Path | None, typer.Option("--from-interview", help="A saved interview of the model (JSON).")
+    ] = None,
     called: Annotated[
         list[str] | None,
         typer.Option("--called", metavar="INPUT=NAME", help="An audited model is the one called NAME."),
@@ -113,6 +116,7 @@ def command(
             tuple(words or ()),
             scores,
             history,
+            from_interview,
         )
         report = examine_card(facts_of(given, session), given.asked(), history_of(given, session))
     if declarations is not None:

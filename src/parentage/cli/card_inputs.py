@@ -16,10 +16,13 @@ from parentage.cards.claims.vocabulary import Vocabulary, load_vocabulary
 from parentage.cards.history.places import card_history
 from parentage.checkpoints.remote.remote_limits import SharedSession
 from parentage.errors import EvidenceError, UsageError
+from parentage.records import interview as interviews
 from parentage.records.absence import Absent
 from parentage.records.card_report import NO_HISTORY, NO_REPORT, CardHistory
+from parentage.records.codec import from_plain
+from parentage.records.json_files import load_json
 from parentage.records.report import Report
-from parentage.verdicts.cards.facts import NO_DATE, Facts, ParentCard
+from parentage.verdicts.cards.facts import NO_DATE, NO_INTERVIEW, Facts, ParentCard
 
 __all__ = ["Given", "dates", "facts_of", "history_of", "pairs"]
 
@@ -38,6 +41,7 @@ class Given:
     words: tuple[Path, ...]
     scores: Path | None = None
     history: str | None = None
+    from_interview: Path | None = None
 
     def asked(self) -> dict[str, Any]:
         """For the report."""
@@ -50,6 +54,7 @@ class Given:
             "words": [str(path) for path in self.words],
             "scores": None if self.scores is None else str(self.scores),
             "history": self.history,
+            "from_interview": None if self.from_interview is None else str(self.from_interview),
         }
 
 
@@ -71,6 +76,7 @@ def facts_of(given: Given, shared: SharedSession) -> Facts:
         scores=() if given.scores is None else read_scores(given.scores),
         published=given.published.get("", NO_DATE),
         called=given.called,
+        interview=NO_INTERVIEW if given.from_interview is None else _interview(given.from_interview),
     )
 
 
@@ -79,6 +85,11 @@ def history_of(given: Given, shared: SharedSession) -> CardHistory | Absent:
     if given.history is None:
         return NO_HISTORY
     return card_history(given.history, load_vocabulary(given.words), shared.of(given.history))
+
+
+def _interview(path: Path) -> interviews.Interview:
+    plain = load_json(path, schema=interviews.SCHEMA, version=interviews.VERSION)
+    return from_plain(interviews.Interview, plain)
 
 
 def _audited(path: Path | None) -> tuple[Report | Absent, tuple[str, ...]]:

@@ -14,6 +14,7 @@ from parentage.cards.claims.sentences import short_name
 from parentage.records.absence import Absent
 from parentage.records.card import CardReading, Score
 from parentage.records.card_report import NO_REPORT
+from parentage.records.interview import Interview
 from parentage.records.report import QuietRows, Report
 from parentage.verdicts.claims import contradicts
 from parentage.verdicts.disclosure import UNRELATED_BY_DESCENT, names_of_path
@@ -41,6 +42,7 @@ MERGES: Final = frozenset(
 DIRECTED: Final = MERGES | {"quantized-copy", "cast-copy"}
 
 
+NO_INTERVIEW: Final = Absent("no interview was given")
 NO_DATE: Final = Absent("no date of the model was given")
 
 
@@ -75,6 +77,7 @@ class Facts:
     scores: tuple[Score, ...] = ()
     published: str | Absent = NO_DATE
     called: Mapping[str, str] = field(default_factory=dict)
+    interview: Interview | Absent = NO_INTERVIEW
 
     @property
     def audit(self) -> Report:

@@ -9,6 +9,7 @@ from parentage.cards.claims.sentences import short_name
 from parentage.records.absence import Absent
 from parentage.records.card_report import CardFinding
 from parentage.verdicts.cards.facts import Facts
+from parentage.verdicts.cards.identity import identity_findings
 from parentage.verdicts.cards.terms import licence_findings
 from parentage.verdicts.sentences import listing
 
@@ -22,6 +23,7 @@ def card_findings(facts: Facts) -> tuple[CardFinding, ...]:
         *_merge_not_told(facts),
         *licence_findings(facts),
         *_names(facts),
+        *identity_findings(facts),
         *_dates(facts),
     ]
     order = ("high", "medium", "low", "information")
