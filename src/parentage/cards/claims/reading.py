@@ -81,8 +81,13 @@ def read_card(
 def _in_languages(document: Document, rules: Sequence[Vocabulary]) -> tuple[Sentence, ...]:
     """Sentences with their languages; one without any common word is in the card's own, or in English."""
     found = tuple(islice(sentences_of(document.blocks), MAX_SENTENCES))
-    main = languages_of(" ".join(s.text for s in found), rules) | {"en"}
-    return tuple(replace(s, language=languages_of(s.text, rules) or main) for s in found)
+    main = languages_of(" ".join(s.text for s in found), rules)
+    return tuple(replace(s, language=_language(languages_of(s.text, rules), main)) for s in found)
+
+
+def _language(found: frozenset[str], main: frozenset[str]) -> frozenset[str]:
+    """Of languages that a sentence may be in, the card's own: "No ..." may be Portuguese by its words."""
+    return found & main or found or main | {"en"}
 
 
 def card_sentences(text: str) -> tuple[tuple[str, int], ...]:
