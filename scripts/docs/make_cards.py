@@ -19,16 +19,15 @@ from tests.cards.claims.scoring import Score, score  # noqa: E402
 __all__ = ["PAGE", "with_rates"]
 
 PAGE = ROOT / "docs" / "cards.md"
-_TABLE = re.compile(r"(?s)<!-- rates: written by scripts/docs/make_cards.py -->\n.*?<!-- end of rates -->")
+_BEGIN = "<!-- rates: written by scripts/docs/make_cards.py -->"
+_END = "<!-- end of rates -->"
+_TABLE = re.compile(rf"(?s){_BEGIN}\n.*?{_END}")
 
 
 def with_rates(page: str) -> str:
-    """The page with the table as it is measured now; raises ``LookupError`` where it has no place for it."""
+    """The page with the table as measured now; ``LookupError`` where it has no place for it."""
     table = "\n".join(_rows())
-    new, count = _TABLE.subn(
-        lambda _: f"<!-- rates: written by scripts/docs/make_cards.py -->\n{table}\n<!-- end of rates -->",
-        page,
-    )
+    new, count = _TABLE.subn(lambda _: f"{_BEGIN}\n{table}\n{_END}", page)
     if count != 1:
         raise LookupError("the page has no place for the table")
     return new
