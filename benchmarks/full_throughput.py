@@ -9,21 +9,23 @@ The three models (one bfloat16 tensor each, the suspect a real blend) are writte
 Reading and replaying take turns, so that other load on the machine meets both; medians are printed, and
 the ratios are medians of the pairs' ratios: of wall time, and of processor time, which a loaded machine
 does not distort (from the page cache nothing waits). ``--cold``: from the disk; the files are dropped from
-the page cache before each turn, and the read floor is each file from its first byte to its last, all of
-them at once. ``--engine ray``: the same pass on a local cluster, and what a task costs there.
-``--kernels``: the counting alone, on numbers in memory.
+the page cache before each turn; the floor is eight reads of 4 MiB at a time past the page cache, and the
+replay runs through the cache and past it. ``--engine ray``: the same pass on a local cluster, and what a
+task costs there. ``--kernels``: the counting alone, on numbers in memory.
 """
 
 from __future__ import annotations
 
 import argparse
+import mmap
 import os
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple, Self
@@ -130,6 +132,22 @@ class Turns:
                 os.fsync(file.fileno())
                 os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
+    def read_past(self, in_flight: int = 8, size: int = 4 * MEBIBYTE) -> Seconds:
+        """Read all past the page cache, in order, so many requests at a time: the floor."""
+        places = [(path, k) for k in range(0, self.bytes // len(self.paths), size) for path in self.paths]
+        numbers = {path: os.open(path, os.O_RDONLY | os.O_DIRECT) for path in self.paths}
+
+        def part(worker: int) -> None:
+            room = mmap.mmap(-1, size)
+            for path, offset in places[worker::in_flight]:
+                os.preadv(numbers[path], [room], offset)
+
+        with Clock() as clock, ThreadPoolExecutor(in_flight) as pool:
+            list(pool.map(part, range(in_flight)))
+        for number in numbers.values():
+            os.close(number)
+        return clock.seconds
+
     def read_on(self, _: int) -> Seconds:
         """Read each file from its first byte to its last, all of them at once."""
 
@@ -144,10 +162,16 @@ class Turns:
             list(pool.map(whole, self.paths))
         return clock.seconds
 
-    def replay(self, workers: int, engine: Engine | None = None) -> Seconds:
-        """Replay all."""
+    def replay(self, workers: int, engine: Engine | None = None, *, direct: bool | None = None) -> Seconds:
+        """Replay all; ``direct``: past the page cache."""
         plan = FullPass(
-            self.groups, self.models, workers, lambda stage, done, total: None, self.chunk, engine
+            self.groups,
+            self.models,
+            workers,
+            lambda stage, done, total: None,
+            self.chunk,
+            engine,
+            direct=direct,
         )
         with Clock() as clock:
             found = replay_every_element(self.sampled, {NAME: self.recipe}, self.tensors, plan)
@@ -183,24 +207,30 @@ def table(folder: Path, mib: int, rounds: int, chunk: int) -> Iterator[str]:
 
 
 def cold(folder: Path, mib: int, rounds: int, chunk: int) -> Iterator[str]:
-    """From the disk."""
-    yield "workers  read GB/s  replay GB/s  ratio"
+    """From the disk; in each round all four ways take turns."""
+    yield "workers  way                            GB/s  of the floor  processor s a GB"
     paths = write_models(folder, mib, "fp32-fma", 0.0)
     with ExitStack() as stack:
         turns = Turns(paths, "fp32-fma", stack, chunk, 0.0)
         turns.replay(1)
         for workers in (1, 2):
-            pairs = []
+            ways: dict[str, Callable[[], Seconds]] = {
+                "floor: reading past the cache": turns.read_past,
+                "reading through the cache": partial(turns.read_on, workers),
+                "replay through the cache": partial(turns.replay, workers, direct=False),
+                "replay past the cache": partial(turns.replay, workers, direct=True),
+            }
+            found: dict[str, list[Seconds]] = {name: [] for name in ways}
             for _ in range(rounds):
-                turns.drop()
-                read = turns.read_on(workers)
-                turns.drop()
-                pairs.append((read, turns.replay(workers)))
-            reading, replaying = (
-                turns.bytes / median(s.wall for s in side) / 1e9 for side in zip(*pairs, strict=True)
-            )
-            ratio = median(read.wall / replay.wall for read, replay in pairs)
-            yield f"{workers:7d} {reading:10.2f} {replaying:12.2f} {ratio:6.2f}"
+                for name, way in ways.items():
+                    turns.drop()
+                    found[name].append(way())
+            floor = found["floor: reading past the cache"]
+            for name, taken in found.items():
+                rate = turns.bytes / median(s.wall for s in taken) / 1e9
+                ratio = median(f.wall / s.wall for f, s in zip(floor, taken, strict=True))
+                cpu = median(s.cpu for s in taken) / turns.bytes * 1e9
+                yield f"{workers:7d}  {name:29s} {rate:5.2f} {ratio:13.2f} {cpu:17.2f}"
 
 
 def cluster(folder: Path, mib: int, rounds: int, chunk: int, workers: int) -> Iterator[str]:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from parentage.checkpoints.byte_files import ByteFile, Span
+from parentage.checkpoints.direct_files import in_memory
 from parentage.checkpoints.places import Place, find_place, open_file, safe_file
 from parentage.errors import ReadError
 
@@ -86,12 +87,7 @@ class LocalFile:
 
     def _at_hand(self, offset: int) -> bool:
         """Does the byte lie in memory? False too where the system does not tell."""
-        if not hasattr(os, "RWF_NOWAIT"):
-            return False
-        try:
-            return os.preadv(self.descriptor, [bytearray(1)], offset, os.RWF_NOWAIT) == 1
-        except OSError:
-            return False
+        return in_memory(self.descriptor, offset)
 
     def blocks(self) -> Iterator[tuple[int, bytes]]:
         """From the first byte to the last."""

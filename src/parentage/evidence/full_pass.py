@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from parentage import __version__
 from parentage.architectures.alignment import AlignedTensor
 from parentage.checkpoints.checkpoint import Checkpoint
+from parentage.checkpoints.direct_files import larger_than_memory
 from parentage.checkpoints.pinned import PinnedCheckpoint, pin_checkpoint
 from parentage.engines.devices import CPU
 from parentage.engines.engine import Engine, Work
@@ -52,7 +53,7 @@ class FullPass:
 
     ``engine``: None for threads of this process. ``resume``: a file that keeps what is done. ``chunk``:
     elements that a worker reads at a time; ``slice``: of a task, None for the usual. ``device``: what
-    counts.
+    counts. ``direct``: read past the page cache, None: where all that is read is larger than memory.
     """
 
     groups: Mapping[str, AlignedTensor]
@@ -64,6 +65,7 @@ class FullPass:
     resume: Path | None = None
     slice: int | None = None
     device: str = CPU
+    direct: bool | None = None
 
 
 def replay_every_element(
@@ -106,7 +108,7 @@ def _count_all(jobs: Sequence[TensorJob], sampled: Replay, plan: FullPass) -> di
         found: dict[int, Counts] = dict(kept.done) if kept is not None else {}
         told = _Told(plan, tasks, found)
         left = [task for task in tasks if task.index not in found]
-        for task, counts in _engine(plan).run(_work(jobs, pinned, plan), left):
+        for task, counts in _engine(plan).run(_work(jobs, pinned, plan, sum(t.nbytes for t in left)), left):
             if kept is not None:
                 kept.add(task, counts)
             found[task.index] = counts
@@ -143,14 +145,15 @@ def _engine(plan: FullPass) -> Engine:
 
 
 def _work(
-    jobs: Sequence[TensorJob], pinned: Sequence[PinnedCheckpoint], plan: FullPass
+    jobs: Sequence[TensorJob], pinned: Sequence[PinnedCheckpoint], plan: FullPass, nbytes: int
 ) -> Work[SliceTask, Counts]:
     rows, width = max(len(job.models) for job in jobs), max(job.width for job in jobs)
     engine = _engine(plan)
     if engine.remote:
         return PinnedPassWork(tuple(pinned), chunk_elements(plan.chunk, 1, rows * width), rows, width)
     chunk = chunk_elements(plan.chunk, plan.workers, rows * width)
-    return PassWork(plan.checkpoints, chunk, rows, width, plan.device)
+    direct = larger_than_memory(nbytes) if plan.direct is None else plan.direct
+    return PassWork(plan.checkpoints, chunk, rows, width, plan.device, direct)
 
 
 def _progress(

@@ -5,13 +5,16 @@ Integers are counted and nothing else, so no chunk moves a number, and memory de
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from parentage.checkpoints.checkpoint import Checkpoint, stored_runs
+from parentage.checkpoints.direct_files import DirectReader, DirectSpan, in_memory
 from parentage.checkpoints.pinned import PinnedCheckpoint
 from parentage.engines.devices import CPU
 from parentage.evidence.full_tasks import SliceTask
@@ -26,6 +29,7 @@ from parentage.records.dtypes import DType
 __all__ = ["CHUNK", "Counts", "PassWork", "PinnedPassWork", "SliceCounter", "chunk_elements"]
 
 Raw = NDArray[np.uint8]
+Begun = list[Future[DirectSpan]]
 Counts = tuple[int, ...]
 """A slice's counts, by the places of ``numerics.replay_kernels``."""
 
@@ -46,6 +50,9 @@ PART = 2**20
 # Parts that are announced before they are read: from a cold disk one worker got .25 GB/s with nothing
 # announced, .4 with 3 MB, .55 with 12 to 48 MB (median of three, on a machine under load).
 AHEAD = 4
+# Parts that are read past the page cache before they are needed, and what all that are held may take.
+DEPTH = 3
+DIRECT = 48 * 2**20
 
 
 def chunk_elements(wanted: int, workers: int, row: int) -> int:
@@ -66,11 +73,16 @@ class PassWork:
     rows: int
     width: int
     device: str = CPU
+    direct: bool = False
 
     def open(self) -> SliceCounter:
         """A worker with a buffer of its own."""
         room = np.empty((self.rows, self.chunk * self.width), np.uint8)
-        return SliceCounter(self.checkpoints, self.chunk, room, self.device)
+        reader, part = None, PART if self.chunk >= PIECE else self.chunk
+        if self.direct:
+            part = min(part, DIRECT // ((DEPTH + 1) * self.rows * self.width) // GRAIN * GRAIN)
+            reader = DirectReader(part * self.width, (DEPTH + 1) * self.rows)
+        return SliceCounter(self.checkpoints, self.chunk, room, self.device, part, reader)
 
     def announce(self, task: SliceTask) -> None:
         """Its first chunks, or all of it where reading takes requests."""
@@ -134,22 +146,62 @@ def _place(task: SliceTask) -> str:
 @dataclass(frozen=True, slots=True)
 class SliceCounter:
     """Counts slices, one after the other; ``buffer`` [models, bytes of a chunk];
-    ``device``: what counts."""
+    ``device``: what counts; ``part``: elements between which it looks ahead; ``reader``: past the cache."""
 
     checkpoints: Sequence[Checkpoint]
     chunk: int
     buffer: Raw
     device: str = CPU
+    part: int = PART
+    reader: DirectReader | None = None
 
     def do(self, task: SliceTask) -> Counts:
         """The counts of one slice."""
         total = np.zeros(places.COUNTS, np.int64)
         end = task.start + task.count
-        part = PART if self.chunk >= PIECE else self.chunk
-        for start in range(task.start, end, part):
-            self._announce(task, start + AHEAD * part, min(start + (AHEAD + 1) * part, end))
-            total += self._part(task, start, min(start + part, end))
+        parts = [(k, min(k + self.part, end)) for k in range(task.start, end, self.part)]
+        begun: deque[Begun | None] = deque()
+        for k, (start, stop) in enumerate(parts):
+            begun += [self._begin(task, *later) for later in parts[k + len(begun) : k + DEPTH + 1]]
+            read = begun.popleft()
+            if read is None:
+                later = start + AHEAD * self.part
+                self._announce(task, later, min(later + self.part, end))
+                total += self._part(task, start, stop)
+            else:
+                total += self._directly(task, start, stop, read)
         return tuple(int(x) for x in total)
+
+    def _begin(self, task: SliceTask, start: int, end: int) -> Begun | None:
+        """Start reading past the page cache what does not lie in it."""
+        files = None if self.reader is None else self._files(task, start, end - start)
+        if files is None or self.reader is None:
+            return None
+        sizes = [(end - start) * ref.dtype.itemsize for _, ref in task.job.models]
+        ends = ((number, offset + size - 1) for (number, offset), size in zip(files, sizes, strict=True))
+        if all(in_memory(*place) for place in (*files, *ends)):
+            return None
+        return self.reader.begin(files, sizes)
+
+    def _directly(self, task: SliceTask, start: int, end: int, read: Begun) -> NDArray[np.int64]:
+        """Count what was read so; what could not be is read as anything else is."""
+        total, stream = np.zeros(places.COUNTS, np.int64), task.job.stream
+        found = [future.result().found for future in read]
+        assert stream is not None
+        assert self.reader is not None
+        if any(row is None for row in found):
+            total += self._part(task, start, end)
+        else:
+            room = self.buffer[: len(found)]
+            for begin in range(0, end - start, self.chunk):
+                count = min(self.chunk, end - start - begin)
+                for k, row in enumerate(found):
+                    width = stream.stored[k].itemsize
+                    assert row is not None
+                    room[k, : count * width] = row[begin * width : (begin + count) * width]
+                total += stream.count(room, count)
+        self.reader.end(read)
+        return total
 
     def _part(self, task: SliceTask, start: int, end: int) -> NDArray[np.int64]:
         """Read and counted in compiled code where files hold the numbers as they are, else by chunks."""

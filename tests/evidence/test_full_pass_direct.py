@@ -1,0 +1,98 @@
+"""A full pass that reads past the page cache counts what one through it counts."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from parentage.checkpoints import direct_files
+from parentage.checkpoints.direct_files import DirectReader, in_memory
+from parentage.evidence import full_pass, full_worker
+from tests.evidence.test_full_pass import FIRST, World
+from tests.evidence.test_resume import SLICE, saved
+
+
+def forget(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+@pytest.fixture
+def random_file(tmp_path: Path) -> tuple[Path, np.ndarray]:
+    held = np.random.default_rng(1).integers(0, 256, 3 * 2**20 + 17, np.uint8)
+    path = tmp_path / "bytes"
+    path.write_bytes(held.tobytes())
+    return path, held
+
+
+def test_spans_at_any_offset_are_read_whole(random_file: tuple[Path, np.ndarray]) -> None:
+    path, held = random_file
+    reader = DirectReader(2**20, 4)
+    with path.open("rb") as file:
+        places = [(file.fileno(), offset) for offset in (0, 1, 4095, held.size - 5000)]
+        for sizes in ((10, 4096, 2**20, 5000), (2**20, 1, 8192, 1)):
+            begun = reader.begin(places, sizes)
+            for future, (_, offset), size in zip(begun, places, sizes, strict=True):
+                found = future.result().found
+                assert found is not None
+                assert np.array_equal(found, held[offset : offset + size])
+            reader.end(begun)
+
+
+def test_what_ends_before_is_not_found(random_file: tuple[Path, np.ndarray]) -> None:
+    path, held = random_file
+    reader = DirectReader(2**20, 1)
+    with path.open("rb") as file:
+        begun = reader.begin([(file.fileno(), held.size - 100)], [101])
+        assert begun[0].result().found is None
+        reader.end(begun)
+
+
+def test_reading_past_the_cache_leaves_it_empty(random_file: tuple[Path, np.ndarray]) -> None:
+    path, _ = random_file
+    forget(path)
+    reader = DirectReader(2**20, 1)
+    with path.open("rb") as file:
+        if in_memory(file.fileno(), 2**20):
+            pytest.skip("this file system keeps its files in memory")
+        begun = reader.begin([(file.fileno(), 2**20)], [2**20])
+        assert begun[0].result().found is not None
+        assert not in_memory(file.fileno(), 2**20 + 2**19)
+
+
+@pytest.mark.parametrize("refused", [False, True])
+def test_no_byte_of_the_evidence_depends_on_how_it_was_read(
+    refused: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(full_pass, "SLICE", SLICE)
+    world = World(tmp_path)
+    world.change(FIRST, slice(None, None, 7))
+    before = saved(world)
+    begun: list[int] = []
+    begin = DirectReader.begin
+
+    def watched(self: DirectReader, files: object, sizes: list[int]) -> object:
+        begun.append(len(sizes))
+        return begin(self, files, sizes)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(DirectReader, "begin", watched)
+    # Whatever lies in memory, of whatever size.
+    monkeypatch.setattr(full_worker, "in_memory", lambda number, offset: False)
+    monkeypatch.setattr(full_pass, "larger_than_memory", lambda nbytes: True)
+    if refused:
+        monkeypatch.setattr(DirectReader, "_direct", lambda self, number: None)
+    assert saved(world) == before
+    assert begun
+
+
+def test_only_what_is_larger_than_memory_is_read_so(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert not direct_files.larger_than_memory(2**20)
+    assert direct_files.larger_than_memory(2**60)
+    monkeypatch.setattr(direct_files, "MEMORY", tmp_path / "absent")
+    assert not direct_files.larger_than_memory(2**60)

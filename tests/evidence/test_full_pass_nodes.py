@@ -1,0 +1,68 @@
+"""The full pass on a Ray cluster of several nodes, one of which dies on the way: the same evidence."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from parentage.engines.ray_cluster import RayEngine
+from parentage.evidence import full_pass
+from tests.evidence.test_full_pass import FIRST, World
+from tests.evidence.test_resume import SLICE, SLICES, saved
+
+ray: Any = pytest.importorskip("ray")
+pytestmark = pytest.mark.slow
+STORE = 80 * 2**20
+NODES = 2
+
+
+@pytest.fixture
+def cluster() -> Iterator[Any]:
+    """A head without processors, to which this process is connected, and nodes of one processor each."""
+    from ray.cluster_utils import Cluster
+
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    found = Cluster(
+        initialize_head=True,
+        head_node_args={"num_cpus": 0, "object_store_memory": STORE, "include_dashboard": False},
+    )
+    try:
+        for _ in range(NODES):
+            found.add_node(num_cpus=1, object_store_memory=STORE)
+        ray.init(address=found.address, log_to_driver=False, logging_level="ERROR")
+        yield found
+    finally:
+        ray.shutdown()
+        found.shutdown()
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    monkeypatch.setattr(full_pass, "SLICE", SLICE)
+    found = World(tmp_path)
+    found.change(FIRST, slice(None, None, 7))
+    return found
+
+
+def test_a_node_that_dies_in_the_middle_moves_no_byte_of_the_evidence(cluster: Any, world: World) -> None:
+    engine = RayEngine()
+    died: list[int] = []
+
+    def kill_once(stage: str, done: int, total: int) -> None:
+        if sum(engine.processes.values()) >= 30 and not died:
+            died.append(len(engine.processes))
+            # As a machine dies: nothing on it is asked to end.
+            cluster.remove_node(next(iter(cluster.worker_nodes)), allow_graceful=False)
+
+    progress = world.folder / "progress"
+    found = saved(world, engine=engine, resume=progress, progress=kill_once)
+    # What the dead node was at was counted by others.
+    assert died
+    assert engine.retried >= 1
+    assert sum(engine.processes.values()) == SLICES
+    assert progress.read_bytes().count(b"\n") - 1 == SLICES
+    assert found == saved(world)
