@@ -49,6 +49,7 @@ def test_all_conditions_that_hold_are_named_at_once(run: Run) -> None:
     assert "--fail-on training" not in done.err
 
 
+@pytest.mark.slow
 def test_training_is_a_condition(run: Run) -> None:
     folder = FIXTURES / "training-run"
     done = run(

@@ -54,6 +54,7 @@ def test_each_listed_kernel_exists_and_takes_as_many_arguments_as_are_listed() -
             assert kernel.dispatcher().py_func.__code__.co_argcount == len(kernel.types), kernel
 
 
+@pytest.mark.slow
 def test_a_part_is_compiled_once_and_each_kernel_is_told(cheap: list[Path]) -> None:
     told: list[tuple[str, int, int]] = []
     for _ in range(2):

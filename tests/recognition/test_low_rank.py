@@ -101,8 +101,15 @@ def rows(result: AuditResult) -> list[Mapping[str, Any]]:
     return [row for f in found.findings if f.kind == "low-rank" for row in f.measures["rows"]]
 
 
-@pytest.mark.parametrize("dtype", [DType.BF16, DType.F32])
-@pytest.mark.parametrize(("rank", "size"), [(2, 0.02), (8, 0.05)])
+@pytest.mark.parametrize(
+    ("rank", "size", "dtype"),
+    [
+        (2, 0.02, DType.BF16),
+        (8, 0.05, DType.F32),
+        pytest.param(8, 0.05, DType.BF16, marks=pytest.mark.slow),
+        pytest.param(2, 0.02, DType.F32, marks=pytest.mark.slow),
+    ],
+)
 def test_an_adapter_merged_into_its_base_is_named_with_its_rank(
     rank: int, size: float, dtype: DType
 ) -> None:
@@ -114,7 +121,10 @@ def test_an_adapter_merged_into_its_base_is_named_with_its_rank(
     assert f"rank {rank} in 12 matrices" in result.report.verdict.sentence
 
 
-@pytest.mark.parametrize(("kind", "rank"), [("lora", {4, 9}), ("embedding", {5}), ("dora", {3, 4, 5})])
+@pytest.mark.parametrize(
+    ("kind", "rank"),
+    [("lora", {4, 9}), ("embedding", {5}), pytest.param("dora", {3, 4, 5}, marks=pytest.mark.slow)],
+)
 def test_adapters_that_peft_merged_are_named(kind: str, rank: set[int]) -> None:
     base = of("mergekit/O")
     result = audit(by_peft(kind), {"O": base}, "O")

@@ -32,7 +32,10 @@ def models_of(seed: int) -> dict[str, Model]:
             *("breadcrumbs", "OAB", ({**HALF, "gamma": 0.1}, {**THIRD, "gamma": 0.05}), {}, DType.BF16),
             marks=pytest.mark.slow,
         ),
-        ("breadcrumbs_ties", "OAB", ({**HALF, "gamma": 0.1}, {**THIRD, "gamma": 0.05}), {}, DType.F32),
+        pytest.param(
+            *("breadcrumbs_ties", "OAB", ({**HALF, "gamma": 0.1}, {**THIRD, "gamma": 0.05}), {}, DType.F32),
+            marks=pytest.mark.slow,
+        ),
         ("ties", "OA", (HALF,), {}, DType.BF16),
     ],
 )
