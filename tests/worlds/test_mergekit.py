@@ -40,7 +40,6 @@ CASES = (
     Case("linear-not-normalized", {"A": 0.6015625, "O": 0.400390625}, UNDIVIDED),
     Case("linear-three", {"A": 0.5, "B": 0.3, "O": 0.2}, frozenset({"fp32-fma"}), 0.002),
     Case("slerp", TWO, frozenset({"fp32-rest"})),
-    Case("task-arithmetic", TWO, frozenset({"task-16"})),
 )
 each_merge = pytest.mark.parametrize("case", CASES, ids=[c.name for c in CASES])
 
@@ -75,6 +74,18 @@ def test_every_bit_is_reproduced_and_the_tool_is_named(case: Case) -> None:
 @each_merge
 def test_no_training_is_seen_where_there_was_none(case: Case) -> None:
     assert case.audited().post_training.status == "not-detected"
+
+
+def test_task_arithmetic_by_mergekit_is_named_with_its_base_and_weight() -> None:
+    case = Case("task-arithmetic", TWO, frozenset({"mergekit-0.1.5"}))
+    report = case.audited()
+    replay = replay_of(report)
+    assert (report.verdict.relation, report.verdict.status) == ("task-arithmetic-merge", "supported")
+    assert (replay.method, replay.match) == ("task_arithmetic", 1.0)
+    assert replay.arithmetic in case.arithmetics
+    assert replay.parameters["base"] == "O.safetensors"
+    assert [row.get("weight") for row in replay.parameters["each"]] == [None, 0.6]
+    assert report.post_training.status == "not-detected"
 
 
 def test_two_versions_of_the_tool_are_told_apart_on_one_recipe() -> None:

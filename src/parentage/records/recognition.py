@@ -14,8 +14,10 @@ from parentage.records.absence import Absent
 
 __all__ = [
     "HOLDS",
+    "NETWORK",
     "NOT_RUN",
     "NO_CHANCE",
+    "TOO_LARGE",
     "Finding",
     "MethodReplay",
     "MethodTensor",
@@ -26,6 +28,8 @@ __all__ = [
 ]
 
 NOT_RUN = Absent("merge methods beside blends and copies were not looked for when this was measured")
+NETWORK = Absent("a model is read over a network, and methods are replayed on whole tensors")
+TOO_LARGE = Absent("no tensor that the models share is small enough to replay methods on")
 HOLDS = Absent("the recipe's numbers hold")
 NO_CHANCE = Absent("the method draws nothing at random")
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from parentage.records.absence import Absent
 from parentage.records.estimate import Estimate
 from parentage.records.evidence import Evidence, ModelPin, ModelRole
+from parentage.records.recognition import NETWORK, TOO_LARGE
 from parentage.records.report import (
     ArithmeticMatch,
     ConsistencyCurve,
@@ -193,6 +194,10 @@ def _general_limits(readings: Readings) -> tuple[str, ...]:
             f"these answers is wrong is at most {reading.level:.0%} for the whole model, were its elements "
             f"independent; the verdict rests on its own rules."
         )
+    missed = readings.evidence.recognition
+    if missed in (NETWORK, TOO_LARGE):
+        assert isinstance(missed, Absent)
+        limits.append(f"Merge methods beside blends and copies were not looked for: {missed.reason}.")
     if not any(m.role is ModelRole.CONTROL for m in readings.evidence.models):
         limits.append(
             "No real control was given: the control is the suspect's own delta with its rows "

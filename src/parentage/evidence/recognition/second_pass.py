@@ -18,7 +18,7 @@ from parentage.methods.method import ONE_ARITHMETIC
 from parentage.records.absence import Absent
 from parentage.records.dtypes import DType
 from parentage.records.evidence import Replay, TensorEvidence
-from parentage.records.recognition import Numbers, Recognition
+from parentage.records.recognition import NETWORK, TOO_LARGE, Numbers, Recognition
 
 __all__ = ["recognise_methods"]
 
@@ -32,16 +32,12 @@ SMALLEST: Final = 1024
 RELATED: Final = 0.1
 
 NO_TWO: Final = Absent("no two models were given that the suspect could be merged of")
-NETWORK: Final = Absent(
-    "a model is read over a network: whole tensors were not read to replay merge methods"
-)
 BLEND: Final = Absent(
     "one blend reproduces every element that was examined: no other method was looked for"
 )
 TASK_16: Final = "task-16"
 COPY: Final = Absent("the suspect equals one of the models: no merge method was looked for")
 UNRELATED: Final = Absent("no two models have weights like the suspect's: no merge method was looked for")
-TOO_LARGE: Final = Absent("no tensor that the models share is small enough to replay merge methods on")
 
 
 def recognise_methods(
@@ -95,7 +91,7 @@ def _why_not(
     if not sources:
         return NO_TWO
     if any(c.by_range for c in checkpoints):
-        return NETWORK
+        return BLEND if linear is not None and _one_blend(linear) else NETWORK
     if any(all(k in t.present and t.equal[k - 1] == t.finite for t in tensors) for k in sources):
         return COPY
     return None if related else UNRELATED
