@@ -13,7 +13,7 @@ from parentage.records.dtypes import DType
 from tests.calibration.drawing import Rng
 from tests.worlds.planted import Floats, Model, World, values_of
 
-__all__ = ["FORMATS", "quantised", "quantised_copy", "quantised_null"]
+__all__ = ["FORMATS", "apart", "quantised", "quantised_copy", "quantised_null"]
 
 Made = dict[str, StoredTensor]
 # Of the null kinds, those whose suspects were never blended from the parents listed; those whose suspects
@@ -95,13 +95,13 @@ def quantised_null(
     if kind in ON_THE_WAY:
         supported["shared-ancestor"] = tuple(name for name, _ in world.parents)
     variant = f"{format_}: {kind}: {world.truth.variant}"
-    notes = {"apart": {name: _apart(world.suspect, model) for name, model in world.parents}}
+    notes = {"apart": {name: apart(world.suspect, model) for name, model in world.parents}}
     truth = replace(world.truth, kind="quantised", variant=variant, supported=supported, notes=notes)
     return replace(world, suspect=suspect, truth=truth)
 
 
-def _apart(own: Model, other: Model) -> float:
-    """Mean distance of the matrices' numbers, in their standard deviations."""
+def apart(own: Model, other: Model) -> float:
+    """Mean distance of two models' matrices, in standard deviations of the first's numbers."""
     first, second = values_of(own), values_of(other)
     named = [n for n, w in first.items() if w.ndim == 2 and np.std(w) > 0]
     each = [float(np.mean(np.abs(first[n] - second[n])) / np.std(first[n])) for n in named]

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from parentage.records.dtypes import DType
-from tests.calibration.coded import quantised
+from tests.calibration.coded import apart, quantised
 from tests.calibration.drawing import Rng, generator
 from tests.worlds.planted import Model, Truth, Weights, World, each_tensor, stored, values_of
 from tests.worlds.planted_bases import family_pieces, run_pieces, synthetic_base
@@ -81,7 +81,12 @@ def _quantised(rng: Rng, seed: int) -> World:
     """A pure merge of two, or of three, quantised."""
     world = merge_world("pure-three" if rng.random() < 0.25 else "pure", seed)
     suspect, format_ = quantised(rng, world.suspect)
-    truth = replace(world.truth, kind="merge:quantised", variant=f"{format_}: {world.truth.variant}")
+    truth = replace(
+        world.truth,
+        kind="merge:quantised",
+        variant=f"{format_}: {world.truth.variant}",
+        notes={**world.truth.notes, "apart": {n: apart(world.suspect, m) for n, m in world.parents}},
+    )
     return replace(world, suspect=suspect, truth=truth)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -84,6 +85,9 @@ def weigh_quantized_copy(readings: Readings) -> Weighing | None:
     return Weighing(
         "quantized-copy",
         Status.SUPPORTED,
+        # A merge with a twentieth of another model, or a checkpoint near the end, may have the same codes.
+        sentence=f"is {readings.name(best.model)}, quantised, or a model within {_reach(found, best):.1e} "
+        f"standard deviations of it: a quantiser gives its codes from those weights",
         models=(best.model,),
         excluded=tuple(
             (r, reason) for r in ("linear-merge", "fine-tune", "shared-ancestor", "independent")
@@ -190,16 +194,20 @@ def _reason(readings: Readings, found: Quantized, best: CodeShare, rivals: Seque
     return f"{told}; the others: {others}"
 
 
+def _reach(found: Quantized, best: CodeShare) -> float:
+    """How far a model may lie, on the mean and in standard deviations, that would have the same codes."""
+    step = sum(t.step * t.codes for t in found.tensors) / max(1, sum(t.codes for t in found.tensors))
+    # A shift of d changes d / step of the codes: none of n changed bounds d by 3 steps / n at 95 %.
+    return step * (3 + best.missed + 2 * math.sqrt(best.missed)) / best.codes
+
+
 def _limits(
     readings: Readings, found: Quantized, best: CodeShare, rivals: Sequence[CodeShare]
 ) -> list[str]:
     name = readings.name(best.model)
-    step = sum(t.step * t.codes for t in found.tensors) / max(1, sum(t.codes for t in found.tensors))
-    # A shift of d changes d / step of the codes: none of n changed bounds d by 3 steps / n at 95 %.
-    reach = step * (3 + best.missed + 2 * best.missed**0.5) / best.codes
     limits = [
-        f"A model within about {reach:.1e} standard deviations of {name} (mean over its weights) would "
-        f"have been given the same codes."
+        f"A model within about {_reach(found, best):.1e} standard deviations of {name} (mean over its "
+        f"weights) would have been given the same codes."
     ]
     moved = sum(t.moved_matches for t in found.tensors) / max(1, sum(t.codes for t in found.tensors))
     if not rivals:
