@@ -95,6 +95,10 @@ INTERVIEW: Mapping[str, tuple[str, str]] = {
         "What was named cannot be asked.",
         "Name an address, a GGUF file, a folder of a model, or a file of answers.",
     ),
+    "line-not-one": (
+        "The two models of `--line` have different tensors: there is no line between them.",
+        "Name two models of one architecture and vocabulary.",
+    ),
     "questions-malformed": (
         "A file of questions is not one.",
         "See its form in [interview.md](interview.md#questions-of-your-own).",

@@ -91,3 +91,17 @@ def test_a_name_that_is_claimed_and_denied_is_ambiguous() -> None:
 )
 def test_long_and_unbalanced_answers_are_read_in_bounded_time(noise: str) -> None:
     assert set(read_answer(noise).claims) <= {"qwen"}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "I'm happy to say that I'm a fan of the Hugging Face!",
+        "I'm designed to support you, but I can adapt to any language supported by Huggingface.",
+        "I'm using a deep learning model developed by a university, which was acquired by Google in 2017.",
+        "I'm working on a multi-language model, and I'm using the Google Cloud AI Platform to develop it.",
+        "I work closely with developers. I'm currently based at Google Research.",
+    ],
+)
+def test_asides_of_a_real_model_that_rambles_are_no_claims(answer: str) -> None:
+    assert read_answer(answer).claims == ()

@@ -26,7 +26,7 @@ WORDS = (
 )
 
 
-def save_tiny(folder: Path, template: str, seed: int = 0) -> None:
+def save_tiny(folder: Path, template: str, seed: int = 0, layers: int = 1) -> None:
     """Write a model, its tokenizer and its template; needs torch and transformers."""
     import torch
     from tokenizers import Tokenizer, models, pre_tokenizers
@@ -46,7 +46,7 @@ def save_tiny(folder: Path, template: str, seed: int = 0) -> None:
     tokenizer.save_pretrained(folder)
     torch.manual_seed(seed)
     config = LlamaConfig(
-        vocab_size=len(vocabulary), hidden_size=16, intermediate_size=32, num_hidden_layers=1,
+        vocab_size=len(vocabulary), hidden_size=16, intermediate_size=32, num_hidden_layers=layers,
         num_attention_heads=2, num_key_value_heads=2, max_position_embeddings=512,
         bos_token_id=None, eos_token_id=2, pad_token_id=2,
     )  # fmt: skip

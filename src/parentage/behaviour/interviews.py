@@ -10,6 +10,7 @@ from pathlib import Path
 from parentage import __version__
 from parentage.behaviour.answers_file import Journal, load_answers
 from parentage.behaviour.conduct import Conduct, Spent, conduct
+from parentage.behaviour.connectivity import look_along
 from parentage.behaviour.distributions import closer_of, distances_of
 from parentage.behaviour.endpoints.client import Limits
 from parentage.behaviour.findings import LIMITS, findings_of
@@ -43,6 +44,7 @@ class InterviewOptions:
     only_own_questions: bool = False
     recital: Path | None = None
     second_reader: Spec | None = None
+    line: tuple[str, str] | None = None
     key: str | None = field(default=None, repr=False)
     limits: Limits = field(default_factory=Limits)
 
@@ -134,6 +136,7 @@ def hold_interview(
         closer=closer_of(found),
         recital=NOT_ASKED if source is None else recital_of(found, source),
         second_reading=_second_reading(first, options),
+        line=NOT_ASKED if options.line is None else asyncio.run(look_along(first, *options.line)),
     )
 
 

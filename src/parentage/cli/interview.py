@@ -88,6 +88,10 @@ def command(
             "--second-reader", help="An endpoint whose model reads answers too; it decides nothing."
         ),
     ] = None,
+    line: Annotated[
+        tuple[str, str] | None,
+        typer.Option("--line", help="Two parents' folders: where between them do next tokens fall?"),
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Every sample's seed follows from it.")] = 0,
     temperature: Annotated[float, typer.Option("--temperature", min=0.0, max=2.0)] = 1.0,
     max_tokens: Annotated[int, typer.Option("--max-tokens", min=1, max=4096, help="Of each answer.")] = 160,
@@ -139,6 +143,7 @@ def command(
         only_own_questions=only_own,
         recital=recital,
         second_reader=_reader(second_reader),
+        line=line,
         key=os.environ.get(api_key_env),
         limits=Limits(timeout=timeout, attempts=attempts, concurrency=concurrency),
     )

@@ -25,6 +25,8 @@ __all__ = [
     "HiddenPrompt",
     "HiddenText",
     "Interview",
+    "Line",
+    "LinePoint",
     "NameRate",
     "NextTokens",
     "PassageRatio",
@@ -337,6 +339,29 @@ class SecondReading:
 
 
 @dataclass(frozen=True, slots=True)
+class LinePoint:
+    """A blend of two parents: the first's weight, how far the suspect's next tokens are, its loss; nats."""
+
+    weight: float
+    divergence: float
+    loss: float | Absent
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """The line between two parents, and the first's weight where the suspect's next tokens are closest.
+
+    A model that is no merge of the two has a closest point too; divergence there and at the ends tells.
+    """
+
+    first: str
+    second: str
+    prompts: int
+    points: tuple[LinePoint, ...]
+    weight: Estimate
+
+
+@dataclass(frozen=True, slots=True)
 class Interview:
     """What was asked, of whom, what they claim to be, how they differ. States no motive, no descent."""
 
@@ -350,3 +375,4 @@ class Interview:
     closer: tuple[Closer, ...] = ()
     recital: Recital | Absent = NOT_ASKED
     second_reading: SecondReading | Absent = NOT_ASKED
+    line: Line | Absent = NOT_ASKED

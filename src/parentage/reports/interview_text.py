@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from parentage.records.absence import Absent
-from parentage.records.interview import Group, HiddenPrompt, Interview, Recital, SecondReading, Subject
+from parentage.records.interview import (
+    Group,
+    HiddenPrompt,
+    Interview,
+    Line,
+    Recital,
+    SecondReading,
+    Subject,
+)
 from parentage.reports.wording import clipped, count_text
 
 __all__ = ["CONDITION_WORDS", "hidden_lines", "render_text"]
@@ -49,6 +57,7 @@ def _lines(found: Interview) -> Iterator[str]:
     yield from _distributions(found)
     yield from _recital(found.recital)
     yield from _second(found.second_reading)
+    yield from _line(found.line)
     yield ""
     yield "Limits"
     for limit in found.limits:
@@ -104,6 +113,23 @@ def _second(found: SecondReading | Absent) -> Iterator[str]:
         f"({100 * share.low:.1f} to {100 * share.high:.1f}) of {found.read} answers, {kappa}; "
         f"{found.unread} not read. It decides nothing."
     )
+
+
+def _line(found: Line | Absent) -> Iterator[str]:
+    if isinstance(found, Absent):
+        return
+    weight, ends = found.weight, (found.points[-1], found.points[0])
+    least = min(p.divergence for p in found.points)
+    yield ""
+    yield f"On the line between {clipped(found.first, 120)} and {clipped(found.second, 120)}"
+    yield (
+        f"  next tokens are closest at a weight of {weight.estimate:.2f} ({weight.low:.2f} to "
+        f"{weight.high:.2f}) of the first: divergence {least:.4g}, at the first {ends[0].divergence:.4g}, "
+        f"at the second {ends[1].divergence:.4g}"
+    )
+    known = [(p.weight, p.loss) for p in found.points if not isinstance(p.loss, Absent)]
+    if known:
+        yield "  loss along it: " + " ".join(f"{w:.2f}:{loss:.3f}" for w, loss in known[::5])
 
 
 def _subject(subject: Subject) -> Iterator[str]:

@@ -131,6 +131,11 @@ class TransformersModel:
         found = torch.log_softmax(logits, -1).gather(1, after[0][:, None])[:, 0].tolist()
         return found if all(map(math.isfinite, found)) else Absent("probabilities that are not finite")
 
+    def parameters(self) -> dict[str, Any]:
+        """Every tensor of numbers by name, as views that may be written to; float32."""
+        found = self._model.state_dict()
+        return {name: tensor for name, tensor in found.items() if tensor.is_floating_point()}
+
     async def close(self) -> None:
         """Let go of the weights."""
         self._model = self._tokenizer = None

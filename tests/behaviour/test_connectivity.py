@@ -1,0 +1,92 @@
+"""A blend's place between its parents is read from its next tokens."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from parentage.behaviour.connectivity import WEIGHTS, closest
+from tests.behaviour.conftest import Serve
+from tests.behaviour.servers import Persona
+from tests.behaviour.templates import CHATML_RIO
+from tests.behaviour.tiny_llama import save_tiny
+from tests.cli.running import Run
+
+has_torch = pytest.mark.skipif(
+    importlib.util.find_spec("transformers") is None, reason="needs the extra transformers"
+)
+
+
+@pytest.mark.parametrize("truth", [0.0, 0.23, 0.6, 1.0])
+def test_the_weight_of_least_divergence_is_found_between_steps(truth: float) -> None:
+    noise = np.random.default_rng(1).normal(0, 0.02, 48)
+    table = np.array([[(w - truth - e) ** 2 for e in noise] for w in WEIGHTS])
+    found = closest(table)
+    assert found.estimate == pytest.approx(truth, abs=0.02)
+    assert found.low <= truth <= found.high
+
+
+def test_intervals_cover_the_truth_as_often_as_they_say_or_more() -> None:
+    rng = np.random.default_rng(2)
+    covered = 0
+    for _ in range(40):
+        noise = rng.normal(0, 0.3, 48)
+        table = np.array([[(w - 0.6 - e) ** 2 for e in noise] for w in WEIGHTS])
+        found = closest(table)
+        covered += found.low <= 0.6 <= found.high
+    assert covered >= 34
+
+
+def test_a_suspect_that_tells_no_tokens_has_no_place(run: Run, serve: Serve, tmp_path: Path) -> None:
+    line = ("--samples", "1", "--condition", "shipped", "--language", "en", "--json", "-")
+    done = run("interview", serve(Persona()).url, "--line", "a", "b", "--out", tmp_path, *line)
+    assert "tells no next tokens" in json.loads(done.out)["line"]["absent"]
+
+
+@pytest.mark.slow
+@has_torch
+def test_a_merge_of_two_tiny_models_is_placed_where_it_was_made(run: Run, tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    for name, seed in (("a", 1), ("b", 2)):
+        save_tiny(tmp_path / name, CHATML_RIO, seed)
+    shutil.copytree(tmp_path / "a", tmp_path / "merge")
+    a, b = (load_file(tmp_path / n / "model.safetensors") for n in ("a", "b"))
+    save_file(
+        {k: 0.6 * a[k] + 0.4 * b[k] for k in a}, tmp_path / "merge" / "model.safetensors", {"format": "pt"}
+    )
+    line = ("--samples", "1", "--max-tokens", "2", "--language", "en", "--condition", "raw", "--json", "-")
+    done = run(
+        "interview",
+        tmp_path / "merge",
+        "--line",
+        tmp_path / "a",
+        tmp_path / "b",
+        "--out",
+        tmp_path / "o",
+        *line,
+    )
+    assert done.code == 0, done.err
+    found = json.loads(done.out)["line"]
+    assert found["weight"]["estimate"] == pytest.approx(0.6, abs=0.02)
+    by_weight = {p["weight"]: p for p in found["points"]}
+    assert by_weight[0.6]["divergence"] < 1e-4 < min(by_weight[w]["divergence"] for w in (0.0, 1.0))
+    assert all(p["loss"] > 0 for p in found["points"])
+
+
+@pytest.mark.slow
+@has_torch
+def test_models_of_other_shapes_have_no_line(run: Run, serve: Serve, tmp_path: Path) -> None:
+    save_tiny(tmp_path / "a", CHATML_RIO, 1)
+    save_tiny(tmp_path / "b", CHATML_RIO, 1, layers=2)
+    suspect = serve(Persona(top=lambda prompt: {" a": -0.1}))
+    line = ("--samples", "1", "--condition", "shipped", "--language", "en")
+    done = run(
+        "interview", suspect.url, "--line", tmp_path / "a", tmp_path / "b", "--out", tmp_path / "o", *line
+    )
+    assert (done.code, done.error) == (2, "line-not-one")
