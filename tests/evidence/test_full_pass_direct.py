@@ -64,7 +64,7 @@ def test_reading_past_the_cache_leaves_it_empty(random_file: tuple[Path, np.ndar
         assert not in_memory(file.fileno(), 2**20 + 2**19)
 
 
-@pytest.mark.parametrize("refused", [False, True])
+@pytest.mark.parametrize("refused", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_no_byte_of_the_evidence_depends_on_how_it_was_read(
     refused: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
