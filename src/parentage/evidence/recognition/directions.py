@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from parentage.evidence.recognition.candidate import Candidate
 from parentage.evidence.recognition.context import Context
 from parentage.evidence.recognition.replaying import replay_tensor
+from parentage.merging.operands import Operands
 from parentage.numerics.formats import to_float64
 from parentage.numerics.low_rank_change import LowRank
 from parentage.records.dtypes import DType
@@ -23,30 +24,31 @@ from parentage.records.recognition import Numbers
 
 __all__ = ["direction_of"]
 
-# Matrices of at most so many elements are read whole for it, at most so many of them.
-LARGEST: Final = 2**24
-MOST: Final = 32
-STEPS: Final = 40
+# Matrices that the direction is estimated from, and how many rows or columns along it are read of each: with
+# a hidden state of 8,192 numbers 256 MB in all.
+MOST: Final = 8
+WIDE: Final = 256
+# Matrices that are made again whole, the smallest first, up to so many elements together.
+REPLAYED: Final = 2**24
+STEPS: Final = 60
 # Strengths this near to one are one.
 NEAR_ONE: Final = 0.02
 
 
 @dataclass(frozen=True, slots=True)
-class _Whole:
-    """A matrix before, and its change; the hidden state along rows (``last`` False) or columns."""
+class _Slice:
+    """Part of a matrix before, and of its change, [hidden, some]: columns of it, or where the hidden state
+    is its ``last`` dimension rows, turned."""
 
     name: str
     before: NDArray[np.float64]
     delta: NDArray[np.float64]
     last: bool
 
-    def towards(self, direction: NDArray[np.float64]) -> NDArray[np.float64]:
-        """What the direction is of the matrix before: r^T W, or W r."""
-        return self.before @ direction if self.last else direction @ self.before
-
-    def change(self, direction: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The same of the change."""
-        return self.delta @ direction if self.last else direction @ self.delta
+    def alike(self, direction: NDArray[np.float64]) -> float:
+        """Cosine of what changed along a direction and what was there, less one for opposite."""
+        along, had = direction @ self.delta, direction @ self.before
+        return -float(along @ had) / _length(along, had)
 
 
 def direction_of(
@@ -56,14 +58,16 @@ def direction_of(
     if len(looked) < 2 or any(x.rank != 1 for _, x in looked):
         return None
     size = _common(looked, context)
-    wholes = [] if size is None else [w for n, _ in looked[:MOST] if (w := _whole(n, model, size, context))]
-    if size is None or len(wholes) < len(looked):
+    step = -(-len(looked) // MOST)
+    slices = [] if size is None else [_slice(n, model, size, context) for n, _ in looked[::step]]
+    known = [x for x in slices if x is not None]
+    if size is None or len(known) < max(len(slices), 1):
         return None
-    direction = _leading(wholes, size)
-    rows = [_row(w, direction) for w in wholes]
+    direction = _leading(known)
+    rows = [_row(x, direction) for x in known]
     strength = float(np.median([r["strength"] for r in rows]))
     used = 1.0 if abs(strength - 1) <= NEAR_ONE else strength
-    counts = [_replayed(w, direction, used, model, context) for w in wholes]
+    counts = [_replayed(x, direction, used, model, context) for x in _smallest(known, context)]
     return {
         "size": size,
         "strength": strength,
@@ -83,75 +87,79 @@ def _common(looked: Sequence[tuple[str, LowRank]], context: Context) -> int | No
     return min(both & rows or both, default=None)
 
 
-def _whole(name: str, model: int, size: int, context: Context) -> _Whole | None:
+def _slice(name: str, model: int, size: int, context: Context) -> _Slice | None:
+    """Along the side that is the hidden state; of a square matrix the one that explains the change."""
     operands = context.operands(name, (0, model))
-    if operands is None or operands.elements > LARGEST:
+    if operands is None:
         return None
-    after, before = (
-        to_float64(p.bits(0, operands.elements), p.tensor.dtype).reshape(operands.shape)
-        for p in operands.parts
-    )
-    delta = after - before
-    # Of a square matrix the side that the change lies along.
-    last = operands.shape[0] != size
-    if not last and operands.shape[1] == size:
-        last = _less_alike(delta, before)
-    return _Whole(name, before, delta, last) if np.isfinite(delta).all() else None
+    sides = [last for last in (False, True) if operands.shape[1 if last else 0] == size]
+    found = [x for last in sides if (x := _read(name, operands, last)) is not None]
+    return max(found, key=lambda x: x.alike(_leading([x])), default=None)
 
 
-def _less_alike(delta: NDArray[np.float64], before: NDArray[np.float64]) -> bool:
-    """Is a change of rank one u v^T rather W r r^T (v the direction) than r r^T W (u the direction)?"""
-    u, v = _vectors(delta)
-    return _alike(v, u @ before) < _alike(u, before @ v)
+def _read(name: str, operands: Operands, last: bool) -> _Slice | None:
+    rows, columns = operands.shape
+    own = []
+    for part in operands.parts:
+        if last:
+            picked = np.unique(np.linspace(0, rows - 1, min(rows, WIDE)).astype(np.int64))
+            bits = [part.bits(int(r) * columns, columns) for r in picked]
+        else:
+            width = min(columns, WIDE)
+            first = (columns - width) // 2
+            bits = [part.bits(r * columns + first, width) for r in range(rows)]
+        values = to_float64(np.concatenate(bits), part.tensor.dtype).reshape(len(bits), -1)
+        own.append(values.T if last else values)
+    after, before = own
+    return _Slice(name, before, after - before, last) if np.isfinite(after - before).all() else None
 
 
-def _vectors(delta: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The largest singular value's vectors, by power iteration from the largest row."""
-    v = delta[int(np.argmax(np.einsum("ij,ij->i", delta, delta)))]
+def _leading(slices: Sequence[_Slice]) -> NDArray[np.float64]:
+    """The direction that most of all changes lies along, each counted alike: power iteration from the
+    largest of their columns."""
+    columns = [x.delta[:, int(np.argmax(np.einsum("ij,ij->j", x.delta, x.delta)))] for x in slices]
+    found = _unit(columns[0])
+    sizes = [float(np.sum(x.delta**2)) or 1.0 for x in slices]
     for _ in range(STEPS):
-        u = _unit(delta @ v)
-        v = _unit(u @ delta)
-    return u, v
-
-
-def _leading(wholes: Sequence[_Whole], size: int) -> NDArray[np.float64]:
-    """The direction that most of all changes lies along, each counted alike."""
-    gram = np.zeros((size, size))
-    for w in wholes:
-        own = w.delta.T @ w.delta if w.last else w.delta @ w.delta.T
-        whole = float(np.trace(own))
-        gram += own / whole if whole else own
-    vectors = np.linalg.eigh(gram)[1]
-    found: NDArray[np.float64] = vectors[:, -1]
+        found = _unit(
+            np.sum([x.delta @ (found @ x.delta) / s for x, s in zip(slices, sizes, strict=True)], axis=0)
+        )
     # A direction and its opposite are one.
     return np.asarray(found * np.sign(found[int(np.argmax(np.abs(found)))]), np.float64)
 
 
-def _row(w: _Whole, direction: NDArray[np.float64]) -> dict[str, Any]:
+def _smallest(slices: Sequence[_Slice], context: Context) -> list[_Slice]:
+    """Those that are made again."""
+    ordered = sorted(slices, key=lambda x: (context.groups[x.name].suspect.elements, x.name))
+    chosen, together = list[_Slice](), 0
+    for x in ordered:
+        together += context.groups[x.name].suspect.elements
+        if together <= REPLAYED or not chosen:
+            chosen.append(x)
+    return chosen
+
+
+def _row(x: _Slice, direction: NDArray[np.float64]) -> dict[str, Any]:
     """How much of the change lies along the direction, and whether it is what the matrix had there."""
-    along, had = w.change(direction), w.towards(direction)
-    energy = float(np.sum(w.delta**2))
+    along, had = direction @ x.delta, direction @ x.before
+    energy = float(np.sum(x.delta**2))
     return {
-        "name": w.name,
-        "last": w.last,
+        "name": x.name,
+        "last": x.last,
         "along": float(along @ along) / energy if energy else 0.0,
-        "alike": -float(along @ had) / _length(along, had),
+        "alike": x.alike(direction),
         "strength": -float(along @ had) / float(had @ had) if np.any(had) else 0.0,
     }
 
 
 def _replayed(
-    w: _Whole, direction: NDArray[np.float64], strength: float, model: int, context: Context
+    x: _Slice, direction: NDArray[np.float64], strength: float, model: int, context: Context
 ) -> tuple[int, int, int]:
-    arrays = {w.name: {"direction": direction.astype(np.float32)}}
-    numbers = Numbers((), {"strength": strength, "last": w.last})
+    arrays = {x.name: {"direction": direction.astype(np.float32)}}
+    numbers = Numbers((), {"strength": strength, "last": x.last})
     candidate = Candidate("abliteration", (model,), None, numbers, "parentage-1", DType.F32, arrays=arrays)
-    counted = replay_tensor(candidate, w.name, context)
+    counted = replay_tensor(candidate, x.name, context)
     return (0, 0, 0) if counted is None else (counted.informative, counted.matches, counted.adjacent)
-
-
-def _alike(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
-    return abs(float(x @ y)) / _length(x, y)
 
 
 def _length(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:

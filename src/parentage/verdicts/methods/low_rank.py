@@ -147,8 +147,8 @@ def _sentence(name: str, finding: Finding, rows: Sequence[Row], relation: str) -
         share = direction["matches"] / direction["informative"]
         return (
             f"is {name} with one direction taken out of {changed} matrices (strength "
-            f"{direction['strength']:.3g}): made again with the direction estimated, {share:.1%} of the "
-            f"changed numbers are equal"
+            f"{direction['strength']:.3g}): made again with the direction estimated, {share:.1%} of "
+            f"{direction['informative']:,} changed numbers are equal"
         )
     usual = Counter(row["rank"] for row in rows).most_common(1)[0][0]
     rank = f"rank {usual}" if all(row["rank"] == usual for row in rows) else f"mostly rank {usual}"
