@@ -24,8 +24,8 @@ from parentage.records.recognition import Numbers
 
 __all__ = ["direction_of"]
 
-# Matrices that the direction is estimated from, and how many rows or columns along it are read of each: with
-# a hidden state of 8,192 numbers 256 MB in all.
+# Matrices that the direction is estimated from, and rows or columns along it that are read of each: with a
+# hidden state of 8,192 numbers 256 MB in all.
 MOST: Final = 8
 WIDE: Final = 256
 # Matrices that are made again whole, the smallest first, up to so many elements together.
