@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import SimpleNamespace
@@ -11,6 +11,7 @@ from typing import Any
 from parentage.architectures.alignment import align
 from parentage.checkpoints.formats.safetensors_writer import write_safetensors
 from parentage.checkpoints.opening import open_checkpoint
+from parentage.evidence.recognition.candidate import Recogniser
 from parentage.evidence.recognition.context import Context
 from parentage.evidence.recognition.search import recognise
 from parentage.records.recognition import Recognition
@@ -27,8 +28,9 @@ def recognition_of(
     *,
     full: bool = False,
     probed: tuple[str, ...] = (),
+    among: Sequence[Recogniser] | None = None,
 ) -> Recognition:
-    """The pass; its probe: the tensors ``probed``, else all matrices. The first of ``parents`` is not said
+    """The pass of all recognisers, or ``among`` some; its probe: the tensors ``probed``, else all matrices. The first of ``parents`` is not said
     to be the base."""
     with TemporaryDirectory(prefix="pass-") as folder:
         places = [Path(folder) / f"{n}.safetensors" for n in ("suspect", *parents, *controls)]
@@ -56,4 +58,4 @@ def recognition_of(
             workers=1,
             progress=lambda *_: None,
         )
-        return recognise(context, full=full)
+        return recognise(context, full=full, among=among)

@@ -67,12 +67,16 @@ class Scored:
         return self.informative > 0 and self.share >= self.candidate.exact and off == self.adjacent
 
 
-def recognise(context: Context, *, full: bool) -> Recognition:
-    """The suspect's best recipe, the controls under it, its rivals, and findings beside replays."""
+def recognise(context: Context, *, full: bool, among: Sequence[Recogniser] | None = None) -> Recognition:
+    """The suspect's best recipe, the controls under it, its rivals, and findings beside replays.
+
+    ``among``: the recognisers that are asked; None: all.
+    """
+    asked = recognisers() if among is None else among
     tried, scored = 0, list[Scored]()
     # Once one replays, later recognisers say only whether they do so as well.
-    for number, one in enumerate(recognisers()):
-        context.progress("merge methods", number, len(recognisers()))
+    for number, one in enumerate(asked):
+        context.progress("merge methods", number, len(asked))
         exact = False
         for candidate in _bounded(one.propose(context)):
             tried += 1
@@ -85,7 +89,7 @@ def recognise(context: Context, *, full: bool) -> Recognition:
     best = _best(scored)
     # Where a method gives every bit, nothing is left that a shape of the change would have to explain.
     settled = best is not None and best.replays
-    found = () if settled else tuple(f for r in recognisers() for f in r.find(context))
+    found = () if settled else tuple(f for r in asked for f in r.find(context))
     if best is None or best.share < HOPELESS:
         return Recognition(tried, context.probes, (), (), found)
     own = _replay_all(best, context, full)

@@ -23,7 +23,7 @@ FIRST: Final = tuple(round(0.05 * k, 2) for k in range(1, 31)) + tuple(
 )
 # Numbers of one parameter, and combinations, that are gone through.
 EACH: Final = 3
-MOST: Final = 24
+MOST: Final = 60
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ MOST_PARENTS: Final = 5
 SHARP: Final = 1e-3
 # Looks at all numbers, values tried of one, by how much each look is narrower, and how far a share of the
 # average may be off at first.
-LOOKS: Final = 4
+LOOKS: Final = 6
 SHARES: Final = 0.3
 # How far a coefficient of few steps of a coarse grid may be off at first, at least.
 COARSE: Final = 0.08

@@ -43,6 +43,8 @@ Row = Mapping[str, Any]
 # Numbers of one parameter, and combinations of all parents', that are tried.
 EACH: Final = 4
 SHARES: Final = 12
+# Probabilities under chance below which it was not chance.
+UNEVEN: Final = 1e-6
 # How far a 16-bit probability is from the typed one.
 NEAR: Final = 2.0**-8
 
@@ -74,12 +76,18 @@ def _thinning(context: Context, look: Look) -> Thinning | None:
             spreads.append(None)
             continue
         spread = look.thinned.spread(j)
-        if spread is None:
+        if spread is None or not _random(look, j, spread):
             return None
         spreads.append(spread)
     if all(s is None for s in spreads):
         return None
     return Thinning(look, tuple(spreads), drawn_masks(context, look, spreads, seeds=SEEDS))
+
+
+def _random(look: Look, j: int, spread: Spread) -> bool:
+    """May chance have decided? What follows sizes in another way, or rows, needs no seed."""
+    tests = look.thinned.randomness(j, spread)
+    return 0 < spread.density[0] < 1 and min(tests.ranks, tests.neighbours) >= UNEVEN
 
 
 def _propose(context: Context) -> Iterator[Candidate]:
