@@ -30,8 +30,8 @@ def recognition_of(
     probed: tuple[str, ...] = (),
     among: Sequence[Recogniser] | None = None,
 ) -> Recognition:
-    """The pass of all recognisers, or ``among`` some; its probe: the tensors ``probed``, else all matrices. The first of ``parents`` is not said
-    to be the base."""
+    """The pass of all recognisers, or ``among`` some; its probe: the tensors ``probed``, else all matrices.
+    The first of ``parents`` is not said to be the base."""
     with TemporaryDirectory(prefix="pass-") as folder:
         places = [Path(folder) / f"{n}.safetensors" for n in ("suspect", *parents, *controls)]
         for place, model in zip(places, (suspect, *(models[n] for n in parents + controls)), strict=True):

@@ -2,8 +2,8 @@
 
     python -m tests.recognition.thinned_run MERGES [--only METHOD …]
 
-Goes on where it was interrupted; ``docs/data/recognition_thinned.json`` keeps each answer. The pass alone is
-run, on the whole tensors, with all three models as parents and none said to be the base, by the
+Goes on where it was interrupted; ``docs/data/recognition_thinned.json`` keeps each answer. The pass alone
+is run, on the whole tensors, with all three models as parents and none said to be the base, by the
 recognisers of these methods.
 """
 

@@ -55,6 +55,8 @@ class Context:
     linear: Replay | None
     workers: int
     progress: Callable[[str, int, int], None]
+    full: bool = False
+    """Does the audit read everything, however long it takes?"""
     found: list[str] = field(default_factory=list)
     """Methods that replay the probe, as they are found."""
     _read: dict[str, Probe] = field(default_factory=dict)

@@ -74,6 +74,7 @@ def recognise_methods(
         linear=linear,
         workers=workers,
         progress=progress,
+        full=full,
     )
     if linear is not None and _one_blend(linear) and replays_on(_as_candidate(linear), probes, context):
         return Recognition(0, (), (), (), experts) if experts else BLEND

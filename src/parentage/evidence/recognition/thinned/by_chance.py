@@ -32,6 +32,7 @@ from parentage.methods.draws import Draws
 from parentage.methods.estimates.masks import Spread
 from parentage.methods.estimates.numbers import Typed, typed, weights
 from parentage.methods.estimates.readings import Reading
+from parentage.methods.estimates.seeds import ALL_SEEDS
 from parentage.methods.grids import scalar_on_grid
 from parentage.methods.registry import method
 from parentage.numerics.candidates import description_length
@@ -81,7 +82,8 @@ def _thinning(context: Context, look: Look) -> Thinning | None:
         spreads.append(spread)
     if all(s is None for s in spreads):
         return None
-    return Thinning(look, tuple(spreads), drawn_masks(context, look, spreads, seeds=SEEDS))
+    seeds = ALL_SEEDS if context.full else SEEDS
+    return Thinning(look, tuple(spreads), drawn_masks(context, look, spreads, seeds=seeds))
 
 
 def _random(look: Look, j: int, spread: Spread) -> bool:
