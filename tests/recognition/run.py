@@ -91,7 +91,7 @@ def _scale(replay: MethodReplay, true: Mapping[str, Any], letters: list[str]) ->
     """What true weights are multiplied by to stand beside the recovered ones."""
     whole = sum(r.get("weight", 0.0) for r in true.values())
     found = sum(r.get("weight", 0.0) for r in replay.numbers.each)
-    if replay.method in ("nuslerp", "multislerp") and whole:
+    if replay.method in ("linear", "nuslerp", "multislerp") and whole:
         return float(found / whole)
     factor = replay.numbers.shared.get("lambda", 1.0)
     return 1.0 if factor == 1.0 or not whole else float(found / whole)

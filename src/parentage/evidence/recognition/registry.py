@@ -17,6 +17,7 @@ RECOGNISERS: Final[tuple[str, ...]] = (
     "parentage.evidence.recognition.variance:SCE",
     "parentage.evidence.recognition.nearswap:NEARSWAP",
     "parentage.evidence.recognition.karcher:KARCHER",
+    "parentage.evidence.recognition.weighted_sum:WEIGHTED_SUM",
     "parentage.evidence.recognition.slerp:SLERP",
     "parentage.evidence.recognition.task_arithmetic:TASK_ARITHMETIC",
     "parentage.evidence.recognition.spherical:NUSLERP",
