@@ -20,6 +20,7 @@ __all__ = ["CHUNK", "Operand", "Operands", "decode_into", "pieces"]
 # Elements of a chunk: of two bfloat16 models, 1 MiB each, with 4 MiB of numbers and 1 MiB of output. From
 # 2**18 to 2**20 the speed of a linear merge did not differ by more than runs of one size did.
 CHUNK = 2**19
+LEAST_CHUNK = 2**16
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,11 @@ class Operands:
         return len(self.parts)
 
     @property
+    def chunk(self) -> int:
+        """Elements read at a time: of many models fewer, so that memory does not grow with their number."""
+        return max(2 * CHUNK // max(self.models, 2) // LEAST_CHUNK, 1) * LEAST_CHUNK
+
+    @property
     def elements(self) -> int:
         """Of one operand."""
         return int(np.prod(self.shape, dtype=np.int64))
@@ -95,5 +101,5 @@ class Operands:
     def chunks(self, rows: bool = False) -> Iterator[tuple[int, Values]]:
         """(first element, values [models, n]), in order; ``rows``: whole rows of the last dimension."""
         granularity = self.shape[-1] if rows and self.shape else 1
-        for start, count in pieces(self.elements, max(granularity, 1)):
+        for start, count in pieces(self.elements, max(granularity, 1), self.chunk):
             yield start, self.read(start, count)

@@ -174,8 +174,9 @@ class _Shard:
     def _pieces(self) -> Iterator[_Piece]:
         rules = prepared_ahead(self.plan.method, [planned for planned, _ in self.known])
         for (planned, tensor), rule in zip(self.known, rules, strict=True):
-            for start, count in pieces(planned.operands.elements, 1 if rule is None else rule.granularity):
-                planned.operands.announce(start, count)
+            operands, granularity = planned.operands, 1 if rule is None else rule.granularity
+            for start, count in pieces(operands.elements, granularity, operands.chunk):
+                operands.announce(start, count)
                 if self.read:
                     self.suspect.announce(tensor, start, count)
                 yield _Piece(Job(planned.operands, rule, planned.dtype, start, count, 0), tensor)

@@ -96,7 +96,7 @@ def jobs_of(method: Method, shard: Shard) -> Iterator[Job]:
     position = 0
     for tensor, rule in zip(shard.tensors, prepared_ahead(method, shard.tensors), strict=True):
         granularity = 1 if rule is None else rule.granularity
-        for start, count in pieces(tensor.operands.elements, granularity):
+        for start, count in pieces(tensor.operands.elements, granularity, tensor.operands.chunk):
             tensor.operands.announce(start, count)
             at = position + start * tensor.dtype.itemsize
             yield Job(tensor.operands, rule, tensor.dtype, start, count, at)
