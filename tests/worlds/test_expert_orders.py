@@ -71,7 +71,7 @@ def report(suspect: Model, **parents: Model) -> Report:
     ("apart", "other"),
     [
         (False, True),
-        (True, False),
+        pytest.param(True, False, marks=pytest.mark.slow),
         pytest.param(False, False, marks=pytest.mark.slow),
         pytest.param(True, True, marks=pytest.mark.slow),
     ],

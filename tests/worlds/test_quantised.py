@@ -269,7 +269,7 @@ ONE, MORE = (0.5, 0.3, 0.2), (0.6, 0.3, 0.2)
     ("format_", "weights"),
     [
         ("Q8_0", ONE),
-        ("int4-group", MORE),
+        pytest.param("int4-group", MORE, marks=pytest.mark.slow),
         pytest.param("int4-group", ONE, marks=pytest.mark.slow),
         pytest.param("Q8_0", MORE, marks=pytest.mark.slow),
     ],
