@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from parentage import api
+from parentage.cards.model_card import licence_notes
 from parentage.errors import CheckpointError, UsageError
 from parentage.evidence.opening import wanted_models
 from parentage.records.evidence import ModelRole
@@ -105,3 +106,20 @@ def test_an_audit_reads_a_base_with_an_adapter_as_one_model(tmp_path: Path) -> N
     assert (parent.name, report.verdict.status) == ("O.safetensors+dora", "supported")
     assert report.verdict.relation == "adapter-fine-tune"
     assert "that very adapter merged in" in report.verdict.sentence
+
+
+def test_licences_of_base_and_adapter_are_both_told(tmp_path: Path) -> None:
+    base = tmp_path / "base"
+    base.mkdir()
+    shutil.copy(BASE, base / "model.safetensors")
+    (base / "README.md").write_text("---\nlicense: apache-2.0\n---\n")
+    adapter = tmp_path / "adapter"
+    shutil.copytree(ADAPTERS / "lora", adapter)
+    (adapter / "README.md").write_text("---\nlicense: cc-by-nc-4.0\n---\n")
+    recipe = {"merge_method": "passthrough", "models": [{"model": f"{base}+{adapter}"}]}
+    done = api.merge(recipe_file(tmp_path, recipe), tmp_path / "out", api.MergeOptions())
+    assert done.parents[0].licence == "apache-2.0 (base), cc-by-nc-4.0 (adapter)"
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "license:" not in card.split("---")[1]
+    assert "cc-by-nc-4.0 (adapter)) " in card
+    assert any("cc-by-nc" in note for note in licence_notes(done.parents))

@@ -105,7 +105,8 @@ def _front(record: MergeRecord) -> dict[str, Any]:
         "tags": ["merge", "parentage", f"merge-method:{record.method}"],
     }
     one = next(iter(licences)) if len(licences) == 1 else None
-    if isinstance(one, str):
+    # Of a base and an adapter over it two licences are told in one line, which is no licence's name.
+    if isinstance(one, str) and "(" not in one:
         table["license"] = one
     return table
 

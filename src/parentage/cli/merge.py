@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from parentage.cards.model_card import licence_notes
 from parentage.cli.label import Sign, signer_of
 from parentage.errors import UsageError
 
@@ -163,6 +164,8 @@ def _done_lines(found: MergeRecord, out: Path) -> Iterator[str]:
         f"{len(found.copied):,} copied, {len(found.dropped):,} dropped; {bytes_text(found.bytes_written)}"
     )
     yield from (f"note: {note}" for note in found.notes)
+    known = [p for p in found.parents if isinstance(p.licence, str)]
+    yield from (f"licences: {note}" for note in licence_notes(known))
     for file in found.files:
         digest = "not hashed" if isinstance(file.sha256, Absent) else f"SHA-256 {file.sha256}"
         yield f"  {file.name} {digest}"

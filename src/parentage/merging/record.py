@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from parentage import __version__
+from parentage.checkpoints.adapters.adapted import AdaptedCheckpoint
 from parentage.checkpoints.checkpoint import Checkpoint
 from parentage.checkpoints.locators import PlaceKind, hub_model, place_kind
 from parentage.merging.plan import Plan, PlannedTensor
@@ -62,7 +63,7 @@ def parents_of(
             locator=checkpoint.locator,
             revision=checkpoint.revision or NO_REVISION,
             id=_id(model, checkpoint),
-            licence=_licence(checkpoint),
+            licence=_licence_of(checkpoint),
             share=shares.get(model, NO_SHARE),
             base=model == plan.recipe.base_model,
             files=tuple(files[model]),
@@ -117,6 +118,17 @@ def _id(model: ModelName, checkpoint: Checkpoint) -> str | Absent:
             return f"{cached[1]}/{cached[2]}"
     own = (checkpoint.config or {}).get("_name_or_path")
     return own if isinstance(own, str) and ID.fullmatch(own) else NO_ID
+
+
+def _licence_of(checkpoint: Checkpoint) -> str | Absent:
+    """Of a base with an adapter both, where they are not the same."""
+    if not isinstance(checkpoint, AdaptedCheckpoint):
+        return _licence(checkpoint)
+    base, adapter = _licence(checkpoint.base), _licence(checkpoint.adapter)
+    if base == adapter:
+        return base
+    names = ["unknown" if isinstance(x, Absent) else x for x in (base, adapter)]
+    return f"{names[0]} (base), {names[1]} (adapter)"
 
 
 def _licence(checkpoint: Checkpoint) -> str | Absent:
