@@ -64,6 +64,7 @@ def test_every_code_of_input_is_provoked_by_a_hostile_one() -> None:
     hostile += (TESTS / "cli" / "test_audit_options.py").read_text()
     # What a format or a recipe alone can say wrongly is tried beside it.
     beside = ("checkpoints/test_gguf.py", "checkpoints/test_torch.py", "merging/test_merge.py")
+    beside = (*beside, "merging/test_adapter_places.py", "checkpoints/test_adapters.py")
     hostile += "".join((TESTS / name).read_text() for name in (*beside, "merging/test_vocabularies.py"))
     # Clusters are no input, and fail in ways of their own.
     hostile += (TESTS / "engines" / "test_ray.py").read_text()
