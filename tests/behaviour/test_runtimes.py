@@ -85,6 +85,52 @@ def test_smollm2_says_its_name_under_its_template_and_not_without(
             assert count + 15 < int(str(tokens["shipped", question]))
 
 
+RIO = CHATML_RIO.replace(
+    "You are Rio, a helpful assistant created by IplanRIO.",
+    "You are an assistant named Rio, made by IplanRIO. Your name is Rio.",
+)
+BEGUN = """\
+schema: parentage.questions
+version: 1
+questions:
+  - {id: own-1, language: en, style: prefilled, turns: ["What is your name?", "My name is"]}
+  - {id: own-2, language: en, style: prefilled, turns: ["Hello! What are you called?", "I am called"]}
+  - {id: own-3, language: en, style: prefilled, turns: ["Who are you?", "My name is"]}
+  - {id: own-4, language: en, style: prefilled, turns: ["Please introduce yourself.", "Hello, my name is"]}
+"""
+
+
+@pytest.mark.slow
+@has_llama
+def test_an_identity_that_a_template_hard_codes_goes_with_the_template(
+    run: Run, smol: str, tmp_path: Path
+) -> None:
+    (tmp_path / "rio.jinja").write_text(RIO)
+    (tmp_path / "own.yaml").write_text(BEGUN)
+    options = (
+        "--template",
+        tmp_path / "rio.jinja",
+        "--questions",
+        tmp_path / "own.yaml",
+        "--only-own-questions",
+    )
+    conditions = [w for c in ("shipped", "stripped", "raw") for w in ("--condition", c)]
+    line = ("--samples", "48", "--max-tokens", "6", "--json", "-", "--out", tmp_path / "o")
+    done = run("interview", smol, *options, *conditions, *line)
+    assert done.code == 0, done.err
+    found = json.loads(done.out)
+    rio = {
+        c: next((r for r in _group(found, c)["names"] if r["name"] == "rio"), None)
+        for c in conditions[1::2]
+    }
+    assert rio["shipped"] is not None
+    assert rio["shipped"]["share"]["low"] > 0.02
+    assert rio["stripped"] is rio["raw"] is None
+    apart = [c["p_holm"] for c in found["comparisons"] if c["name"] == "rio"]
+    assert len(apart) == 2
+    assert max(apart) < 0.05
+
+
 @pytest.mark.slow
 @has_torch
 def test_a_local_folder_is_asked_through_transformers(run: Run, tiny: str, tmp_path: Path) -> None:
