@@ -82,6 +82,7 @@ def test_no_byte_of_the_evidence_depends_on_how_it_was_read(
     monkeypatch.setattr(DirectReader, "begin", watched)
     # Whatever lies in memory, of whatever size.
     monkeypatch.setattr(full_worker, "in_memory", lambda number, offset: False)
+    monkeypatch.setattr(full_pass, "PAST_THE_CACHE", True)
     monkeypatch.setattr(full_pass, "larger_than_memory", lambda nbytes: True)
     if refused:
         monkeypatch.setattr(DirectReader, "_direct", lambda self, number: None)

@@ -44,6 +44,9 @@ from parentage.records.evidence import Replay, ReplayTensor, TensorEvidence
 __all__ = ["FullPass", "replay_every_element"]
 
 MEBIBYTE = 2**20
+# Whether models larger than memory are read past the page cache unasked: not before it is measured to be
+# faster on quiet cores (docs/log.md has a run in which it was slower, on busy ones).
+PAST_THE_CACHE = False
 FOUND_BY_ALL = Absent("the sample equals the replay; only reading all elements found some off it")
 
 
@@ -53,7 +56,7 @@ class FullPass:
 
     ``engine``: None for threads of this process. ``resume``: a file that keeps what is done. ``chunk``:
     elements that a worker reads at a time; ``slice``: of a task, None for the usual. ``device``: what
-    counts. ``direct``: read past the page cache, None: where all that is read is larger than memory.
+    counts. ``direct``: read past the page cache, None: as ``PAST_THE_CACHE`` says.
     """
 
     groups: Mapping[str, AlignedTensor]
@@ -152,7 +155,8 @@ def _work(
     if engine.remote:
         return PinnedPassWork(tuple(pinned), chunk_elements(plan.chunk, 1, rows * width), rows, width)
     chunk = chunk_elements(plan.chunk, plan.workers, rows * width)
-    direct = larger_than_memory(nbytes) if plan.direct is None else plan.direct
+    by_size = PAST_THE_CACHE and larger_than_memory(nbytes)
+    direct = by_size if plan.direct is None else plan.direct
     return PassWork(plan.checkpoints, chunk, rows, width, plan.device, direct)
 
 
