@@ -9,6 +9,7 @@ The methods are read from the registry, the counts from ``docs/data/method_bits.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ __all__ = ["PAGE", "main", "page"]
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 PAGE = DOCS / "methods.md"
 COUNTS = DOCS / "data" / "method_bits.json"
+RECOGNISED = DOCS / "data" / "recognition.json"
 DTYPES = ("BF16", "F16", "F32")
 
 _HEAD = """# Merge methods
@@ -30,6 +32,20 @@ Written by `python -m scripts.docs.make_methods`; the counts by `scripts/fixture
 A method states its forward rule once, in `src/parentage/methods/`. What it computes is decided by the
 *profile* under which it runs, for two tools that follow one formula differ in many bits:
 
+"""
+
+_CONFUSION = """
+## What is recognised
+
+Random recipes (`tests/recognition/draws.py`), merged by mergekit 0.1.5 itself
+(`scripts/fixtures/make_recognition_merges.py`) from small real tensors of O, A and B or from a synthetic
+family whose models point apart, each audited against all three models
+(`python -m tests.recognition.run`). Named: the verdict is supported, with that method. In range: of those
+with ranges of t or weights, how many hold every number typed (proportions, where weights are divided by
+their sum).
+
+| made by | merges | named so | no method named | named otherwise | numbers in range |
+|---|---|---|---|---|---|
 """
 
 _TABLE = """
@@ -80,6 +96,21 @@ def _table(counts: dict[str, Any]) -> Iterator[str]:
         yield f"| {name} | {' | '.join(_share(rows[name, d]) for d in DTYPES)} |\n"
 
 
+def _recognised() -> Iterator[str]:
+    """Of each method's audited merges: recognised, as what else, how often the ranges hold the truth."""
+    rows = list(json.loads(RECOGNISED.read_text()).values())
+    yield _CONFUSION
+    for name in sorted({r["true"] for r in rows}):
+        mine = [r for r in rows if r["true"] == name]
+        right = [r for r in mine if r["method"] == name]
+        others = Counter(str(r["method"]) for r in mine if r["method"] not in (name, None))
+        none = sum(r["method"] is None for r in mine)
+        told = [r["within"] for r in right if r.get("within") is not None]
+        held = f"{sum(told)} of {len(told)}" if told else "–"
+        wrong = ", ".join(f"{k} {n}" for k, n in sorted(others.items())) or "–"
+        yield f"| {name} | {len(mine)} | {len(right)} | {none} | {wrong} | {held} |\n"
+
+
 def _bounds(declared: Declared) -> str:
     if declared.kind == "switch":
         return "true or false"
@@ -115,6 +146,8 @@ def page() -> str:
     elements = f"{counts['rows'][0]['elements']:,}"
     profiles = "".join(f"- `{name}`: {about}\n" for name, about in PROFILES.items())
     parts = [_HEAD, profiles, _TABLE.format(tools=tools), *_table(counts), _AFTER.format(elements=elements)]
+    parts[-1], methods = parts[-1].split("\n## The methods\n")
+    parts += [*_recognised(), "\n## The methods\n", methods]
     for name in names():
         parts += _section(method(name))
     return "".join(parts)
