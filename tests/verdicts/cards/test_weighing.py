@@ -139,6 +139,16 @@ def test_an_independent_model_is_no_proof_of_training_from_scratch() -> None:
     assert status(found, "from-scratch", "yes") == "undetermined"
 
 
+def test_a_base_that_the_model_is_independent_of_is_contradicted_and_another_is_not() -> None:
+    report = as_relation("independent", "base.safetensors")
+    assert (
+        status(weighed("Base model: acme/Corvid-7B", report), "base-model", "acme/Corvid-7B")
+        == "contradicted"
+    )
+    other = weighed("Base model: acme/Corvid-7B-Chat", report)
+    assert status(other, "base-model", "acme/Corvid-7B-Chat") == "undetermined"
+
+
 def test_a_parent_that_the_card_does_not_name_is_found() -> None:
     found = weighed("Finch-7B was fine-tuned from acme/Corvid-7B.", MERGE)
     assert [f.id for f in found.findings] == ["undisclosed-parent", "merge-not-told"]

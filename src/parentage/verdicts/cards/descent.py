@@ -35,7 +35,7 @@ def weigh_origin(claim: Claim, facts: Facts) -> Ruling:
         return Ruling("undetermined", OPEN, VERDICT)
     if name in facts.verdict_parents():
         return Ruling("supported", facts.audit.verdict.sentence, VERDICT)
-    if facts.relation == "independent" and len(facts.audit.verdict.parents) <= 1:
+    if facts.relation == "independent" and name in {p.name for p in facts.audit.verdict.parents}:
         return Ruling("contradicted", facts.audit.verdict.sentence, VERDICT)
     return Ruling(
         "undetermined",
