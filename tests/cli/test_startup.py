@@ -30,6 +30,7 @@ finally:
         ["report", "--help"],
         ["inspect", "--help"],
         ["diff", "--help"],
+        ["interview", "--help"],
     ],
 )
 def test_help_imports_nothing_heavy(arguments: list[str]) -> None:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from parentage.cards.model_card import licence_notes
 from parentage.cli.label import Sign, signer_of
 from parentage.errors import UsageError
 
@@ -156,6 +155,7 @@ def _left_out(found: MergeRecord, limit: int) -> Iterator[str]:
 
 
 def _done_lines(found: MergeRecord, out: Path) -> Iterator[str]:
+    from parentage.cards.model_card import licence_notes
     from parentage.records.absence import Absent
     from parentage.reports.wording import bytes_text
 
