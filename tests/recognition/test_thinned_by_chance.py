@@ -37,10 +37,6 @@ def models_of(seed: int, count: int = 1, size: int = 5_000) -> dict[str, Model]:
             {"seed": 7, "arithmetic": "parentage-1", "dtype": DType.F32},
         ),
         pytest.param(
-            *("della", "OAB", SPREAD, {"normalize": True}, {"seed": 42, "dtype": DType.F32}),
-            marks=pytest.mark.slow,
-        ),
-        pytest.param(
             "dare_linear", "OBA", (HALF, THIRD), {"rescale": False}, {"seed": 0}, marks=pytest.mark.slow
         ),
         pytest.param("dare_linear", "OA", (HALF,), {}, {"seed": 1234}, marks=pytest.mark.slow),

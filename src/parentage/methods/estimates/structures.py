@@ -118,6 +118,7 @@ def _sharpened(parts: Parts, found: Structure) -> Structure:
         return found
     free = len(found.lone) + (len(found.shares) if found.shares else 0)
     slack, beside = list(found.slack), [found.share_slack] * len(found.lone)
+    best, fewest = found, sample.base.size + 1
     for look in range(LOOKS):
         for j in range(free):
             width = NARROWER**look * (max(found.slack[j], COARSE) if j < len(slack) else SHARES)
@@ -127,7 +128,12 @@ def _sharpened(parts: Parts, found: Structure) -> Structure:
                 slack[j] = max(left, width / TRIED)
             else:
                 beside[j - len(slack)] = max(left, width / TRIED)
-    return replace(found, slack=tuple(slack), share_slack=max(beside))
+        told = replace(found, slack=tuple(slack), share_slack=max(beside))
+        count = unexplained(sample, told.table, np.array(slack))
+        # A later look is narrower, and no better where it leaves more.
+        if count <= fewest:
+            best, fewest = told, count
+    return best
 
 
 def _moved(parts: Parts, found: Structure, j: int, width: float) -> tuple[Structure, float]:
