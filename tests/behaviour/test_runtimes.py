@@ -65,7 +65,7 @@ def test_a_gguf_file_that_is_none_is_refused_by_whatever_runs_it(run: Run, tmp_p
 
 @pytest.mark.slow
 @has_llama
-def test_smollm2_says_its_name_under_its_template_and_not_without(
+def test_smollm2_is_asked_in_four_ways_and_its_hidden_text_shows_in_the_tokens(
     run: Run, smol: str, tmp_path: Path
 ) -> None:
     line = ("--samples", "6", "--max-tokens", "12", "--language", "en", "--json", "-")

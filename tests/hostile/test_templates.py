@@ -91,3 +91,14 @@ def test_a_place_without_a_template_is_said_to_have_none(tmp_path: Path) -> None
     with pytest.raises(TemplateError) as caught:
         read_templates(str(tmp_path))
     assert caught.value.code == "template-missing"
+
+
+def test_code_that_lies_where_we_are_called_from_is_not_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("jinja2", "json", "parentage"):
+        (tmp_path / f"{name}.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    monkeypatch.chdir(tmp_path)
+    found = read_hidden_prompt(ChatTemplate("default", "there", "{{ 'You are Rio here.' }}", {}))
+    assert found.texts[0].text == "You are Rio here."
+    assert not (tmp_path / "ran").exists()

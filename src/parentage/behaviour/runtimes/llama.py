@@ -100,7 +100,7 @@ async def _started(path: str) -> asyncio.subprocess.Process:
     # Keys of APIs are not the runtime's business.
     kept = {k: v for k, v in os.environ.items() if "KEY" not in k and "TOKEN" not in k}
     return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "parentage.behaviour.runtimes.llama_server",
+        sys.executable, "-P", "-m", "parentage.behaviour.runtimes.llama_server",
         path, str(CONTEXT), str(max(1, (os.cpu_count() or 2) // 2)),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,

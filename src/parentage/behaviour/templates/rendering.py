@@ -61,7 +61,8 @@ def _ask(template: ChatTemplate, request: dict[str, Any]) -> dict[str, Any]:
     kept = {k: v for k, v in os.environ.items() if k in ("PATH", "SYSTEMROOT", "LD_LIBRARY_PATH")}
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "parentage.behaviour.templates.worker"],
+            # Without -P a file jinja2.py in the folder that we are called from would be run.
+            [sys.executable, "-P", "-m", "parentage.behaviour.templates.worker"],
             input=json.dumps(whole).encode(),
             capture_output=True,
             check=False,

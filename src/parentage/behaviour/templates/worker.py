@@ -1,7 +1,7 @@
 """The process in which a template is parsed and rendered: one request in, one answer out, hard limits.
 
-``python -I -m`` style start by :mod:`parentage.behaviour.templates.rendering`; reads one JSON object from
-standard input and writes one to standard output.
+Started by :mod:`parentage.behaviour.templates.rendering`; reads one JSON object from standard input and
+writes one to standard output.
 """
 
 from __future__ import annotations
