@@ -26,7 +26,9 @@ Floats = NDArray[np.float64]
 _LEAST_MASS: Final = 1e-300
 _HAIR: Final = 1e-6
 _CERTAIN: Final = 8.6
-# What one Newton step of the drift may promise unseen, and how far below the best nothing is looked at.
+# The longest Newton step of the drift, what one may promise unseen, and how far below the best nothing is
+# looked at.
+_LONGEST: Final = 1e3
 _TRUSTED: Final = 0.3
 _FAR: Final = 30.0
 
@@ -70,8 +72,12 @@ class Field:
             return self._pass(weights, np.empty((len(weights), 0)))[0]
         shifts = self.centre - self.cells.places(weights)
         values, scores = self._pass(weights, shifts)
-        steps = scores @ self.covariance
-        gains = 0.5 * np.sum(steps * scores, axis=1)
+        with np.errstate(over="ignore", invalid="ignore"):
+            steps = scores @ self.covariance
+            gains = 0.5 * np.sum(steps * scores, axis=1)
+        # A step of a thousand parents' differences, of a blend far from every cell, leads to no number.
+        lost = ~(np.isfinite(gains) & (np.abs(steps) <= _LONGEST).all(axis=1))
+        gains[lost], steps[lost] = 0.0, 0.0
         # A promise that the curvature elsewhere may not keep is looked at, where anything hangs on it.
         doubted = (gains > _TRUSTED) & (
             values + gains > (values + np.minimum(gains, _TRUSTED)).max() - _FAR
