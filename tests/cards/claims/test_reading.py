@@ -122,6 +122,16 @@ def test_scores_are_of_the_column_or_row_that_is_this_model() -> None:
     assert (mine.own, mine.error, theirs.model, theirs.own) == (True, 0.3, "Finch-7B", False)
 
 
+@pytest.mark.parametrize("number", [".nan", ".inf", "1" * 400, "true", "[1]"])
+def test_numbers_that_are_none_are_no_weights_and_no_scores(number: str) -> None:
+    index = f"model-index:\n- results:\n  - dataset: {{name: X}}\n    metrics: [{{value: {number}}}]\n"
+    recipe = f"models:\n- model: a/Rook-7B\n  parameters: {{weight: {number}}}\nmerge_method: linear\n"
+    found = read_card(f"---\n{index}---\n# Finch-7B\n\n```yaml\n{recipe}```\n")
+    assert found.values("merge-weight") == ()
+    assert found.scores == ()
+    assert found.values("merge-parent") == ("a/Rook-7B",)
+
+
 def test_a_table_of_files_has_no_scores() -> None:
     text = "# Finch-7B\n\n| File | Finch-7B |\n|---|---|\n| finch.gguf | 4.4 |\n"
     assert read_card(text).scores == ()

@@ -6,14 +6,13 @@ other models are kept beside: an interpolation is told from them.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from parentage.cards.claims.document import Document
 from parentage.cards.claims.markup import Cell, Table
-from parentage.cards.claims.numbers import score_of, shown_number
+from parentage.cards.claims.numbers import plain_number, score_of, shown_number
 from parentage.cards.claims.sentences import short_name
 from parentage.records.absence import Absent
 from parentage.records.card import Claim, Score
@@ -135,8 +134,7 @@ def _value(value: Any) -> float | None:
     if isinstance(value, str):
         read = score_of(value)
         return None if read is None else read[0]
-    plain = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if plain and math.isfinite(value) else None
+    return plain_number(value)
 
 
 def _tables(value: Any) -> Iterator[Mapping[Any, Any]]:

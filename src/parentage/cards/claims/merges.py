@@ -8,7 +8,7 @@ from typing import Any
 
 from parentage.cards.claims.document import Document, Fence
 from parentage.cards.claims.finding import Prose
-from parentage.cards.claims.numbers import number_of, shown_number
+from parentage.cards.claims.numbers import number_of, plain_number, shown_number
 from parentage.cards.claims.sentences import NAME, is_model_name, short_name
 from parentage.checkpoints.declared import plain_yaml
 from parentage.records.card import Claim
@@ -101,20 +101,15 @@ def _of_recipe(table: Mapping[Any, Any], fence: Fence, document: Document) -> It
 
 
 def _entries(table: Mapping[Any, Any]) -> Iterator[tuple[str, float | None]]:
-    """Models with their scalar weights, each once."""
+    """Models with their weights, each once; a gradient over layers is no single weight."""
     seen: set[tuple[str, float | None]] = set()
     sources = [s for part in _tables(table.get("slices")) for s in _tables(part.get("sources"))]
     for entry in (*_tables(table.get("models")), *sources):
         name, parameters = entry.get("model"), entry.get("parameters")
-        found = str(name), _scalar(parameters.get("weight") if isinstance(parameters, dict) else None)
+        found = str(name), plain_number(parameters.get("weight") if isinstance(parameters, dict) else None)
         if isinstance(name, str) and 0 < len(name) <= 300 and found not in seen:
             seen.add(found)
             yield found
-
-
-def _scalar(weight: Any) -> float | None:
-    """One number for the whole model; a gradient over layers is none."""
-    return float(weight) if isinstance(weight, int | float) and not isinstance(weight, bool) else None
 
 
 def _tables(value: Any) -> Iterator[Mapping[Any, Any]]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Final
 
-__all__ = ["UNITS", "number_of", "score_of", "shown_number"]
+__all__ = ["UNITS", "number_of", "plain_number", "score_of", "shown_number"]
 
 UNITS: Final[Mapping[str, float]] = {
     "thousand": 1e3, "k": 1e3,
@@ -19,6 +20,17 @@ UNITS: Final[Mapping[str, float]] = {
 _SCORE = re.compile(
     r"(-?\d{1,6}(?:[.,]\d{1,12})?)\s*%?(?:\s*(?:±|\+/-|\+-)\s*(\d{1,4}(?:[.,]\d{1,8})?)\s*%?)?"
 )
+
+
+def plain_number(value: object) -> float | None:
+    """A number of YAML's as a float; None for any other value, and where no float is as large."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        found = float(value)
+    except OverflowError:
+        return None
+    return found if math.isfinite(found) else None
 
 
 def number_of(text: str) -> float:
