@@ -37,9 +37,9 @@ from parentage.architectures.alignment import align
 from parentage.checkpoints.formats.safetensors_writer import StoredTensor, write_safetensors
 from parentage.checkpoints.opening import open_checkpoint
 from parentage.engines.engine import Engine
-from parentage.evidence.full_pass import CHUNK, FullPass, replay_every_element
-from parentage.evidence.mixtures import AS_STORED
-from parentage.evidence.replays import Recipe
+from parentage.evidence.blends.mixtures import AS_STORED
+from parentage.evidence.full.full_pass import CHUNK, FullPass, replay_every_element
+from parentage.evidence.replaying.replays import Recipe
 from parentage.methods.linear import ARITHMETICS, arithmetic
 from parentage.methods.linear_stream import LinearStream
 from parentage.numerics.formats import round_to, to_float32

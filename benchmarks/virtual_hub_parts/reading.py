@@ -25,9 +25,9 @@ def read_from(address: str, models: Sequence[str]) -> dict[str, Any]:
     from parentage.checkpoints.opening import open_checkpoint
     from parentage.checkpoints.remote.remote_limits import SAMPLE_MEMORY_BYTES, SPILL_BYTES
     from parentage.checkpoints.remote.remote_session import RemoteSession
-    from parentage.evidence.asked_options import REMOTE_SAMPLE
-    from parentage.evidence.fetching import planned
-    from parentage.evidence.sampling import REMOTE_RUN, Sampling
+    from parentage.evidence.inputs.asked_options import REMOTE_SAMPLE
+    from parentage.evidence.sampling.fetching import planned
+    from parentage.evidence.sampling.positions import REMOTE_RUN, Sampling
 
     began = time.perf_counter()
     with ExitStack() as stack:

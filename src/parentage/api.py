@@ -19,17 +19,17 @@ from parentage.checkpoints.remote.remote_limits import RemoteLimits, SharedSessi
 from parentage.engines.compiling import compile_for_audit
 from parentage.engines.engine import Engine
 from parentage.errors import EvidenceError
-from parentage.evidence.asked_options import DEFAULT_SAMPLE, Asked, cores, options_for
-from parentage.evidence.difference import compare_checkpoints
-from parentage.evidence.fetching import FetchProgress
-from parentage.evidence.full_options import FullOptions
-from parentage.evidence.input_notes import input_notes
+from parentage.evidence.between.difference import compare_checkpoints
+from parentage.evidence.full.options import FullOptions
+from parentage.evidence.inputs.asked_options import DEFAULT_SAMPLE, Asked, cores, options_for
+from parentage.evidence.inputs.input_notes import input_notes
+from parentage.evidence.inputs.opening import open_inputs, open_pinned, wanted_models
+from parentage.evidence.inputs.planned_inputs import plan_of
+from parentage.evidence.inputs.proposals import Proposal, propose
 from parentage.evidence.inspection import inspect_checkpoint
 from parentage.evidence.measure import measure
-from parentage.evidence.opening import open_inputs, open_pinned, wanted_models
-from parentage.evidence.planned_inputs import plan_of
-from parentage.evidence.proposals import Proposal, propose
 from parentage.evidence.rederive import rederive, stored_options
+from parentage.evidence.sampling.fetching import FetchProgress
 from parentage.merging.merge import MergeOptions, replay_merge, write_merge
 from parentage.merging.merge import plan_merge as plan_merge_of
 from parentage.merging.recipe_reading import read_recipe

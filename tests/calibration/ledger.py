@@ -26,7 +26,7 @@ SOURCE = Path(parentage.__file__).parent
 TESTS = Path(__file__).resolve().parents[1]
 # Where the measuring passes and the judging begin; what they import follows from the sources.
 PLANTING = ("drawing.py", "nulls.py", "null_merges.py", "merges.py")
-MEASURING = ("parentage.evidence.measure", "parentage.evidence.opening")
+MEASURING = ("parentage.evidence.measure", "parentage.evidence.inputs.opening")
 JUDGING = ("parentage.verdicts.judge",)
 
 

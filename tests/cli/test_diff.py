@@ -18,8 +18,8 @@ from safetensors.numpy import save_file
 from parentage.checkpoints.formats.safetensors_writer import StoredTensor, write_safetensors
 from parentage.checkpoints.opening import open_checkpoint
 from parentage.errors import AlignmentError
-from parentage.evidence import difference as measured
-from parentage.evidence.difference_sums import bin_of, lower_end
+from parentage.evidence.between import difference as measured
+from parentage.evidence.between.difference_sums import bin_of, lower_end
 from parentage.numerics.formats import ordinal
 from parentage.records.absence import Absent
 from parentage.records.codec import from_plain, to_plain

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from parentage.evidence.proposals import Proposal, propose
+from parentage.evidence.inputs.proposals import Proposal, propose
 
 __all__ = ["FIXTURES", "MERGEKIT", "PEFT", "RUN", "folder_of", "mergekit", "names", "proposed"]
 

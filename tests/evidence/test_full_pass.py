@@ -18,10 +18,11 @@ from parentage.architectures.roles import role_of
 from parentage.checkpoints.formats.safetensors_writer import StoredTensor, write_safetensors
 from parentage.checkpoints.opening import open_checkpoint
 from parentage.errors import ReadError
-from parentage.evidence import full_pass, replay_search
-from parentage.evidence.reading import read_sample
-from parentage.evidence.replays import Recipe, prepare, replay_tensor
-from parentage.evidence.sampling import Sampling, plan_sample
+from parentage.evidence.full import full_pass
+from parentage.evidence.replaying import search as replay_search
+from parentage.evidence.replaying.replays import Recipe, prepare, replay_tensor
+from parentage.evidence.sampling.positions import Sampling, plan_sample
+from parentage.evidence.sampling.reading import read_sample
 from parentage.methods.linear import arithmetic, variants
 from parentage.numerics.formats import round_to, to_float32
 from parentage.records.absence import Absent

@@ -10,7 +10,7 @@ import pytest
 
 from parentage import api
 from parentage.errors import UsageError
-from parentage.evidence import full_options
+from parentage.evidence.full import options as full_options
 from tests.evidence.test_full_pass import FIRST, World
 from tests.evidence.test_resume import saved
 

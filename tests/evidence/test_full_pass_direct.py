@@ -10,7 +10,8 @@ import pytest
 
 from parentage.checkpoints import direct_files
 from parentage.checkpoints.direct_files import DirectReader, in_memory
-from parentage.evidence import full_pass, full_worker
+from parentage.evidence.full import full_pass
+from parentage.evidence.full import worker as full_worker
 from tests.evidence.test_full_pass import FIRST, World
 from tests.evidence.test_resume import SLICE, saved
 

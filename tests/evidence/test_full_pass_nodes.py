@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from parentage.engines.ray_cluster import RayEngine
-from parentage.evidence import full_pass
+from parentage.evidence.full import full_pass
 from tests.evidence.test_full_pass import FIRST, World
 from tests.evidence.test_resume import SLICE, SLICES, saved
 

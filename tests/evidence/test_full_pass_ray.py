@@ -13,7 +13,8 @@ import pytest
 
 from parentage.engines.ray_cluster import RayEngine
 from parentage.errors import ReadError
-from parentage.evidence import full_pass, replay_search
+from parentage.evidence.full import full_pass
+from parentage.evidence.replaying import search as replay_search
 from tests.evidence.test_full_pass import FIRST, World
 from tests.evidence.test_resume import SLICE, SLICES, interrupt, saved
 

@@ -12,7 +12,7 @@ from parentage import api
 from parentage.checkpoints.remote.remote_limits import RemoteLimits
 from parentage.engines.ray_cluster import RayEngine
 from parentage.errors import ReadError, UsageError
-from parentage.evidence import full_pass
+from parentage.evidence.full import full_pass
 from parentage.records.evidence import Evidence
 from tests.checkpoints.remote.servers import Site, Threaded
 from tests.evidence.test_full_pass import FIRST, World, counts, write

@@ -13,7 +13,7 @@ import pytest
 
 from parentage import api
 from parentage.errors import EvidenceError, OutputError, UsageError
-from parentage.evidence import full_pass
+from parentage.evidence.full import full_pass
 from parentage.records.dtypes import DType
 from tests.evidence.test_full_pass import FIRST, World, base, parent, write
 
@@ -23,7 +23,8 @@ SLICES = -(-96 * 512 // SLICE) + -(-64 * 300 // SLICE)
 # A process of its own that sends itself a signal after so many slices: no chance decides where it ends.
 PROGRAM = """
 import os, signal, sys
-from parentage.evidence import full_pass, pass_progress
+from parentage.evidence.full import full_pass
+from parentage.evidence.full import progress as pass_progress
 full_pass.SLICE = {slice}
 add, left = pass_progress.PassProgress.add, [{after}]
 def counted(self, task, counts):

@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from parentage.architectures.roles import TensorRole, role_of
-from parentage.evidence.sampling import (
+from parentage.evidence.sampling.positions import (
     BLOCK,
     REMOTE_RUN,
     SamplePlan,

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from parentage import api
 from parentage.architectures.roles import role_of
 from parentage.checkpoints.formats.safetensors_writer import StoredTensor, write_safetensors
-from parentage.evidence.reading import ModelSlice, TensorSample
-from parentage.evidence.set_weights import own_candidates, set_candidates
-from parentage.evidence.weight_sets import measure_weight_sets
+from parentage.evidence.blends.set_weights import own_candidates, set_candidates
+from parentage.evidence.blends.weight_sets import measure_weight_sets
+from parentage.evidence.sampling.reading import ModelSlice, TensorSample
 from parentage.methods.linear import arithmetic
 from parentage.numerics.formats import quantize, round_to, to_float64
 from parentage.records.absence import Absent

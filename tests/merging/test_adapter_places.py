@@ -11,7 +11,7 @@ import pytest
 from parentage import api
 from parentage.cards.model_card import licence_notes
 from parentage.errors import CheckpointError, UsageError
-from parentage.evidence.opening import wanted_models
+from parentage.evidence.inputs.opening import wanted_models
 from parentage.records.evidence import ModelRole
 from tests.merging.models import bits_of, llama, recipe_file, write_model
 from tests.worlds.fixtures import FOLDER

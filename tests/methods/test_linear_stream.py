@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from parentage.architectures.roles import role_of
-from parentage.evidence.mixtures import AS_STORED
-from parentage.evidence.reading import ModelSlice, TensorSample
-from parentage.evidence.replays import Recipe, prepare, replay_tensor
+from parentage.evidence.blends.mixtures import AS_STORED
+from parentage.evidence.replaying.replays import Recipe, prepare, replay_tensor
+from parentage.evidence.sampling.reading import ModelSlice, TensorSample
 from parentage.methods.linear import ARITHMETICS, arithmetic
 from parentage.methods.linear_stream import LinearStream
 from parentage.numerics.formats import round_to, to_float32, to_float64

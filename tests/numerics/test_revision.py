@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import optimize
 
-from parentage.evidence.later_change import measure_revision_leads
-from parentage.evidence.replays import Operands, Recipe
+from parentage.evidence.replaying.later_change import measure_revision_leads
+from parentage.evidence.replaying.replays import Operands, Recipe
 from parentage.methods.linear import arithmetic
 from parentage.numerics.formats import from_ordinal, ordinal, round_to, to_float64
 from parentage.numerics.revision import MOST_STEPS, reaches, step_log_likelihood

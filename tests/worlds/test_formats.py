@@ -14,7 +14,7 @@ from onnx import TensorProto, helper
 from parentage import api
 from parentage.checkpoints.opening import open_checkpoint
 from parentage.errors import AlignmentError
-from parentage.evidence.candidate_places import listed_places
+from parentage.evidence.inputs.candidate_places import listed_places
 from parentage.records.codec import to_plain
 from tests.checkpoints.torch_writer import convert
 from tests.worlds.fixtures import FOLDER

@@ -12,7 +12,7 @@ from parentage import api
 from parentage.architectures.alignment import align
 from parentage.checkpoints.opening import open_checkpoint
 from parentage.evidence.codes.quantized import measure_codes
-from parentage.evidence.sampling import Sampling
+from parentage.evidence.sampling.positions import Sampling
 from parentage.records.estimate import Estimate
 from tests.worlds.quantised import Planted, write_plain, write_quantised
 

@@ -15,8 +15,8 @@ from parentage.checkpoints.checkpoint import Checkpoint
 from parentage.checkpoints.declared import declared_sources
 from parentage.checkpoints.digests import ShardDigest, digest_shard
 from parentage.engines.threads import map_ordered
-from parentage.evidence.reading import recast
-from parentage.evidence.sampling import Sampling, plan_sample
+from parentage.evidence.sampling.positions import Sampling, plan_sample
+from parentage.evidence.sampling.reading import recast
 from parentage.numerics.formats import to_float64
 from parentage.records.absence import Absent
 from parentage.records.dtypes import DType

@@ -18,17 +18,17 @@ from parentage.checkpoints.merge_claims import merge_claims
 from parentage.engines.devices import CPU
 from parentage.engines.engine import Engine
 from parentage.evidence.aligned_how import alignment_findings, alignment_notes
+from parentage.evidence.blends.sweeps import shared_sweeps
 from parentage.evidence.codes.coded_pass import measure_quantized
-from parentage.evidence.fetching import FetchProgress
-from parentage.evidence.pinning import pin_models
+from parentage.evidence.inputs.pinning import pin_models
 from parentage.evidence.quiet_rows import measure_quiet_rows
-from parentage.evidence.reading_plan import ReadingBudget, affordable
 from parentage.evidence.recognition.second_pass import recognise_methods
-from parentage.evidence.replay_search import ReplayContext, search_replays
-from parentage.evidence.sampling import BLOCK, Sampling
-from parentage.evidence.stages import FirstPass
+from parentage.evidence.replaying.search import ReplayContext, search_replays
+from parentage.evidence.sampling.fetching import FetchProgress
+from parentage.evidence.sampling.positions import BLOCK, Sampling
+from parentage.evidence.sampling.reading_plan import ReadingBudget, affordable
+from parentage.evidence.sampling.stages import FirstPass
 from parentage.evidence.structure import measure_spectra
-from parentage.evidence.sweeps import shared_sweeps
 from parentage.evidence.tensors import TensorPlan
 from parentage.records.evidence import (
     Coverage,

@@ -10,11 +10,11 @@ from typing import Any
 
 from parentage import __version__
 from parentage.errors import EvidenceError, ParentageError
+from parentage.evidence.inputs.pinned_files import FileComparison, compare_files
+from parentage.evidence.inputs.pinning import pin_models
 from parentage.evidence.measure import AuditInputs, Options, Progress, measure
-from parentage.evidence.pinned_files import FileComparison, compare_files
-from parentage.evidence.pinning import pin_models
-from parentage.evidence.reading_plan import ReadingBudget
-from parentage.evidence.sampling import BLOCK
+from parentage.evidence.sampling.positions import BLOCK
+from parentage.evidence.sampling.reading_plan import ReadingBudget
 from parentage.records.absence import Absent
 from parentage.records.codec import to_plain
 from parentage.records.evidence import Evidence, ModelPin, ModelRole

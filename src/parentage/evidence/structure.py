@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from parentage.architectures.alignment import AlignedTensor, Alignment
 from parentage.checkpoints.checkpoint import Checkpoint
-from parentage.evidence.sampling import seeded_rng
+from parentage.evidence.sampling.positions import seeded_rng
 from parentage.numerics.formats import to_float64
 from parentage.numerics.spectrum import stable_rank
 from parentage.records.absence import Absent

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from parentage.evidence.distances import Distances, measure_distances
-from parentage.evidence.mixtures import MixtureRequest, measure_mixture
-from parentage.evidence.reading import TensorSample, recast
-from parentage.evidence.sampling import seeded_rng
-from parentage.evidence.weight_sets import measure_weight_sets
+from parentage.evidence.between.distances import Distances, measure_distances
+from parentage.evidence.blends.mixtures import MixtureRequest, measure_mixture
+from parentage.evidence.blends.weight_sets import measure_weight_sets
+from parentage.evidence.sampling.positions import seeded_rng
+from parentage.evidence.sampling.reading import TensorSample, recast
 from parentage.numerics import permutation
 from parentage.records.absence import Absent
 from parentage.records.evidence import Mixture, TensorEvidence, WeightSet

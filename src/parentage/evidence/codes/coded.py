@@ -12,7 +12,7 @@ from parentage.checkpoints.checkpoint import Checkpoint
 from parentage.checkpoints.formats.dequantised import read_codes
 from parentage.checkpoints.formats.encodings import encoding_of
 from parentage.evidence.codes.coded_blocks import TableCodes, read_k_codes
-from parentage.evidence.sampling import SamplePlan
+from parentage.evidence.sampling.positions import SamplePlan
 from parentage.numerics.cells import rounding_cells
 from parentage.numerics.formats import magnitude_values
 from parentage.numerics.k_quants import K_QUANTS

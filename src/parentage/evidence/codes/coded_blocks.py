@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parentage.checkpoints.checkpoint import Checkpoint
-from parentage.evidence.sampling import SamplePlan
+from parentage.evidence.sampling.positions import SamplePlan
 from parentage.numerics.k_quants import K_BLOCK, K_QUANTS, KBlocks, code_k_blocks, unpack_k_blocks
 from parentage.numerics.quantizers import CodeCells
 from parentage.records.dtypes import DType

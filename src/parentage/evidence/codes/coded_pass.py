@@ -8,7 +8,7 @@ from parentage.architectures.alignment import AlignedTensor
 from parentage.checkpoints.checkpoint import Checkpoint
 from parentage.evidence.codes.quantized import coded_groups, measure_codes, unknown_formats
 from parentage.evidence.codes.quantized_blends import measure_blend
-from parentage.evidence.sampling import Sampling
+from parentage.evidence.sampling.positions import Sampling
 from parentage.evidence.tensors import TensorPlan
 from parentage.records.absence import Absent
 from parentage.records.evidence import NO_CODES

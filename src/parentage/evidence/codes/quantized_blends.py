@@ -25,7 +25,7 @@ from parentage.evidence.codes.quantized_replays import (
     replayed,
 )
 from parentage.evidence.codes.quantized_sets import measure_set
-from parentage.evidence.sampling import Sampling
+from parentage.evidence.sampling.positions import Sampling
 from parentage.evidence.tensors import TensorPlan
 from parentage.numerics import interval
 from parentage.numerics.quantizers import CodeCells

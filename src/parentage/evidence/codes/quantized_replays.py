@@ -14,7 +14,7 @@ from parentage.checkpoints.checkpoint import Checkpoint
 from parentage.engines.threads import map_ordered
 from parentage.evidence.codes.coded import Coded, Values
 from parentage.evidence.codes.quantized import CodedSample, read_coded_sample
-from parentage.evidence.sampling import Sampling, seeded_rng
+from parentage.evidence.sampling.positions import Sampling, seeded_rng
 from parentage.methods.linear import Arithmetic, arithmetic
 from parentage.numerics import candidates
 from parentage.numerics.formats import to_float32

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from parentage.architectures.alignment import AlignedTensor
 from parentage.checkpoints.checkpoint import Checkpoint
-from parentage.evidence.sampling import seeded_rng
+from parentage.evidence.sampling.positions import seeded_rng
 from parentage.numerics.formats import round_to, to_float64
 from parentage.numerics.quantizers import SCALE_RULES
 from parentage.records.absence import Absent

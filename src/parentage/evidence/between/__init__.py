@@ -1,0 +1,1 @@
+"""Two models compared without a hypothesis."""

@@ -1,0 +1,1 @@
+"""Weighted sums of two parents and more: ranges, likelihoods, weights."""

@@ -1,0 +1,1 @@
+"""Every element once: tasks, workers, progress that is kept."""

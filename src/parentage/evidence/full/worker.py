@@ -1,0 +1,292 @@
+"""A worker of the full pass: reads a slice chunk by chunk into one buffer and counts.
+
+Integers are counted and nothing else, so no chunk moves a number, and memory depends on the chunk alone.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from parentage.checkpoints.checkpoint import Checkpoint, stored_runs
+from parentage.checkpoints.direct_files import DirectReader, DirectSpan, in_memory
+from parentage.checkpoints.pinned import PinnedCheckpoint
+from parentage.engines.devices import CPU
+from parentage.evidence.blends.mixtures import cast_operand
+from parentage.evidence.full.tasks import SliceTask
+from parentage.evidence.replaying.replays import prepare, replay_tensor
+from parentage.evidence.sampling.reading import ModelSlice, TensorSample
+from parentage.methods.linear_device import DeviceStream
+from parentage.numerics import replay_kernels as places
+from parentage.numerics.formats import to_float64
+from parentage.records.dtypes import DType
+
+__all__ = ["CHUNK", "Counts", "PassWork", "PinnedPassWork", "SliceCounter", "chunk_elements"]
+
+Raw = NDArray[np.uint8]
+Begun = list[Future[DirectSpan]]
+Counts = tuple[int, ...]
+"""A slice's counts, by the places of ``numerics.replay_kernels``."""
+
+# 512 KB of bfloat16 a model: a read of that size runs at the page cache's speed
+# (benchmarks/full_throughput.py --chunk).
+CHUNK = 2**18
+# Chunks that numpy counts (8-bit formats, float64) need some thirty float64 arrays each.
+PLAIN_CHUNK = 2**15
+# What all buffers together may take; many workers on many float32 parents get smaller chunks.
+BUFFERS = 128 * 2**20
+# Whole blocks of every block format, so that none is decoded twice; rows stay aligned.
+GRAIN = 256
+# Elements that compiled code reads and counts at a time: of three bfloat16 models 384 KB, which stay in the
+# second-level cache.
+PIECE = 2**16
+# Elements of a part of a slice, between which workers announce: 2 MiB of bfloat16 a model.
+PART = 2**20
+# Parts that are announced before they are read: from a cold disk one worker got .25 GB/s with nothing
+# announced, .4 with 3 MB, .55 with 12 to 48 MB (median of three, on a machine under load).
+AHEAD = 4
+# Parts that are read past the page cache before they are needed, and what all that are held may take.
+DEPTH = 3
+DIRECT = 48 * 2**20
+
+
+def chunk_elements(wanted: int, workers: int, row: int) -> int:
+    """Elements of a chunk such that the buffers of all workers fit; ``row``: bytes of an element in all
+    rows."""
+    fitting = BUFFERS // (max(1, workers) * row)
+    # A chunk that is asked for (by a test, a benchmark) may be smaller than a grain.
+    return max(64, min(wanted, fitting // GRAIN * GRAIN) // 64 * 64)
+
+
+@dataclass(frozen=True, slots=True)
+class PassWork:
+    """Workers on checkpoints that are open here. ``rows``, ``width``: of the largest buffer that a job
+    needs, models and bytes of an element."""
+
+    checkpoints: Sequence[Checkpoint]
+    chunk: int
+    rows: int
+    width: int
+    device: str = CPU
+    direct: bool = False
+
+    def open(self) -> SliceCounter:
+        """A worker with a buffer of its own."""
+        room = np.empty((self.rows, self.chunk * self.width), np.uint8)
+        reader, part = None, PART if self.chunk >= PIECE else self.chunk
+        if self.direct:
+            part = min(part, DIRECT // ((DEPTH + 1) * self.rows * self.width) // GRAIN * GRAIN)
+            reader = DirectReader(part * self.width, (DEPTH + 1) * self.rows)
+        return SliceCounter(self.checkpoints, self.chunk, room, self.device, part, reader)
+
+    def announce(self, task: SliceTask) -> None:
+        """Its first chunks, or all of it where reading takes requests."""
+        for model, ref in task.job.models:
+            checkpoint = self.checkpoints[model]
+            # In parts, each of which is fetched only where it does not lie in memory.
+            end = task.start + (task.count if checkpoint.remote else min(task.count, AHEAD * PART))
+            step = task.count if checkpoint.remote else PART
+            for start in range(task.start, end, step):
+                checkpoint.announce(ref, start, min(step, end - start))
+
+    def place(self, task: SliceTask) -> str:
+        """The suspect's weight file."""
+        return _place(task)
+
+    def holds(self, places: tuple[str, ...]) -> tuple[bool, ...]:
+        """They are open."""
+        return (True,) * len(places)
+
+
+@dataclass(frozen=True, slots=True)
+class PinnedPassWork:
+    """Workers that open the checkpoints themselves; plain data, safe to send."""
+
+    pinned: tuple[PinnedCheckpoint, ...]
+    chunk: int
+    rows: int
+    width: int
+
+    def open(self) -> SliceCounter:
+        """A worker with files and a buffer of its own."""
+        return self._here([p.open() for p in self.pinned]).open()
+
+    def _here(self, opened: Sequence[Checkpoint]) -> PassWork:
+        return PassWork(opened, self.chunk, self.rows, self.width)
+
+    def announce(self, task: SliceTask) -> None:
+        """Nothing is announced to another machine."""
+
+    def place(self, task: SliceTask) -> str:
+        """The suspect's weight file and those of the parents."""
+        return _place(task)
+
+    def holds(self, places: tuple[str, ...]) -> tuple[bool, ...]:
+        """Do the files that a place names lie on this machine?"""
+        return tuple(all(self._held(part) for part in place.split("\n")) for place in places)
+
+    def _held(self, part: str) -> bool:
+        model, _, shard = part.partition(" ")
+        return self.pinned[int(model)].holds(shard)
+
+
+def _place(task: SliceTask) -> str:
+    parts = []
+    for model, ref in task.job.models:
+        shards = [run.source.shard for run in stored_runs(ref, 0, ref.elements)]
+        parts += [f"{model} {shard}" for shard in dict.fromkeys(shards)]
+    return "\n".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class SliceCounter:
+    """Counts slices, one after the other; ``buffer`` [models, bytes of a chunk];
+    ``device``: what counts; ``part``: elements between which it looks ahead; ``reader``: past the cache."""
+
+    checkpoints: Sequence[Checkpoint]
+    chunk: int
+    buffer: Raw
+    device: str = CPU
+    part: int = PART
+    reader: DirectReader | None = None
+
+    def do(self, task: SliceTask) -> Counts:
+        """The counts of one slice."""
+        total = np.zeros(places.COUNTS, np.int64)
+        end = task.start + task.count
+        parts = [(k, min(k + self.part, end)) for k in range(task.start, end, self.part)]
+        begun: deque[Begun | None] = deque()
+        for k, (start, stop) in enumerate(parts):
+            begun += [self._begin(task, *later) for later in parts[k + len(begun) : k + DEPTH + 1]]
+            read = begun.popleft()
+            if read is None:
+                later = start + AHEAD * self.part
+                self._announce(task, later, min(later + self.part, end))
+                total += self._part(task, start, stop)
+            else:
+                total += self._directly(task, start, stop, read)
+        return tuple(int(x) for x in total)
+
+    def _begin(self, task: SliceTask, start: int, end: int) -> Begun | None:
+        """Start reading past the page cache what does not lie in it."""
+        files = None if self.reader is None else self._files(task, start, end - start)
+        if files is None or self.reader is None:
+            return None
+        sizes = [(end - start) * ref.dtype.itemsize for _, ref in task.job.models]
+        ends = ((number, offset + size - 1) for (number, offset), size in zip(files, sizes, strict=True))
+        if all(in_memory(*place) for place in (*files, *ends)):
+            return None
+        return self.reader.begin(files, sizes)
+
+    def _directly(self, task: SliceTask, start: int, end: int, read: Begun) -> NDArray[np.int64]:
+        """Count what was read so; what could not be is read as anything else is."""
+        total, stream = np.zeros(places.COUNTS, np.int64), task.job.stream
+        found = [future.result().found for future in read]
+        assert stream is not None
+        assert self.reader is not None
+        if any(row is None for row in found):
+            total += self._part(task, start, end)
+        else:
+            room = self.buffer[: len(found)]
+            for begin in range(0, end - start, self.chunk):
+                count = min(self.chunk, end - start - begin)
+                for k, row in enumerate(found):
+                    width = stream.stored[k].itemsize
+                    assert row is not None
+                    room[k, : count * width] = row[begin * width : (begin + count) * width]
+                total += stream.count(room, count)
+        self.reader.end(read)
+        return total
+
+    def _part(self, task: SliceTask, start: int, end: int) -> NDArray[np.int64]:
+        """Read and counted in compiled code where files hold the numbers as they are, else by chunks."""
+        total = np.zeros(places.COUNTS, np.int64)
+        stream, models = task.job.stream, task.job.models
+        files = self._files(task, start, end - start)
+        if stream is not None and files is not None:
+            room = self.buffer[: len(models)]
+            total, done = stream.count_files(files, end - start, room, min(PIECE, self.chunk))
+            start += done
+        # What could not be read so is read again, one chunk after the other: the error is told there.
+        step = self.chunk if stream is not None else min(self.chunk, PLAIN_CHUNK)
+        for begin in range(start, end, step):
+            count = min(step, end - begin)
+            self._fill(task, begin, count)
+            total += self._count(task, count)
+        return total
+
+    def _files(self, task: SliceTask, start: int, count: int) -> list[tuple[int, int]] | None:
+        stream, files = task.job.stream, []
+        for k, (model, ref) in enumerate(task.job.models):
+            found = self.checkpoints[model].descriptor(ref, start, count)
+            if self.device != CPU or found is None or stream is None or stream.stored[k] is not ref.dtype:
+                return None
+            files.append(found)
+        return files
+
+    def _announce(self, task: SliceTask, start: int, end: int) -> None:
+        if start >= end:
+            return
+        for model, ref in task.job.models:
+            # What is read over a network was announced as a whole.
+            if not self.checkpoints[model].remote:
+                self.checkpoints[model].announce(ref, start, end - start)
+
+    def _fill(self, task: SliceTask, start: int, count: int) -> None:
+        stream = task.job.stream
+        for k, (model, ref) in enumerate(task.job.models):
+            checkpoint = self.checkpoints[model]
+            if stream is None or stream.stored[k] is ref.dtype:
+                checkpoint.read_into(ref, start, _numbers(self.buffer[k], ref.dtype, count))
+            else:
+                # A parent in another format goes in as the float32 numbers that every arithmetic takes.
+                values = to_float64(checkpoint.read(ref, start, count), ref.dtype)
+                with np.errstate(over="ignore", invalid="ignore"):
+                    cast = cast_operand(values, task.job.recipe.cast).astype(np.float32)
+                _numbers(self.buffer[k], DType.F32, count)[:] = cast.view(np.uint32)
+
+    def _count(self, task: SliceTask, count: int) -> NDArray[np.int64]:
+        stream, models = task.job.stream, task.job.models
+        if stream is not None and self.device != CPU:
+            return DeviceStream(stream, self.device).count(self.buffer[: len(models)], count)
+        if stream is not None:
+            return stream.count(self.buffer[: len(models)], count)
+        return _count_plainly(task, self.buffer, count)
+
+
+def _numbers(row: Raw, dtype: DType, count: int) -> NDArray[np.unsignedinteger]:
+    return row[: count * dtype.itemsize].view(dtype.storage)
+
+
+def _count_plainly(task: SliceTask, buffer: Raw, count: int) -> NDArray[np.int64]:
+    """By the sampled pass's own functions, for formats that have no compiled count."""
+    job, counts = task.job, np.zeros(places.COUNTS, np.int64)
+    values = [
+        to_float64(_numbers(row, ref.dtype, count), ref.dtype)
+        for row, (_, ref) in zip(buffer, job.models, strict=False)
+    ]
+    found = [ModelSlice(v, ref.dtype, ref.dtype) for v, (_, ref) in zip(values, job.models, strict=True)]
+    models: list[ModelSlice | None] = [None] * (1 + max(job.recipe.parents))
+    models[0] = replace(found[0], effective=job.effective)
+    for index, one in zip(job.recipe.parents, found[1:], strict=True):
+        models[index] = one
+    rows = np.zeros(count, np.int32)
+    sample = TensorSample(job.name, job.role, job.shape, job.elements, False, rows, tuple(models))
+    with np.errstate(over="ignore", invalid="ignore"):
+        operands = prepare(sample, 0, job.recipe.parents, job.recipe.cast)
+        assert operands is not None
+        tensor = replay_tensor(job.name, operands, job.recipe)
+    counts[: places.OFFSETS] = (
+        tensor.examined,
+        tensor.matches,
+        tensor.informative,
+        tensor.informative_matches,
+        tensor.beyond_rounding,
+    )
+    counts[places.OFFSETS :] = tensor.offsets
+    return counts

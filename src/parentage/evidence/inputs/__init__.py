@@ -1,0 +1,1 @@
+"""Which models, and where: opened once, pinned, their parts planned."""

@@ -1,0 +1,122 @@
+"""What lies off a replay: how far, and how likely as a change after the blend was stored."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from parentage.evidence.blends.mixtures import likelihood_elements
+from parentage.evidence.replaying.replays import Operands, Recipe, predict_bits
+from parentage.numerics.cells import Cells, rounding_cells
+from parentage.numerics.formats import ordinal, round_to, to_float64
+from parentage.numerics.likelihood import fit_scale
+from parentage.numerics.revision import reaches, step_log_likelihood
+from parentage.records.absence import Absent
+from parentage.records.evidence import ChangeReach, Comparison, ReplayFit
+from parentage.records.weight_sets import SetComparison
+
+__all__ = ["log_likelihood", "measure_reach", "measure_replay_fit", "measure_revision_leads"]
+
+Floats = NDArray[np.float64]
+# Ends of cells are compared after a handful of float64 operations.
+HAIR = 1 + 1e-6
+
+
+def measure_reach(operands: Operands, recipe: Recipe, drift: tuple[float, ...] = ()) -> ChangeReach:
+    """Distances of the suspect's cells from the unrounded blend, in the reaches of possible roundings.
+
+    ``drift``: an element also counts as explained where the blend, moved along the parents' differences by
+    that much, comes as near: a second blend with the same parents does that.
+    """
+    cells = rounding_cells(operands.bits, operands.dtype)
+    predicted = predict_bits(operands, recipe)
+    off = (predicted != operands.bits) & operands.informative
+    blend = np.tensordot(np.asarray(recipe.weights), operands.parents, axes=1)
+    outside = _outside(cells, blend)
+    if drift:
+        moved = np.tensordot(np.asarray(drift), operands.parents[:-1] - operands.parents[-1], axes=1)
+        stored = to_float64(predicted, operands.dtype)
+        outside = np.minimum(outside, _outside(cells, stored + moved))
+    step = cells.high - cells.low
+    one = _one_rounding(operands, recipe) * HAIR
+    # A binary64 cell may be narrower than a difference of doubles can tell: nothing is expected there.
+    reached = np.divide(one, step, out=np.full(one.size, np.inf), where=step > 0)
+    return ChangeReach(
+        elements=int(np.count_nonzero(operands.informative)),
+        off=int(np.count_nonzero(off)),
+        beyond_arithmetic=int(np.count_nonzero(off & (outside > one + step))),
+        beyond_one_rounding=int(np.count_nonzero(off & (outside > one))),
+        # An element moved by one step lies anywhere from 0 to 1 step outside.
+        expected_beyond=float(np.sum(np.maximum(1.0 - reached[off], 0.0))),
+    )
+
+
+def _outside(cells: Cells, values: Floats) -> Floats:
+    return np.maximum(np.maximum(cells.low - values, values - cells.high), 0.0)
+
+
+def measure_revision_leads(operands: Operands, recipe: Recipe) -> tuple[float, ...]:
+    """For each parent: how much likelier is a change by whole grid steps after the blend than one of that
+    parent before it? Log-likelihood ratios; 0 where nothing speaks."""
+    chosen = likelihood_elements(operands.informative, operands.rows)
+    cut = operands.only(chosen)
+    offset = ordinal(cut.bits, cut.dtype) - ordinal(predict_bits(cut, recipe), cut.dtype)
+    return tuple(_lead(cut, recipe, offset, j) for j in range(len(recipe.parents)))
+
+
+def _lead(operands: Operands, recipe: Recipe, offset: NDArray[np.int64], parent: int) -> float:
+    after, before = reaches(recipe.weights[parent])
+    within = np.flatnonzero(np.abs(offset) <= after)
+    near = operands.only(within)
+    stepped = offset[within][None, :] == _range(after)[:, None]
+    moved = [predict_bits(near.moved(parent, int(k)), recipe) == near.bits for k in _range(before)]
+    return step_log_likelihood(stepped) - step_log_likelihood(np.stack(moved))
+
+
+def _range(reach: int) -> NDArray[np.int64]:
+    return np.arange(-reach, reach + 1)
+
+
+def _one_rounding(operands: Operands, recipe: Recipe) -> Floats:
+    """Half steps of the products and differences that an arithmetic in the suspect's dtype may round,
+    or of the coarsest operand where that is more."""
+    parents = operands.parents
+    rounded = [w * a for w, a in zip(recipe.weights, parents, strict=True)]
+    rounded += [a - parents[-1] for a in parents[:-1]]
+    half = sum((_step(x, operands) for x in rounded), np.zeros(operands.suspect.size)) / 2
+    coarsest = np.maximum(np.abs(parents).max(axis=0), np.abs(operands.suspect))
+    return np.maximum(half, _step(coarsest, operands) / 2)
+
+
+def _step(values: Floats, operands: Operands) -> Floats:
+    cells = rounding_cells(round_to(values, operands.dtype), operands.dtype)
+    return cells.high - cells.low
+
+
+def measure_replay_fit(
+    operands: Operands, recipe: Recipe, comparison: Comparison | SetComparison | Absent
+) -> ReplayFit | Absent:
+    """The change around this replay against the free likelihood that was measured on the same elements."""
+    if isinstance(comparison, Absent):
+        return Absent("no free likelihood was measured here")
+    if comparison.merge_dtype != operands.dtype.value:
+        return Absent("the likelihoods saw a blend stored in another dtype")
+    chosen = likelihood_elements(operands.informative, operands.rows)
+    cells = rounding_cells(operands.bits[chosen], operands.dtype)
+    r = to_float64(predict_bits(operands, recipe)[chosen], operands.dtype)
+    parents = operands.parents[:, chosen]
+    found = fit_scale(operands.suspect[chosen], r, cells.low, cells.high, parents[:-1] - parents[-1])
+    return ReplayFit(
+        log_likelihood=found.log_likelihood,
+        delta_ll=found.log_likelihood - comparison.free_log_likelihood,
+        scale=found.scale,
+        family=found.family,
+        drift=found.drift,
+    )
+
+
+def log_likelihood(operands: Operands, cells: Cells, recipe: Recipe) -> float:
+    """Of a change with a drift around this replay, on all elements given."""
+    r = to_float64(predict_bits(operands, recipe), operands.dtype)
+    moves = operands.parents[:-1] - operands.parents[-1]
+    return fit_scale(operands.suspect, r, cells.low, cells.high, moves).log_likelihood
