@@ -108,6 +108,7 @@ def test_a_fine_tune_gets_its_base_as_parent(child: str, six: Path) -> None:
     assert report.verdict.relation != "linear-merge"
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_a_run_among_candidates_is_called_no_merge(tmp_path: Path) -> None:
     candidates = folder_of(
         tmp_path / "models", *(RUN / f"{n}.safetensors" for n in ("base", "end", "sibling-1"))

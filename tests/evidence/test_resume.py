@@ -74,7 +74,7 @@ def saved(world: World, **options: Any) -> bytes:
     return path.read_bytes()
 
 
-@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize("sent", [signal.SIGKILL, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 def test_a_killed_pass_goes_on_and_ends_in_the_same_evidence(world: World, sent: signal.Signals) -> None:
     progress = world.folder / "progress"
     code = interrupt(world, progress, 100, sent)

@@ -84,6 +84,7 @@ def test_two_parents_are_a_set_when_their_weights_miss_one(weights: tuple[float,
     assert found.sum_low > 1
 
 
+@pytest.mark.slow
 def test_a_later_change_is_compared_with_a_lead_over_each_parent_left_out() -> None:
     parents = siblings(3, 3)
     (found,) = measured(changed(3, merged(parents, [0.5, 0.3, 0.2])), parents)
@@ -104,6 +105,7 @@ def test_a_change_after_a_merge_of_two_is_left_to_their_line() -> None:
     assert "two of the parents" in found.comparison.reason
 
 
+@pytest.mark.slow
 def test_controls_walk_the_same_path_and_do_not_pass() -> None:
     models = siblings(5, 4)
     own, control = measured(changed(5, merged(models[:3], [0.5, 0.3, 0.2])), models, controls=[4])
@@ -128,6 +130,7 @@ def test_too_few_elements_make_no_set() -> None:
     assert measured(merged(parents, [0.5, 0.3, 0.2]), parents) == ()
 
 
+@pytest.mark.slow
 def test_a_set_survives_its_file_and_an_older_file_is_read_as_not_measured() -> None:
     parents = siblings(8, 3)
     (found,) = measured(changed(8, merged(parents, [0.5, 0.3, 0.2])), parents)
@@ -163,6 +166,7 @@ def best(evidence: Evidence) -> Replay:
     return next(r for r in evidence.replays if r.subject == 0)
 
 
+@pytest.mark.slow
 def test_an_older_tools_three_parents_are_found_by_replay_alone(tmp_path: Path) -> None:
     first, second = siblings(9, 3), siblings(10, 3)
     suspect = [merged(p, [0.5, 0.3, 0.2], "mergekit-0.1.4") for p in (first, second)]
@@ -230,6 +234,7 @@ def test_weights_that_were_stored_in_bf16_are_among_the_first() -> None:
     assert ((1, 2), (0.6015625, 0.400390625)) in set_candidates(sets)[:10]
 
 
+@pytest.mark.slow
 def test_near_estimates_of_a_sum_of_one_every_candidate_sums_to_one() -> None:
     parents = siblings(20, 3)
     found = set_candidates(measured(changed(20, merged(parents, [0.5, 0.3, 0.2])), parents))

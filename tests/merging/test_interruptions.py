@@ -46,7 +46,7 @@ def wait_for(done: int, partial: Path, process: subprocess.Popen[bytes]) -> None
         time.sleep(0.002)
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize("how", [signal.SIGKILL, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 def test_a_stopped_merge_goes_on_with_the_same_command(how: signal.Signals, tmp_path: Path) -> None:
     recipe, out = world(tmp_path), tmp_path / "out"
     partial = tmp_path / "out.partial"

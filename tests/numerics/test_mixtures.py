@@ -79,6 +79,7 @@ def misses(found: ManyComparison, truth: Sequence[float]) -> int:
     return sum(not i.low <= w <= i.high for i, w in zip(found.intervals, truth, strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("deltas", [(0.003, 0.01, 0.03), (0.003, 0.003, 0.003)])
 def test_three_parents_with_a_dense_change_are_told_within_five_thousandths(
     deltas: Sequence[float],
@@ -106,6 +107,7 @@ def test_three_parents_with_a_sparse_change_are_told_and_it_is_counted() -> None
     assert passes(found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weights", [(0.6, 0.5), (0.6015625, 0.400390625)])
 def test_two_weights_that_miss_one_are_told_through_a_later_change(weights: tuple[float, float]) -> None:
     rng = np.random.default_rng(3)
@@ -149,6 +151,7 @@ def test_a_parent_that_is_not_in_the_merge_is_not_needed() -> None:
     assert not passes(found)
 
 
+@pytest.mark.slow
 def test_nearly_collinear_parents_get_wide_intervals_that_hold_the_truth() -> None:
     truth = (0.3513, 0.2471, 0.4016)
     widths = []

@@ -272,7 +272,7 @@ def test_headings_tables_and_pictures_can_be_told_by_a_screen_reader(
 
 
 @pytest.mark.parametrize("world", [demo, trained, empty, large])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
 def test_every_text_stands_out_from_what_lies_behind_it(
     opened: Open, world: Callable[[], Report], scheme: str
 ) -> None:

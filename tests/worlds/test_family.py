@@ -45,7 +45,7 @@ def test_b_is_a_fine_tune_of_o_and_its_quiet_rows_tell_300_steps(family: Path) -
     assert "300 steps of a 400-step linear schedule, warm-up 100" in quiet.schedule
 
 
-@pytest.mark.parametrize("order", [("O", "B"), ("B", "O")])
+@pytest.mark.parametrize("order", [("O", "B"), pytest.param(("B", "O"), marks=pytest.mark.slow)])
 def test_a_is_a_fine_tune_of_o_and_not_of_b(family: Path, order: tuple[str, str]) -> None:
     report = audited(family / "A", (family / order[0],), (family / order[1],))
     assert (report.verdict.relation, report.verdict.status) == ("fine-tune", "supported")
@@ -59,6 +59,7 @@ def test_o_is_where_its_fine_tunes_part(family: Path) -> None:
     assert {p.name for p in report.verdict.parents} == {"A", "B"}
 
 
+@pytest.mark.slow
 def test_two_fine_tunes_alone_are_undetermined_and_both_explanations_are_named(family: Path) -> None:
     report = audited(family / "A", (family / "B",))
     assert report.verdict.status == "undetermined"
