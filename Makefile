@@ -30,7 +30,7 @@ lint: $(VENV)/installed
 	$(BIN)/lint-imports
 
 check: lint $(FAMILY)/fetched
-	PARENTAGE_FAMILY=$(FAMILY) $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+	PARENTAGE_FAMILY=$(FAMILY) $(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
 
 test: check
 

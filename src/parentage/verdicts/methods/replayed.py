@@ -82,6 +82,9 @@ def weigh_replayed(readings: Readings, tensors: Sequence[TensorReading]) -> Weig
     if replay is None:
         return None
     against = _objection(readings, replay)
+    if against and replay.relation == "linear-merge":
+        # Of blends with something left over the likelihoods speak, which say more.
+        return None
     if against:
         return Weighing(replay.relation, Status.UNDETERMINED, against=against)
     return Weighing(
