@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-__all__ = ["RELATIONS"]
+from typing import Final
+
+__all__ = ["MERGES", "RELATIONS"]
 
 RELATIONS: tuple[str, ...] = (
     "copy",
@@ -30,4 +32,22 @@ RELATIONS: tuple[str, ...] = (
     "shared-ancestor",
     "independent",
     "undetermined",
+)
+# Merges by a rule over the numbers of several models; layers taken over whole are another thing.
+MERGES: Final = frozenset(
+    {
+        "linear-merge",
+        "slerp-merge",
+        "task-arithmetic-merge",
+        "ties-merge",
+        "dare-merge",
+        "della-merge",
+        "breadcrumbs-merge",
+        "model-stock-merge",
+        "sce-merge",
+        "arcee-fusion-merge",
+        "nearswap-merge",
+        "spherical-merge",
+        "mixed-merge",
+    }
 )

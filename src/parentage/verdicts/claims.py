@@ -9,41 +9,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from parentage.records.relations import MERGES
+
 __all__ = ["contradicts"]
 
-_MERGES = frozenset(
-    {
-        "linear-merge",
-        "slerp-merge",
-        "task-arithmetic-merge",
-        "ties-merge",
-        "dare-merge",
-        "della-merge",
-        "breadcrumbs-merge",
-        "model-stock-merge",
-        "sce-merge",
-        "arcee-fusion-merge",
-        "nearswap-merge",
-        "spherical-merge",
-        "mixed-merge",
-    }
-)
 _COPIES = frozenset({"copy", "cast-copy", "quantized-copy"})
 _TUNED = frozenset({"fine-tune", "adapter-fine-tune", "abliteration", "upcycled-moe"})
 _APART = frozenset({"independent"})
 
 # For each relation that can be supported: the claims that are false when it is true.
 _EXCLUDED: Mapping[str, frozenset[str]] = {
-    "copy": _MERGES | _TUNED | _APART,
-    "cast-copy": _MERGES | _TUNED | _APART,
-    "quantized-copy": _MERGES | _TUNED | _APART,
+    "copy": MERGES | _TUNED | _APART,
+    "cast-copy": MERGES | _TUNED | _APART,
+    "quantized-copy": MERGES | _TUNED | _APART,
     "linear-merge": _COPIES | _APART | {"passthrough-merge"},
     "passthrough-merge": _COPIES | _APART,
     # A parent that was not listed leaves a merge that looks like a change of the one that was.
     "fine-tune": _COPIES | _APART,
     "adapter-fine-tune": _COPIES | _APART,
     "shared-ancestor": _COPIES | _APART | {"linear-merge", "fine-tune"},
-    "independent": _COPIES | _MERGES | _TUNED | {"same-run-checkpoint", "shared-ancestor"},
+    "independent": _COPIES | MERGES | _TUNED | {"same-run-checkpoint", "shared-ancestor"},
 }
 # A merge that nothing was done to afterwards is no training of anybody's.
 _EXCLUDED_WITHOUT_TRAINING: Mapping[str, frozenset[str]] = {

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from parentage.records.card import Claim
-from parentage.verdicts.cards.facts import MERGES, Facts, Ruling
+from parentage.records.relations import MERGES
+from parentage.verdicts.cards.facts import Facts, Ruling
 from parentage.verdicts.sentences import listing
 
 __all__ = ["weigh_denied_merge", "weigh_origin", "weigh_relation", "weigh_scratch"]

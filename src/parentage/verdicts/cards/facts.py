@@ -15,29 +15,13 @@ from parentage.records.absence import Absent
 from parentage.records.card import CardReading, Score
 from parentage.records.card_report import NO_REPORT
 from parentage.records.interview import Interview
+from parentage.records.relations import MERGES
 from parentage.records.report import QuietRows, Report
 from parentage.verdicts.claims import contradicts
 from parentage.verdicts.disclosure import UNRELATED_BY_DESCENT, names_of_path
 
-__all__ = ["MERGES", "NO_DATE", "Facts", "ParentCard", "Ruling"]
+__all__ = ["NO_DATE", "Facts", "ParentCard", "Ruling"]
 
-MERGES: Final = frozenset(
-    {
-        "linear-merge",
-        "slerp-merge",
-        "task-arithmetic-merge",
-        "ties-merge",
-        "dare-merge",
-        "della-merge",
-        "breadcrumbs-merge",
-        "model-stock-merge",
-        "sce-merge",
-        "arcee-fusion-merge",
-        "nearswap-merge",
-        "spherical-merge",
-        "mixed-merge",
-    }
-)
 # Their direction shows in the weights: what is made is rounded, and rounding is many-to-one.
 DIRECTED: Final = MERGES | {"quantized-copy", "cast-copy"}
 
