@@ -585,6 +585,23 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "An adapter's factors or a direction are missing, do not fit the tensor, or are not numbers.",
         "Check that the adapter or the direction belongs to this model.",
     ),
+    "adapter-none": (
+        "A method that combines adapters was given none for a tensor.",
+        "Name them in the recipe, under `adapters`.",
+    ),
+    "adapter-not-finite": (
+        "An adapter's factors hold infinities or what is no number; merged, they spoil whole matrices.",
+        "Fetch the adapter again, or leave it out: its training may have diverged.",
+    ),
+    "adapter-ranks": (
+        "Factors of different ranks cannot be added up, A with A and B with B.",
+        "Use `adapter_cat` or `adapter_svd`, which take adapters of any ranks.",
+    ),
+    "adapter-rank-large": (
+        "The ranks of the adapters together are so large that their factors would not fit the memory "
+        "that a merge may take.",
+        "Merge the adapters one after the other, as models `BASE+ADAPTER`.",
+    ),
     "della-spread": (
         "A density and an epsilon of DELLA give probabilities below zero or above one.",
         "Choose an epsilon smaller than the density and than one minus it.",

@@ -66,7 +66,7 @@ def _directions_that_cancel_left_out() -> Iterator[None]:
 
 
 # Those that take more than operands and numbers have tests of their own.
-NAMES = [n for n in names() if n not in ("lora", "abliteration")]
+NAMES = [n for n in names() if n not in ("lora", "abliteration") and not method(n).adapters]
 
 
 @pytest.mark.parametrize("name", NAMES)

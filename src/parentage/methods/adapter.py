@@ -32,11 +32,13 @@ from parentage.methods.totals import norm_of
 from parentage.numerics.low_rank import product
 from parentage.records.dtypes import DType
 
-__all__ = ["LORA", "array_of"]
+__all__ = ["LORA", "Adapted", "array_of"]
 
 
 @dataclass(frozen=True, slots=True)
-class _Adapted:
+class Adapted:
+    """A matrix plus ``scaling`` · B A, rows of ``granularity`` elements; chunks are whole rows."""
+
     a: Values
     b: Values
     magnitude: Values | None
@@ -102,7 +104,7 @@ def _prepare(reader: Reader, parameters: Parameters, profile: Profile, name: str
     )
     scaling = np.float32(parameters.shared["scaling"])
     rounded = bool(parameters.shared["rounded"])
-    return _Adapted(a, b, magnitude, scaling, rounded, profile, max(1, rows_of(reader.shape)))
+    return Adapted(a, b, magnitude, scaling, rounded, profile, max(1, rows_of(reader.shape)))
 
 
 LORA: Final[Method] = Method(

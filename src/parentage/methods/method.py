@@ -8,7 +8,7 @@ operands into storage bits, chunk by chunk. The same bits come out whatever the 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 import numpy as np
@@ -130,6 +130,7 @@ class Method:
 
     ``models``: least and most operands, the base included; ``others``: those that are not the base.
     ``profiles``: the arithmetics it exists in.
+    ``adapters``: it combines adapters over one base (``Parameters.additions``).
     ``optional``: what becomes of a tensor that only some models have ("error", "copy-single",
     "copy-base", "base-or-skip").
     """
@@ -146,6 +147,7 @@ class Method:
     profiles: tuple[str, ...] = ("parentage-1", "mergekit-0.1.5")
     optional: str = "error"
     random: Callable[[Reader, Parameters, Profile], int] | None = None
+    adapters: bool = False
 
     @property
     def needs_base(self) -> bool:
@@ -186,7 +188,7 @@ class Method:
             if not d.per_model
         }
         each = self._each(reader, parameters)
-        return Parameters(each, shared, parameters.seed, parameters.drawn, parameters.arrays)
+        return replace(parameters, per_model=each, shared=shared)
 
     def _each(self, reader: Reader, parameters: Parameters) -> tuple[Mapping[str, Value], ...]:
         per_model = [d for d in self.parameters if d.per_model]

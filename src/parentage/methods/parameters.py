@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -12,9 +12,36 @@ from numpy.typing import NDArray
 
 from parentage.errors import UsageError
 
-__all__ = ["Declared", "Parameters", "Value"]
+__all__ = ["Addition", "Additions", "Declared", "Factors", "Parameters", "Value"]
 
 Value = float | int | bool | str
+Factors = tuple[NDArray[np.float32], NDArray[np.float32]]
+"""An adapter's ``A`` [rank, in] and ``B`` [out, rank] for one module."""
+
+
+@dataclass(frozen=True, slots=True)
+class Addition:
+    """What one adapter adds to a tensor: ``weight`` · ``scaling`` · B A. ``read``: its factors, read anew
+    at each call; ``name``: of the adapter, for messages."""
+
+    weight: float
+    scaling: float
+    read: Callable[[], Factors]
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Additions:
+    """Those adapters, in the recipe's order, that change one tensor. ``ranks``: the largest rank of each
+    adapter of the recipe, of those too that leave this tensor alone; ``root``: the first of them scales by
+    the root of its rank. ``turned``: the tensor holds the transpose of B A; ``rounded``: the change is
+    rounded to the tensor's dtype before it is added, as that of an embedding is."""
+
+    parts: tuple[Addition, ...]
+    ranks: tuple[int, ...]
+    root: bool = False
+    turned: bool = False
+    rounded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +52,8 @@ class Parameters:
     default. ``seed`` is the recipe's; ``drawn``: random words that tensors before this one took from the
     tool's stream (``Method.draws`` tells how many each takes; the tools go in lexicographic order).
     ``arrays``: what a method takes beside numbers and is small beside the tensor, float32: an adapter's
-    factors ``A`` [rank, in] and ``B`` [out, rank], a ``direction`` [out or in].
+    factors ``A`` [rank, in] and ``B`` [out, rank], a ``direction`` [out or in]. ``additions``: the adapters
+    that methods combine.
     """
 
     per_model: tuple[Mapping[str, Value], ...] = ()
@@ -33,6 +61,7 @@ class Parameters:
     seed: int = 0
     drawn: int = 0
     arrays: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    additions: Additions | None = None
 
 
 @dataclass(frozen=True, slots=True)

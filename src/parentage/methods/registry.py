@@ -33,6 +33,12 @@ METHODS: Final[Mapping[str, str]] = {
     "weighted_sum": "parentage.methods.image_models:WEIGHTED_SUM",
     "add_difference": "parentage.methods.image_models:ADD_DIFFERENCE",
     "lora": "parentage.methods.adapter:LORA",
+    "adapter_linear": "parentage.methods.adapters.combinations:LINEAR",
+    "adapter_cat": "parentage.methods.adapters.combinations:CAT",
+    "adapter_ties": "parentage.methods.adapters.combinations:TIES",
+    "adapter_dare_linear": "parentage.methods.adapters.combinations:DARE_LINEAR",
+    "adapter_dare_ties": "parentage.methods.adapters.combinations:DARE_TIES",
+    "adapter_magnitude_prune": "parentage.methods.adapters.combinations:MAGNITUDE_PRUNE",
     "abliteration": "parentage.methods.abliteration:ABLITERATION",
     "upcycling": "parentage.methods.upcycling:UPCYCLING",
 }
