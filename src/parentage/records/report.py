@@ -38,6 +38,15 @@ from parentage.records.findings import (
 )
 from parentage.records.json_files import load_json
 from parentage.records.reading import Reading
+from parentage.records.report_parts import (
+    Coverage,
+    ExcludedCause,
+    ExpertsSeen,
+    NetworkCost,
+    NotExamined,
+    PostTraining,
+    one_of,
+)
 
 __all__ = [
     "NOT_MEASURED",
@@ -86,12 +95,6 @@ __all__ = [
 SCHEMA = "parentage.report"
 VERSION = 1
 VERDICT_STATUSES = ("supported", "contradicted", "undetermined")
-POST_TRAINING_STATUSES = ("detected", "not-detected", "undetermined")
-
-
-def _one_of(value: str, known: tuple[str, ...], where: str) -> None:
-    if value not in known:
-        raise EvidenceError(f"{value!r} is none of {', '.join(known)}", code="report-status", where=where)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,42 +160,7 @@ class Verdict:
     parts: tuple[PartVerdict, ...] = ()
 
     def __post_init__(self) -> None:
-        _one_of(self.status, VERDICT_STATUSES, "verdict.status")
-
-
-@dataclass(frozen=True, slots=True)
-class ExcludedCause:
-    """Something else that could leave the same residual. Absent: it cannot be excluded."""
-
-    cause: str
-    why_excluded: str | Absent
-
-
-@dataclass(frozen=True, slots=True)
-class ExpertsSeen:
-    """Experts of which elements were replayed, layer by layer: ``examined`` of ``experts`` in ``layers``
-    layers. ``changed``: those with elements off the replay, as (layer, expert)."""
-
-    layers: int
-    experts: int
-    examined: int
-    changed: tuple[tuple[int, int], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class PostTraining:
-    """Whether something happened after the explanation; ``sigma_relative`` is σ over the standard
-    deviation of the weights, ``changed_share`` the share of elements off the replay."""
-
-    status: str
-    sigma_relative: Estimate | Absent
-    changed_share: Estimate | Absent
-    rivals: tuple[ExcludedCause, ...] = ()
-    would_have_seen: str | Absent = NOT_MEASURED
-    experts: ExpertsSeen | Absent = NOT_MEASURED
-
-    def __post_init__(self) -> None:
-        _one_of(self.status, POST_TRAINING_STATUSES, "post_training.status")
+        one_of(self.status, VERDICT_STATUSES, "verdict.status")
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,46 +208,6 @@ class Control:
     match: float | Absent
     weight: Estimate | Absent
     real: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class NotExamined:
-    """Something that was not looked at, and why."""
-
-    tensor: str
-    reason: str
-
-
-NO_NETWORK = Absent("nothing came over a network, or the report was made from saved evidence")
-
-
-@dataclass(frozen=True, slots=True)
-class NetworkCost:
-    """What reading over a network took, of all models: headers, listings and repeated requests included.
-
-    It differs from run to run, so evidence does not hold it. ``resolves``: requests that asked where a file
-    lies; they are among the ``requests``.
-    """
-
-    bytes_received: int
-    requests: int
-    resolves: int
-
-
-@dataclass(frozen=True, slots=True)
-class Coverage:
-    """How much was looked at; elements are the suspect's, bytes are of all models.
-
-    ``bytes_read`` were read by the measures, some more than once.
-    """
-
-    tensors: int
-    tensors_examined: int
-    elements: int
-    elements_examined: int
-    bytes_read: int
-    not_examined: tuple[NotExamined, ...] = ()
-    network: NetworkCost | Absent = NO_NETWORK
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 
 from parentage.records.absence import Absent
@@ -11,22 +10,17 @@ from parentage.records.evidence import Evidence, ModelPin, ModelRole
 from parentage.records.recognition import NETWORK, TOO_LARGE
 from parentage.records.report import (
     ArithmeticMatch,
-    ConsistencyCurve,
     Control,
-    ControlCurve,
     Coverage,
     Direction,
-    LeastSquares,
     ModelInput,
     NotExamined,
     Novelty,
     PartVerdict,
     PostTraining,
-    QuietRows,
     Replay,
     Report,
     Rival,
-    Spectrum,
     Suspect,
     TensorVerdict,
     Verdict,
@@ -35,7 +29,16 @@ from parentage.records.report import (
 from parentage.verdicts.blend_tests import size_of_change
 from parentage.verdicts.claims import contradicts
 from parentage.verdicts.courses import heterogeneity
-from parentage.verdicts.described import differences, dtypes, merge_tests
+from parentage.verdicts.described import (
+    consistency_curve,
+    differences,
+    dtypes,
+    least_squares,
+    merge_tests,
+    offset_histogram,
+    quiet_rows,
+    spectra,
+)
 from parentage.verdicts.layers import layer_places, layers_told
 from parentage.verdicts.merge_claims import claim_notes
 from parentage.verdicts.methods.pattern_told import pattern_after, pattern_story, with_pattern
@@ -53,7 +56,6 @@ from parentage.verdicts.weights import model_weights, tensor_weights
 
 __all__ = ["assemble"]
 
-OFFSET_RANGE = 8
 COPIES = ("copy", "cast-copy", "quantized-copy")
 
 
@@ -97,12 +99,12 @@ def assemble(
             if i and m.role is not ModelRole.SHUFFLED
         ),
         strata=strata(tensors) if readings.replay else Absent("nothing was replayed"),
-        consistency_curve=_curve(readings),
-        offset_histogram=_offsets(readings),
-        least_squares=_least_squares(readings),
+        consistency_curve=consistency_curve(readings),
+        offset_histogram=offset_histogram(readings),
+        least_squares=least_squares(readings),
         heterogeneity=heterogeneity(readings, tensors, blend) if blend else Absent("no blend was measured"),
-        quiet_rows=_quiet(readings),
-        spectrum=_spectra(readings),
+        quiet_rows=quiet_rows(readings),
+        spectrum=spectra(readings),
         merge_tests=merge_tests(readings, tensors),
         differences=differences(readings, chosen.models),
         previous=compare_previous(readings),
@@ -334,72 +336,3 @@ def _tensor(reading: TensorReading, parents: Sequence[int]) -> TensorVerdict:
         sigma_relative=sigma,
         relation=reading.relation,
     )
-
-
-def _curve(readings: Readings) -> ConsistencyCurve | Absent:
-    pair = readings.pair
-    sweeps = {s.subject: s for s in readings.evidence.sweeps if (s.first, s.second) == pair and s.curve}
-    if pair is None or 0 not in sweeps or not sweeps[0].informative:
-        return Absent("no pair of parents was swept")
-
-    def shares(subject: int) -> tuple[float, ...]:
-        sweep = sweeps[subject]
-        return tuple(n / max(sweep.informative, 1) for n in sweep.curve)
-
-    return ConsistencyCurve(
-        first=readings.name(pair[0]),
-        second=readings.name(pair[1]),
-        grid=readings.evidence.curve_grid,
-        suspect=shares(0),
-        controls=tuple(ControlCurve(readings.name(i), shares(i)) for i in readings.controls if i in sweeps),
-    )
-
-
-def _offsets(readings: Readings) -> dict[str, int] | Absent:
-    if readings.replay is None:
-        return Absent("nothing was replayed")
-    total: Counter[int] = Counter()
-    for tensor in readings.replay.tensors:
-        for k, count in enumerate(tensor.offsets):
-            total[k - OFFSET_RANGE] += count
-    return {str(k): total[k] for k in range(-OFFSET_RANGE, OFFSET_RANGE + 1)}
-
-
-def _least_squares(readings: Readings) -> tuple[LeastSquares, ...] | Absent:
-    pair = readings.pair
-    if pair is None:
-        return Absent("no pair of parents")
-    found = []
-    for tensor in readings.evidence.tensors:
-        m = readings.mixture(tensor, 0, pair)
-        if m is not None and not isinstance(m.least_squares, Absent):
-            found.append(LeastSquares(tensor.name, m.least_squares, m.cosine))
-    return tuple(found)
-
-
-def _quiet(readings: Readings) -> tuple[QuietRows, ...] | Absent:
-    if not readings.evidence.quiet_rows:
-        return Absent("no embedding row was moved by weight decay alone")
-    return tuple(
-        QuietRows(
-            parent=readings.name(q.model),
-            tensor=q.tensor,
-            rows=q.rows,
-            quiet_rows=q.quiet,
-            exact_rows=q.exact_rows,
-            schedule=q.schedule,
-            steps=q.steps,
-            learning_rate=q.learning_rate,
-            weight_decay=q.weight_decay,
-        )
-        for q in readings.evidence.quiet_rows
-    )
-
-
-def _spectra(readings: Readings) -> tuple[Spectrum, ...] | Absent:
-    found = tuple(
-        Spectrum(t.name, readings.name(s.model), s.stable_rank, s.rows, s.columns)
-        for t in readings.evidence.tensors
-        for s in t.spectra
-    )
-    return found or Absent("no matrix was small enough to take its spectrum")

@@ -1,18 +1,38 @@
-"""Findings that stand beside a verdict and decide nothing: merge tests, distances by part."""
+"""What stands beside a verdict and decides nothing: merge tests, distances by part, curves, ranks."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from parentage.records.absence import Absent
-from parentage.records.findings import MergeTest, PartDifference
-from parentage.records.report import NOT_MEASURED
+from parentage.records.findings import (
+    NOT_MEASURED,
+    ConsistencyCurve,
+    ControlCurve,
+    LeastSquares,
+    MergeTest,
+    PartDifference,
+    QuietRows,
+    Spectrum,
+)
 from parentage.verdicts.blend_tests import passes_later_change
 from parentage.verdicts.linear_merge import tried
 from parentage.verdicts.readings import Readings
 from parentage.verdicts.tensors import TensorReading
 
-__all__ = ["differences", "dtypes", "merge_tests"]
+__all__ = [
+    "consistency_curve",
+    "differences",
+    "dtypes",
+    "least_squares",
+    "merge_tests",
+    "offset_histogram",
+    "quiet_rows",
+    "spectra",
+]
+
+OFFSET_RANGE = 8
 
 
 def merge_tests(readings: Readings, tensors: Sequence[TensorReading]) -> tuple[MergeTest, ...] | Absent:
@@ -64,3 +84,77 @@ def dtypes(readings: Readings, model: int) -> tuple[str, ...] | Absent:
     """The number formats that a model's tensors are stored in."""
     names = {t.dtypes[model] for t in readings.evidence.tensors if model == 0 or model in t.present}
     return tuple(sorted(names)) or NOT_MEASURED
+
+
+def consistency_curve(readings: Readings) -> ConsistencyCurve | Absent:
+    """For each weight of the first parent, the share of informative elements that it explains."""
+    pair = readings.pair
+    sweeps = {s.subject: s for s in readings.evidence.sweeps if (s.first, s.second) == pair and s.curve}
+    if pair is None or 0 not in sweeps or not sweeps[0].informative:
+        return Absent("no pair of parents was swept")
+
+    def shares(subject: int) -> tuple[float, ...]:
+        sweep = sweeps[subject]
+        return tuple(n / max(sweep.informative, 1) for n in sweep.curve)
+
+    return ConsistencyCurve(
+        first=readings.name(pair[0]),
+        second=readings.name(pair[1]),
+        grid=readings.evidence.curve_grid,
+        suspect=shares(0),
+        controls=tuple(ControlCurve(readings.name(i), shares(i)) for i in readings.controls if i in sweeps),
+    )
+
+
+def offset_histogram(readings: Readings) -> dict[str, int] | Absent:
+    """How far elements lie off the replay, in units of the last place."""
+    if readings.replay is None:
+        return Absent("nothing was replayed")
+    total: Counter[int] = Counter()
+    for tensor in readings.replay.tensors:
+        for k, count in enumerate(tensor.offsets):
+            total[k - OFFSET_RANGE] += count
+    return {str(k): total[k] for k in range(-OFFSET_RANGE, OFFSET_RANGE + 1)}
+
+
+def least_squares(readings: Readings) -> tuple[LeastSquares, ...] | Absent:
+    """What least squares would read on each tensor: descriptive, biased by storage rounding."""
+    pair = readings.pair
+    if pair is None:
+        return Absent("no pair of parents")
+    found = []
+    for tensor in readings.evidence.tensors:
+        m = readings.mixture(tensor, 0, pair)
+        if m is not None and not isinstance(m.least_squares, Absent):
+            found.append(LeastSquares(tensor.name, m.least_squares, m.cosine))
+    return tuple(found)
+
+
+def quiet_rows(readings: Readings) -> tuple[QuietRows, ...] | Absent:
+    """Embedding rows that only weight decay moved."""
+    if not readings.evidence.quiet_rows:
+        return Absent("no embedding row was moved by weight decay alone")
+    return tuple(
+        QuietRows(
+            parent=readings.name(q.model),
+            tensor=q.tensor,
+            rows=q.rows,
+            quiet_rows=q.quiet,
+            exact_rows=q.exact_rows,
+            schedule=q.schedule,
+            steps=q.steps,
+            learning_rate=q.learning_rate,
+            weight_decay=q.weight_decay,
+        )
+        for q in readings.evidence.quiet_rows
+    )
+
+
+def spectra(readings: Readings) -> tuple[Spectrum, ...] | Absent:
+    """Stable ranks of the differences to each model."""
+    found = tuple(
+        Spectrum(t.name, readings.name(s.model), s.stable_rank, s.rows, s.columns)
+        for t in readings.evidence.tensors
+        for s in t.spectra
+    )
+    return found or Absent("no matrix was small enough to take its spectrum")
