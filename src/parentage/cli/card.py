@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -99,26 +98,23 @@ def command(
     cache: Cache = None,
 ) -> None:
     """Read a card and weigh it."""
-    from parentage.checkpoints.remote.remote_limits import SharedSession
-    from parentage.cli.card_inputs import Given, dates, facts_of, history_of, pairs
-    from parentage.verdicts.cards.examine import examine_card
+    from parentage import api
+    from parentage.cli.card_inputs import dates, pairs
 
     if fail_on not in (None, "contradicted", "undisclosed"):
         raise UsageError("--fail-on takes contradicted or undisclosed", code="usage-card")
-    with ExitStack() as stack:
-        session = SharedSession(stack, limits_of(budget, budget_requests, cache))
-        given = Given(
-            model,
-            from_evidence,
-            pairs(called, "--called"),
-            pairs(parent_card, "--parent-card"),
-            dates(published),
-            tuple(words or ()),
-            scores,
-            history,
-            from_interview,
-        )
-        report = examine_card(facts_of(given, session), given.asked(), history_of(given, session))
+    report = api.card(
+        model,
+        evidence=from_evidence,
+        interview=from_interview,
+        called=pairs(called, "--called"),
+        parent_cards=pairs(parent_card, "--parent-card"),
+        published=dates(published),
+        words=words or [],
+        scores=scores,
+        history=history,
+        limits=limits_of(budget, budget_requests, cache),
+    )
     if declarations is not None:
         from parentage.cards.declarations import declarations as declared
         from parentage.records.json_files import write_json

@@ -14,6 +14,7 @@ from parentage.cards.claims.sentences import short_name
 from parentage.records.absence import Absent
 from parentage.records.card import CardReading, Score
 from parentage.records.card_report import NO_REPORT
+from parentage.records.card_sources import NO_DATE
 from parentage.records.interview import Interview
 from parentage.records.relations import MERGES
 from parentage.records.report import QuietRows, Report
@@ -27,7 +28,6 @@ DIRECTED: Final = MERGES | {"quantized-copy", "cast-copy"}
 
 
 NO_INTERVIEW: Final = Absent("no interview was given")
-NO_DATE: Final = Absent("no date of the model was given")
 
 
 @dataclass(frozen=True, slots=True)

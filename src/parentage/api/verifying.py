@@ -1,0 +1,54 @@
+"""Evidence measured again from its pinned inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+from parentage.api.files import load_evidence_object
+from parentage.api.progress import Progress, silent
+from parentage.checkpoints.remote.remote_limits import RemoteLimits, SharedSession
+from parentage.engines.compiling import compile_for_audit
+from parentage.engines.engine import Engine
+from parentage.evidence.full.options import FullOptions
+from parentage.evidence.inputs.asked_options import cores
+from parentage.evidence.inputs.opening import open_pinned
+from parentage.evidence.rederive import rederive, stored_options
+from parentage.evidence.sampling.fetching import FetchProgress
+from parentage.records.evidence_checks import read_evidence
+from parentage.records.verification import Verification
+
+__all__ = ["verify"]
+
+
+def verify(
+    path: Path,
+    *,
+    places: Mapping[str, str] | None = None,
+    workers: int = 0,
+    limits: RemoteLimits | None = None,
+    engine: str | Engine = "threads",
+    address: str | None = None,
+    resume: str | Path | None = None,
+    device: str = "cpu",
+    compile_first: bool = False,
+    progress: Progress = silent,
+) -> Verification:
+    """Measure again from the pinned inputs, ignoring every stored number, and name what differs.
+
+    ``places``: where inputs lie now, by the models' names. Counts and digests must agree exactly,
+    derived floats to 1e-9. ``engine``, ``address``, ``resume``, ``device``,
+    ``compile_first``: as for :func:`audit`.
+    """
+    plain = load_evidence_object(path)
+    stored = read_evidence(plain)
+    options = stored_options(stored.used, workers or cores())
+    runs = FullOptions(engine, address, resume, device)
+    options = replace(options, **runs.checked(options.full, workers, limits))
+    with ExitStack() as stack:
+        shared = SharedSession(stack, limits, FetchProgress(progress).heard, sampled=not options.full)
+        inputs = open_pinned(stack, stored.models, places or {}, shared)
+        compile_for_audit(compile_first, options.full, progress)
+        return rederive(stored, plain, inputs, options, progress)
