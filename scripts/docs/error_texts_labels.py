@@ -77,7 +77,7 @@ LABELS: Mapping[str, tuple[str, str]] = {
         "`parentage replay` says what differs; `--unproven` writes a label that says so.",
     ),
     "label-not-supported": (
-        "The audit does not find a linear merge supported. A label says no more than the evidence does.",
+        "The audit supports no merge whose recipe replays. A label says no more than the evidence does.",
         "Give the models that it may be made of, or label from a recipe.",
     ),
     "label-other-model": (

@@ -22,6 +22,7 @@ from parentage.evidence.blends.sweeps import shared_sweeps
 from parentage.evidence.codes.coded_pass import measure_quantized
 from parentage.evidence.inputs.pinning import pin_models
 from parentage.evidence.quiet_rows import measure_quiet_rows
+from parentage.evidence.recognition.replaying import compared
 from parentage.evidence.recognition.second_pass import recognise_methods
 from parentage.evidence.replaying.search import ReplayContext, search_replays
 from parentage.evidence.sampling.fetching import FetchProgress
@@ -30,6 +31,7 @@ from parentage.evidence.sampling.reading_plan import ReadingBudget, affordable
 from parentage.evidence.sampling.stages import FirstPass
 from parentage.evidence.structure import measure_spectra
 from parentage.evidence.tensors import TensorPlan
+from parentage.records.absence import Absent
 from parentage.records.evidence import (
     Coverage,
     Evidence,
@@ -40,6 +42,7 @@ from parentage.records.evidence import (
     Replay,
     TensorEvidence,
 )
+from parentage.records.recognition import Recognition
 
 __all__ = [
     "CURVE_GRID",
@@ -182,7 +185,11 @@ def measure(
         asked=dict(asked),
         used=_used(options, left_out, found.sampling, inputs),
         models=pins,
-        coverage=_coverage(alignment, checkpoints, tensors, replays, inputs, _unpaid(options, left_out)),
+        coverage=_with_replayed(
+            _coverage(alignment, checkpoints, tensors, replays, inputs, _unpaid(options, left_out)),
+            tensors,
+            recognition,
+        ),
         curve_grid=tuple(float(x) for x in CURVE_GRID),
         tensors=tensors,
         sweeps=sweeps,
@@ -310,6 +317,17 @@ def _coverage(
         bytes_read=sum(c.bytes_read for c in checkpoints),
         not_examined=tuple(passed_over),
     )
+
+
+def _with_replayed(
+    coverage: Coverage, tensors: Sequence[TensorEvidence], recognition: Recognition | Absent
+) -> Coverage:
+    """Beside what was examined, what the suspect's replay of a method compared."""
+    read = compared(recognition)
+    if not read:
+        return coverage
+    more = sum(max(read.get(t.name, 0) - t.finite, 0) for t in tensors)
+    return replace(coverage, elements_replayed=min(coverage.elements_examined + more, coverage.elements))
 
 
 def not_examined(alignment: Alignment, inputs: AuditInputs) -> list[NotExamined]:

@@ -19,15 +19,23 @@ from parentage.merging.merge import MergeOptions, input_digests, open_models, th
 from parentage.merging.plan import make_plan
 from parentage.merging.rebuild import rebuild
 from parentage.merging.recipe_writing import plain_recipe, recipe_digest
-from parentage.merging.record import parents_of, record_of
-from parentage.merging.recovered import NotRecoveredError, recovered_recipe
+from parentage.merging.record import NO_SHARE, parents_of, record_of
+from parentage.merging.recovered import (
+    NotRecoveredError,
+    place_of,
+    recovered_recipe,
+    recovered_share,
+    recovered_tensors,
+)
 from parentage.merging.run import Progress
 from parentage.records.absence import Absent
-from parentage.records.evidence import Evidence, ModelPin, Replay
+from parentage.records.evidence import Evidence, ModelPin
+from parentage.records.evidence import Replay as BlendReplay
 from parentage.records.merge import Basis, MergedFile, MergeRecord, Parent
 from parentage.records.rebuild import Rebuild
 from parentage.records.recipe import Recipe
-from parentage.records.report import Report
+from parentage.records.relations import MERGES
+from parentage.records.report import Replay, Report
 
 __all__ = ["LabelOptions", "label_from_evidence", "label_from_recipe"]
 
@@ -88,22 +96,20 @@ def label_from_evidence(
 ) -> MergeRecord:
     """Label the suspect of an audit with the recipe that was recovered, and no more than that.
 
-    Raises ``LabelError``: ``label-not-supported`` (the verdict is no supported linear merge),
+    Raises ``LabelError``: ``label-not-supported`` (the verdict is no supported merge by a replayed recipe),
     ``label-no-digests`` (nothing ties the evidence to files), ``label-other-model`` (these are others);
     ``NotRecoveredError``.
     """
     _check_folder(folder, options)
-    if (report.verdict.relation, report.verdict.status) != ("linear-merge", "supported"):
-        raise LabelError(
-            f"the audit does not find a linear merge supported: {report.verdict.sentence}",
-            code="label-not-supported",
-            where=str(folder),
-            hint="a label says no more than the evidence does; --recipe labels from a recipe",
-        )
+    _check_supported(folder, report)
     recipe = recovered_recipe(found)
-    replay = next((r for r in found.replays if r.subject == 0), None)
-    if replay is None:
-        raise NotRecoveredError("no recipe was replayed", hint="--recipe labels from a recipe")
+    if recipe.method != method_of(report):
+        # What the verdict rests on is not what can be written down as a recipe.
+        raise NotRecoveredError(
+            f"the verdict is one of {method_of(report)}, and no recipe of it was recovered",
+            hint="--recipe labels from a recipe",
+        )
+    matches, informative = recovered_share(found)
     workers = threads(options.merge)
     with open_checkpoint(folder) as opened:
         files = _own_files(folder, opened, workers, progress)
@@ -116,9 +122,9 @@ def label_from_evidence(
         recipe_sha256=recipe_digest(recipe),
         method=recipe.method,
         profile=str(recipe.profile),
-        seed=0,
-        parents=tuple(_parents(found, replay, recipe)),
-        merged=len(replay.tensors),
+        seed=recipe.seed or 0,
+        parents=tuple(_parents(found, recipe)),
+        merged=recovered_tensors(found),
         copied=(),
         dropped=(),
         notes=tuple(_notes(found, report)),
@@ -127,13 +133,32 @@ def label_from_evidence(
         files=files,
         basis=Basis(
             "recovered",
-            replay.informative_matches,
-            replay.informative,
+            matches,
+            informative,
             report.post_training.status,
             evidence_sha256,
         ),
     )
     return _written(folder, record, beside, options, progress)
+
+
+def _check_supported(folder: Path, report: Report) -> None:
+    supported = report.verdict.status == "supported" and report.verdict.relation in MERGES
+    replayed = isinstance(report.replay, Replay) and report.replay.parameters.get("established") is True
+    if supported and replayed:
+        return
+    lacking = "a merge supported" if not supported else "its recipe by replay, only its pattern"
+    raise LabelError(
+        f"the audit does not find {lacking}: {report.verdict.sentence}",
+        code="label-not-supported",
+        where=str(folder),
+        hint="a label says no more than the evidence does; --recipe labels from a recipe",
+    )
+
+
+def method_of(report: Report) -> str:
+    """The method of the replay that the verdict rests on."""
+    return "" if isinstance(report.replay, Absent) else report.replay.method
 
 
 def _written(
@@ -192,24 +217,29 @@ def _check_same(pin: ModelPin, files: Sequence[MergedFile], folder: Path) -> Non
         )
 
 
-def _parents(found: Evidence, replay: Replay, recipe: Recipe) -> Iterator[Parent]:
-    shares = _shares(found, replay, recipe)
-    for index, source, share in zip(replay.parents, recipe.models, shares, strict=True):
+def _parents(found: Evidence, recipe: Recipe) -> Iterator[Parent]:
+    shares: Mapping[int, float] = {}
+    if recipe.method == "linear":
+        replay = next(r for r in found.replays if r.subject == 0)
+        shares = dict(zip(replay.parents, _shares(found, replay, recipe), strict=True))
+    places = {place_of(pin): k for k, pin in reversed(list(enumerate(found.models)))}
+    for source in recipe.named_models():
+        index = places[str(source)]
         pin = found.models[index]
         hub = split_adapter(pin.locator) is None and place_kind(pin.locator) is PlaceKind.HUB
         yield Parent(
-            name=str(source.model),
+            name=str(source),
             locator=pin.locator,
             revision=pin.revision,
             id=hub_model(pin.locator).repository if hub else NO_ID,
             licence=NO_LICENCE,
-            share=share,
-            base=False,
+            share=shares.get(index, NO_SHARE),
+            base=source == recipe.base_model,
             files=tuple(MergedFile(s.name, s.size, s.sha256) for s in pin.shards),
         )
 
 
-def _shares(found: Evidence, replay: Replay, recipe: Recipe) -> list[float]:
+def _shares(found: Evidence, replay: BlendReplay, recipe: Recipe) -> list[float]:
     """Each parent's weight, averaged over the numbers of the tensors that were compared."""
     elements = {t.name: t.elements for t in found.tensors}
     divided = recipe.parameters["normalize"].clauses[0].value is True
@@ -232,7 +262,7 @@ def _notes(found: Evidence, report: Report) -> Iterator[str]:
                 f"weight of {parent.name}: {weight.estimate:.9g}, between {weight.low:.9g} and "
                 f"{weight.high:.9g} at {100 * weight.level:g} %"
             )
-    cover = found.coverage
+    cover = report.coverage
     yield (
         f"{cover.elements_examined:,} of {cover.elements:,} numbers were examined, in "
         f"{cover.tensors_examined:,} of {cover.tensors:,} tensors"

@@ -14,7 +14,7 @@ from parentage.records.evidence import Evidence, ModelPin, Replay
 from parentage.records.recipe import Clause, ModelName, Recipe, Setting, SourceSlice
 from parentage.records.recognition import MethodReplay
 
-__all__ = ["NotRecoveredError", "recovered_recipe", "recovered_share"]
+__all__ = ["NotRecoveredError", "place_of", "recovered_recipe", "recovered_share", "recovered_tensors"]
 
 NAMES: Final = {DType.BF16: "bfloat16", DType.F16: "float16", DType.F32: "float32"}
 # Arithmetics that divide by the sum of weights.
@@ -44,7 +44,7 @@ def recovered_recipe(found: Evidence) -> Recipe:
         raise NotRecoveredError("no recipe was replayed", hint=HINT)
     cast, out = _dtypes(found, replay)
     models = tuple(
-        SourceSlice(ModelName(_place(found.models[index])), None, {"weight": _weight(replay, k)})
+        SourceSlice(ModelName(place_of(found.models[index])), None, {"weight": _weight(replay, k)})
         for k, index in enumerate(replay.parents)
     )
     return Recipe(
@@ -66,6 +66,13 @@ def recovered_share(found: Evidence) -> tuple[int, int]:
     return own.informative_matches, own.informative
 
 
+def recovered_tensors(found: Evidence) -> int:
+    """How many tensors the recovered recipe was replayed on."""
+    method = recognised_replay(found)
+    own = method or next(r for r in found.replays if r.subject == 0)
+    return len(own.tensors)
+
+
 def _of_method(found: Evidence, replay: MethodReplay) -> Recipe:
     if replay.out not in NAMES:
         raise NotRecoveredError(
@@ -73,10 +80,11 @@ def _of_method(found: Evidence, replay: MethodReplay) -> Recipe:
             hint="write the recipe by hand: a recipe has one out_dtype",
         )
     names = {dtype.value: name for dtype, name in NAMES.items()}
-    return recognised_recipe(replay, lambda model: _place(found.models[model]), names)
+    return recognised_recipe(replay, lambda model: place_of(found.models[model]), names)
 
 
-def _place(pin: ModelPin) -> str:
+def place_of(pin: ModelPin) -> str:
+    """Where a recipe finds the model that was audited."""
     return at_revision(pin.locator, pin.revision if isinstance(pin.revision, str) else None)
 
 

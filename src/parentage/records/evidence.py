@@ -102,7 +102,11 @@ class NotExamined:
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """How much was looked at. Elements are the suspect's."""
+    """How much was looked at. Elements are the suspect's.
+
+    ``elements_replayed``: those that were sampled or that the replay of a merge method compared, which
+    reads whole tensors; 0 where none was. Such elements were looked at for that method alone.
+    """
 
     tensors: int
     tensors_examined: int
@@ -110,6 +114,7 @@ class Coverage:
     elements_examined: int
     bytes_read: int
     not_examined: tuple[NotExamined, ...]
+    elements_replayed: int = 0
 
 
 @dataclass(frozen=True, slots=True)

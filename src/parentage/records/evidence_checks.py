@@ -255,6 +255,7 @@ def _check_coverage(evidence: Evidence) -> None:
     coverage = evidence.coverage
     _ordered((coverage.tensors_examined, coverage.tensors), "$.coverage")
     _ordered((coverage.elements_examined, coverage.elements), "$.coverage")
+    _ordered((coverage.elements_replayed, coverage.elements), "$.coverage")
     _ordered((coverage.bytes_read,), "$.coverage")
     if coverage.tensors_examined != len(evidence.tensors):
         raise _wrong("another number of tensors than it says", "$.coverage.tensors_examined")

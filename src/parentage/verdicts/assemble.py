@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from parentage.records.absence import Absent
 from parentage.records.estimate import Estimate
 from parentage.records.evidence import Evidence, ModelPin, ModelRole
-from parentage.records.recognition import NETWORK, TOO_LARGE
 from parentage.records.report import (
     ArithmeticMatch,
     Control,
@@ -39,11 +38,12 @@ from parentage.verdicts.described import (
     quiet_rows,
     spectra,
 )
-from parentage.verdicts.layers import layer_places, layers_told
+from parentage.verdicts.layers import layer_places
+from parentage.verdicts.limits import general_limits, layer_limits
 from parentage.verdicts.merge_claims import claim_notes
 from parentage.verdicts.methods.pattern_told import pattern_after, pattern_story, with_pattern
 from parentage.verdicts.methods.told import method_after, method_story, with_method
-from parentage.verdicts.orders import orders_told, reorderings
+from parentage.verdicts.orders import reorderings
 from parentage.verdicts.parts import tell_parts
 from parentage.verdicts.post_training import judge_later_change, strata
 from parentage.verdicts.previous import compare_previous
@@ -78,7 +78,12 @@ def assemble(
     story, pattern = method_story(readings, chosen), pattern_story(readings, chosen)
     after = method_after(story) if story else pattern_after(pattern) if pattern else after
     parents = _parents(readings, tensors, chosen)
-    verdict = _verdict(readings, chosen, weighings, parents, after, claim, tensors)
+    covered = evidence.coverage.elements_examined
+    if story is not None:
+        # What such a verdict says rests on the replay, which reads whole tensors.
+        covered = max(covered, evidence.coverage.elements_replayed)
+    limits = (*chosen.limits, *layer_limits(readings, chosen), *general_limits(readings, covered))
+    verdict = _verdict(readings, chosen, weighings, parents, after, claim, tensors, limits)
     blend = chosen.models if chosen.relation == "linear-merge" else (readings.pair or ())
     report = Report(
         tool=dict(evidence.tool),
@@ -91,7 +96,7 @@ def assemble(
         novelty=_novelty(readings, chosen),
         direction=_direction(readings),
         controls=_controls(readings),
-        coverage=_coverage(evidence),
+        coverage=_coverage(evidence, covered),
         tensors=tuple(_tensor(t, blend) for t in tensors),
         parents=tuple(
             _model(readings, i)
@@ -143,6 +148,7 @@ def _verdict(
     after: PostTraining,
     claim: str | None,
     tensors: Sequence[TensorReading],
+    limits: tuple[str, ...],
 ) -> Verdict:
     relation, status = chosen.relation, chosen.status.value
     sentence = verdict_sentence(readings, chosen, parents, after)
@@ -164,48 +170,9 @@ def _verdict(
         sentence=sentence,
         parents=parents,
         rivals=tuple(excluded + live + weaker),
-        limits=(*chosen.limits, *_layer_limits(readings, chosen), *_general_limits(readings)),
+        limits=limits,
         parts=tuple(PartVerdict(*p) for p in tell_parts(readings, tensors, chosen)),
     )
-
-
-def _layer_limits(readings: Readings, chosen: Weighing) -> tuple[str, ...]:
-    """A model whose layers or neurons were found by content is not told of as if they met by number."""
-    models = chosen.models or readings.related[:1]
-    orders = tuple(sentence for i in models for sentence in orders_told(readings, i))
-    told = [(i, words) for i in models if (words := layers_told(readings, i))]
-    return orders + tuple(
-        f"The suspect's layers are not simply those of {readings.name(i)}, number by number: {words}."
-        for i, words in told
-    )
-
-
-def _general_limits(readings: Readings) -> tuple[str, ...]:
-    limits = []
-    coverage = readings.evidence.coverage
-    if coverage.elements_examined < coverage.elements:
-        limits.append(
-            f"{coverage.elements_examined:,} of {coverage.elements:,} elements were examined; "
-            f"--full replays all of them."
-        )
-    reading = readings.evidence.reading
-    if not isinstance(reading, Absent):
-        limits.append(
-            f"It was read in stages, up to {max((c.stages for c in reading.components), default=1)} of "
-            f"{len(reading.stages)}: {reading.ended}. Where an e-value ended it, the chance that any of "
-            f"these answers is wrong is at most {reading.level:.0%} for the whole model, were its elements "
-            f"independent; the verdict rests on its own rules."
-        )
-    missed = readings.evidence.recognition
-    if missed in (NETWORK, TOO_LARGE):
-        assert isinstance(missed, Absent)
-        limits.append(f"Merge methods beside blends and copies were not looked for: {missed.reason}.")
-    if not any(m.role is ModelRole.CONTROL for m in readings.evidence.models):
-        limits.append(
-            "No real control was given: the control is the suspect's own delta with its rows "
-            "shuffled, which is easier to tell apart than another fine-tune (-c adds one)."
-        )
-    return tuple(limits)
 
 
 def _digests(pin: ModelPin) -> dict[str, str | Absent]:
@@ -298,13 +265,13 @@ def _control(readings: Readings, control: int) -> Control:
     return Control(readings.name(control), consistency, match, weight, real)
 
 
-def _coverage(evidence: Evidence) -> Coverage:
+def _coverage(evidence: Evidence, covered: int) -> Coverage:
     c = evidence.coverage
     return Coverage(
         tensors=c.tensors,
         tensors_examined=c.tensors_examined,
         elements=c.elements,
-        elements_examined=c.elements_examined,
+        elements_examined=covered,
         bytes_read=c.bytes_read,
         not_examined=tuple(NotExamined(n.tensor, n.reason) for n in c.not_examined),
     )

@@ -13,10 +13,11 @@ from parentage.evidence.recognition.candidate import Candidate
 from parentage.evidence.recognition.context import FLOATS, Context
 from parentage.merging.operands import Operands, pieces
 from parentage.numerics.formats import ordinal, round_to, to_float32
+from parentage.records.absence import Absent
 from parentage.records.dtypes import DType
-from parentage.records.recognition import HOLDS, MethodTensor, Numbers
+from parentage.records.recognition import HOLDS, MethodTensor, Numbers, Recognition
 
-__all__ = ["Counted", "as_record", "drawn_before", "replay_tensor"]
+__all__ = ["Counted", "as_record", "compared", "drawn_before", "replay_tensor"]
 
 
 @dataclass(slots=True)
@@ -126,6 +127,13 @@ def as_record(name: str, counted: Counted, own: Numbers | None, method: str = ""
         own=HOLDS if own is None else own,
         method=method,
     )
+
+
+def compared(found: Recognition | Absent) -> dict[str, int]:
+    """Elements by tensor that a replay of the suspect compared."""
+    if isinstance(found, Absent):
+        return {}
+    return {t.name: t.elements for r in found.replays if r.subject == 0 for t in r.tensors}
 
 
 def drawn_before(candidate: Candidate, context: Context) -> dict[str, int]:

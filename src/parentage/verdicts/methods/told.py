@@ -168,4 +168,6 @@ def _tensor(told: TensorVerdict, found: MethodTensor | None, whole: MethodReplay
         relation = whole.relation
     elif copied_from(found) is not None:
         relation = "copy"
-    return replace(told, relation=relation, match=found.matches / found.informative, weights=())
+    examined = max(told.elements_examined, found.elements)
+    match = found.matches / found.informative
+    return replace(told, relation=relation, match=match, weights=(), elements_examined=examined)
