@@ -79,6 +79,16 @@ MERGING: Mapping[str, tuple[str, str]] = {
         "The models' vocabularies differ: one row would be the average of two different tokens.",
         "Say with `tokenizer` whose vocabulary the output has; rows are then mapped by token.",
     ),
+    "recipe-adapters": (
+        "A recipe lists adapters for a method that takes models, none for one that combines adapters, one "
+        "alone where several are combined, one twice, or a base that has an adapter of its own.",
+        "List each once under `adapters`, with a `weight`, and choose a method `adapter_…`.",
+    ),
+    "plan-adapters": (
+        "Adapters hold what no combination of them keeps (lengths of DoRA, whole tensors), or disagree on "
+        "which way round the base keeps its matrices.",
+        "Merge such an adapter by itself, as a model `BASE+ADAPTER`.",
+    ),
     "recipe-base-missing": (
         "The method works on differences from a base model, and the recipe names none.",
         "`base_model`: the model that the others were made from.",

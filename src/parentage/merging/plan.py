@@ -12,22 +12,21 @@ from typing import Final
 
 from parentage.architectures.roles import role_of
 from parentage.checkpoints.checkpoint import Checkpoint
-from parentage.errors import PlanError, RecipeError, UsageError
+from parentage.errors import PlanError
+from parentage.merging.adapters import Over, adapters_over
 from parentage.merging.groups import Sources, sources_of, unused
 from parentage.merging.layers import Layout, layout_of
 from parentage.merging.operands import Operand, Operands
-from parentage.merging.parameters import WITHOUT_EFFECT, resolve, unknown_parameters
+from parentage.merging.parameters import WITHOUT_EFFECT, resolve
+from parentage.merging.recipe_method import check_profile, method_of
 from parentage.merging.vocabularies import Vocabulary, check_alike, make_vocabulary
 from parentage.methods.method import (
     BASE_FORBIDDEN,
     BASE_IGNORED,
-    ONE_ARITHMETIC,
-    PROFILES,
     Method,
     Parameters,
     Profile,
 )
-from parentage.methods.registry import method as method_named
 from parentage.records.dtypes import DType
 from parentage.records.recipe import ModelName, Recipe
 from parentage.records.tensors import TensorRef
@@ -57,6 +56,8 @@ class PlannedTensor:
     reason: str = ""
     parameters: Parameters | None = None
     profile: Profile | None = None
+    factors: int = 0
+    """Bytes of adapters' factors, read beside the operands."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -71,7 +72,7 @@ class PlannedTensor:
     @property
     def bytes_read(self) -> int:
         """Bytes of all operands, read once."""
-        return sum(p.tensor.nbytes for p in self.operands.parts)
+        return sum(p.tensor.nbytes for p in self.operands.parts) + self.factors
 
     @property
     def merged(self) -> bool:
@@ -122,10 +123,12 @@ def make_plan(
     Raises ``RecipeError`` for what the recipe says and no method knows, ``PlanError`` where the models do
     not fit together.
     """
-    method = _method(recipe)
+    method = method_of(recipe)
     chosen = profile or recipe.profile or DEFAULT_PROFILE
-    _check_profile(method, chosen)
-    layouts = {model: layout_of(checkpoint) for model, checkpoint in opened.items()}
+    check_profile(method, chosen)
+    over = adapters_over(recipe, opened) if method.adapters else None
+    beside = {ModelName(entry.place) for entry in recipe.adapters}
+    layouts = {model: layout_of(checkpoint) for model, checkpoint in opened.items() if model not in beside}
     add_base = method.base != BASE_IGNORED or _weighs_base(recipe, method)
     made = tuple(sources_of(recipe, layouts, add_base=add_base))
     if not made:
@@ -136,8 +139,8 @@ def make_plan(
     if vocabulary is None:
         check_alike({m: c for m, c in opened.items() if m in sources_named})
     number = seed if seed is not None else recipe.seed or 0
-    planner = _Planner(recipe, method, chosen, number, opened, vocabulary, sizes)
-    tensors = _with_draws(method, tuple(planner.planned(sources) for sources in made))
+    planner = _Planner(recipe, method, chosen, number, opened, vocabulary, sizes, over)
+    tensors = _with_draws(method, tuple(planner.planned(sources) for sources in made), over)
     template = recipe.base_model or made[0].group.sources[0].model
     dropped = tuple(
         Dropped(model, name, _why_dropped(model, name, recipe, layouts))
@@ -155,12 +158,18 @@ def make_plan(
     )
 
 
-def _with_draws(method: Method, tensors: tuple[PlannedTensor, ...]) -> tuple[PlannedTensor, ...]:
-    """A tool draws from one stream, tensor by tensor in lexicographic order: how much came before each."""
+def _with_draws(
+    method: Method, tensors: tuple[PlannedTensor, ...], over: Over | None
+) -> tuple[PlannedTensor, ...]:
+    """A tool draws from one stream, tensor by tensor in lexicographic order (peft: in that of the model's
+    modules, after the start values of the adapter that it makes): how much came before each."""
     if method.random is None:
         return tensors
-    drawn, before = 0, dict[str, int]()
-    for tensor in sorted(tensors, key=lambda t: t.name):
+    drawn, before, order = 0, dict[str, int](), sorted(t.name for t in tensors)
+    if over is not None:
+        drawn, order = over.words_before(over.rank_of(method.id)), over.in_order(order)
+    named = {t.name: t for t in tensors}
+    for tensor in (named[name] for name in order):
         before[tensor.name] = drawn
         if tensor.parameters is not None and tensor.profile is not None:
             drawn += method.draws(tensor.operands, tensor.parameters, tensor.profile)
@@ -168,46 +177,6 @@ def _with_draws(method: Method, tensors: tuple[PlannedTensor, ...]) -> tuple[Pla
         t if t.parameters is None else replace(t, parameters=replace(t.parameters, drawn=before[t.name]))
         for t in tensors
     )
-
-
-def _method(recipe: Recipe) -> Method:
-    try:
-        found = method_named(recipe.method)
-    except UsageError as error:
-        raise RecipeError(error.message, code="recipe-method", hint=error.hint) from None
-    unknown = unknown_parameters(recipe, found)
-    if unknown:
-        name, line = unknown[0]
-        known = ", ".join(d.name for d in found.parameters) or "none"
-        raise RecipeError(
-            f"{found.id} has no parameter {name[:80]!r}",
-            code="recipe-unknown-parameter",
-            where=f"line {line}" if line else "",
-            hint=f"its parameters: {known}",
-        )
-    if (
-        found.needs_base
-        and recipe.base_model is None
-        and not all(p.base_model for p in recipe.slices or [recipe])
-    ):
-        raise RecipeError(
-            f"{found.id} works on differences from a base, and the recipe names none",
-            code="recipe-base-missing",
-            hint="base_model: the model that the others were made from",
-        )
-    return found
-
-
-def _check_profile(method: Method, profile: str) -> None:
-    if profile not in method.profiles:
-        known = profile in PROFILES or profile.startswith(ONE_ARITHMETIC)
-        raise RecipeError(
-            f"{method.id} does not exist in the arithmetic {profile}"
-            if known
-            else f"no arithmetic is called {profile!r}",
-            code="recipe-profile",
-            hint="one of " + ", ".join(method.profiles),
-        )
 
 
 def _weighs_base(recipe: Recipe, method: Method) -> bool:
@@ -225,6 +194,7 @@ class _Planner:
     opened: Opened
     vocabulary: Vocabulary | None
     sizes: Mapping[ModelName, int]
+    over: Over | None
 
     def planned(self, sources: Sources) -> PlannedTensor:
         """What becomes of one tensor of the output."""
@@ -253,6 +223,8 @@ class _Planner:
             return "it holds no floating-point numbers"
         if any(t.elements == 0 for t in tensors):
             return "it is empty"
+        if self.over is not None and self.over.additions(tensors[0].name) is None:
+            return "no adapter changes it"
         return ""
 
     def _copied(self, sources: Sources, k: int, reason: str) -> PlannedTensor:
@@ -277,11 +249,14 @@ class _Planner:
         names = [t.name for t in tensors]
         parameters = resolve(self.recipe, group, self.method, sources.name, names, sources.t, self.seed)
         profile = Profile(self.profile, self._inner(tensors, out), out)
-        operands = Operands(parts, parts[0].tensor.shape, base)
+        operands, factors = Operands(parts, parts[0].tensor.shape, base), 0
+        if self.over is not None:
+            parameters = replace(parameters, additions=self.over.additions(names[0]))
+            factors = self.over.nbytes(names[0])
         if self.method.id == "linear":
             # Its rule reads nothing, and refuses weights that sum to zero.
             self.method.prepare(operands, parameters, profile, sources.name)
-        return PlannedTensor(sources.name, out, operands, models, "", parameters, profile)
+        return PlannedTensor(sources.name, out, operands, models, "", parameters, profile, factors)
 
     def _operands(self, name: str, tensors: Mapping[ModelName, TensorRef]) -> tuple[Operand, ...]:
         """Operands as they lie; where the recipe chooses a vocabulary, with its rows."""

@@ -10,7 +10,7 @@ import yaml
 from parentage.errors import InputMissingError, RecipeError
 from parentage.merging.recipe_nodes import MAX_BYTES, Reading, is_null, parse
 from parentage.merging.recipe_tokens import read_tokenizer
-from parentage.merging.recipe_values import model_name, read_settings
+from parentage.merging.recipe_values import model_name, read_adapters, read_settings
 from parentage.records.recipe import ModelName, OutputSlice, Recipe, SourceSlice
 
 __all__ = ["DTYPES", "read_recipe", "recipe_from_text"]
@@ -19,6 +19,7 @@ KEYS: Final = (
     "merge_method",
     "models",
     "slices",
+    "adapters",
     "base_model",
     "parameters",
     "dtype",
@@ -76,12 +77,12 @@ def _recipe(reading: Reading, root: yaml.Node) -> Recipe:
             where=reading.at(root),
             hint="merge_method: linear",
         )
-    if ("models" in table) == ("slices" in table):
+    if sum(key in table for key in ("models", "slices", "adapters")) != 1:
         raise RecipeError(
-            "a recipe has either models or slices",
+            "a recipe has either models or slices, or adapters",
             code="recipe-shape",
             where=reading.at(root),
-            hint="keep one of the two",
+            hint="keep one of them",
         )
     own = _own(reading, table)
     return Recipe(
@@ -97,6 +98,7 @@ def _recipe(reading: Reading, root: yaml.Node) -> Recipe:
         name=_text(reading, table, "name"),
         profile=_text(reading, own, "profile"),
         seed=reading.whole(own["seed"], "parentage.seed") if "seed" in own else None,
+        adapters=read_adapters(reading, table.get("adapters")),
     )
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import yaml
 
 from parentage.errors import RecipeError
 from parentage.merging.recipe_nodes import Reading, is_null
-from parentage.records.recipe import Clause, ModelName, Scalar, Setting, Settings
+from parentage.records.recipe import AdapterEntry, Clause, ModelName, Scalar, Setting, Settings
 
-__all__ = ["model_name", "read_settings"]
+__all__ = ["model_name", "read_adapters", "read_settings"]
 
 MAX_NAME = 4096
 
@@ -48,6 +50,33 @@ def _path(reading: Reading, node: yaml.Node, what: str) -> str:
         raise RecipeError(f"{what}: path is missing", code="recipe-shape", where=reading.at(node))
     revision = f"@{reading.text(table['revision'], what)}" if "revision" in table else ""
     return reading.text(table["path"], what) + revision
+
+
+def read_adapters(reading: Reading, node: yaml.Node | None) -> tuple[AdapterEntry, ...]:
+    """Adapters over the base, each with its weight."""
+    if node is None:
+        return ()
+    found = tuple(_adapter(reading, entry) for entry in reading.items(node, "adapters"))
+    if not found:
+        raise reading.shape("adapters", "one adapter at least", node)
+    return found
+
+
+def _adapter(reading: Reading, node: yaml.Node) -> AdapterEntry:
+    what = "an adapter's entry"
+    table = {k: v for k, v in reading.table(node, what).items() if not is_null(v)}
+    reading.known(table, ("adapter", "weight"), what)
+    for key in ("adapter", "weight"):
+        if key not in table:
+            raise RecipeError(f"{what}: {key} is missing", code="recipe-shape", where=reading.at(node))
+    weight = reading.scalar(table["weight"], "weight")
+    try:
+        number = float(weight) if not isinstance(weight, bool) else math.nan
+    except (ValueError, OverflowError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise reading.shape("weight", "a number", table["weight"])
+    return AdapterEntry(_path(reading, table["adapter"], what), number, node.start_mark.line + 1)
 
 
 def read_settings(reading: Reading, node: yaml.Node | None) -> Settings:

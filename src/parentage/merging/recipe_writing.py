@@ -35,6 +35,7 @@ def plain_recipe(recipe: Recipe) -> Plain:
             "base_model": _name(recipe.base_model),
             "models": [_source(s) for s in recipe.models],
             "slices": [_slice(s) for s in recipe.slices],
+            "adapters": [{"adapter": a.place, "weight": a.weight} for a in recipe.adapters],
             "parameters": _settings(recipe.parameters),
             "dtype": recipe.dtype,
             "out_dtype": recipe.out_dtype,

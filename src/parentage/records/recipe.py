@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 __all__ = [
+    "AdapterEntry",
     "Clause",
     "ModelName",
     "OutputSlice",
@@ -85,6 +86,15 @@ class OutputSlice:
 
 
 @dataclass(frozen=True, slots=True)
+class AdapterEntry:
+    """An adapter by its place, and what its change is multiplied by."""
+
+    place: str
+    weight: float
+    line: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class TokenSource:
     """The row of one token: that of ``model`` for ``token`` (a string, or an id), or zeros.
 
@@ -107,7 +117,8 @@ class TokenizerChoice:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """Either ``models`` or ``slices``. ``dtype``, ``out_dtype``: names as torch has them.
+    """Either ``models``, ``slices``, or ``adapters`` over ``base_model``. ``dtype``,
+    ``out_dtype``: names as torch has them.
 
     ``profile``: whose arithmetic, ``seed``: of random methods; None where the recipe does not say.
     """
@@ -124,13 +135,15 @@ class Recipe:
     name: str | None = None
     profile: str | None = None
     seed: int | None = None
+    adapters: tuple[AdapterEntry, ...] = ()
 
     def named_models(self) -> tuple[ModelName, ...]:
         """Every model that is read for its weights, once each, in order of mention; the base last unless
-        it is also a source."""
+        it is also a source, then adapters that are combined over it."""
         sources = [*self.models, *(s for part in self.slices for s in part.sources)]
         bases = [self.base_model, *(part.base_model for part in self.slices)]
         named = [*(s.model for s in sources), *(b for b in bases if b is not None)]
+        named += [ModelName(entry.place) for entry in self.adapters]
         return tuple(dict.fromkeys(named))
 
 
