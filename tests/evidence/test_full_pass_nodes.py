@@ -1,4 +1,4 @@
-"""The full pass on a Ray cluster of several nodes, one of which dies on the way: the same evidence."""
+"""The full pass on a Ray cluster of several nodes that die on the way, one or all: the same evidence."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from parentage.engines.ray_cluster import RayEngine
+from parentage.errors import ReadError
 from parentage.evidence.full import full_pass
 from tests.evidence.test_full_pass import FIRST, World
 from tests.evidence.test_resume import SLICE, SLICES, saved
@@ -66,3 +67,40 @@ def test_a_node_that_dies_in_the_middle_moves_no_byte_of_the_evidence(cluster: A
     assert sum(engine.processes.values()) == SLICES
     assert progress.read_bytes().count(b"\n") - 1 == SLICES
     assert found == saved(world)
+
+
+def test_when_all_nodes_die_one_error_says_so_and_a_second_run_ends_in_the_same_evidence(
+    cluster: Any, world: World
+) -> None:
+    engine, progress = RayEngine(), world.folder / "progress"
+    killed: list[int] = []
+
+    def kill_all(stage: str, done: int, total: int) -> None:
+        if sum(engine.processes.values()) >= 30 and not killed:
+            killed.append(len(cluster.worker_nodes))
+            for node in list(cluster.worker_nodes):
+                cluster.remove_node(node, allow_graceful=False)
+
+    with pytest.raises(ReadError) as raised:
+        saved(world, engine=engine, resume=progress, progress=kill_all)
+    assert killed == [NODES]
+    assert raised.value.code == "engine-cluster-lost"
+    before = progress.read_bytes()
+    done = before.count(b"\n") - 1
+    assert 30 <= done < SLICES
+    cluster.add_node(num_cpus=1, object_store_memory=STORE)
+    again = RayEngine()
+    found = saved(world, engine=again, resume=progress)
+    assert progress.read_bytes().startswith(before)
+    assert sum(again.processes.values()) == SLICES - done
+    assert found == saved(world)
+
+
+def test_a_cluster_without_processors_is_refused_at_once(world: World) -> None:
+    ray.init(num_cpus=0, object_store_memory=STORE, include_dashboard=False, log_to_driver=False)
+    try:
+        with pytest.raises(ReadError) as raised:
+            saved(world, engine=RayEngine())
+    finally:
+        ray.shutdown()
+    assert raised.value.code == "engine-cluster-lost"

@@ -154,8 +154,8 @@ class _Run(Generic[T, R]):
             self._submit(placement)
             while self._busy:
                 ready, _ = self._ray.wait(list(self._busy), num_returns=1)
-                _, index = self._busy.pop(ready[0])
-                found = self._result(ready[0], placement, index)
+                node, index = self._busy.pop(ready[0])
+                found = self._result(ready[0], placement, node, index)
                 if found is not None:
                     self._engine.processes[found.host, found.process] += 1
                     yield self._tasks[index], found.value
@@ -172,7 +172,7 @@ class _Run(Generic[T, R]):
             node: probe.options(scheduling_strategy=self._on(node)).remote(self._sent, distinct)
             for node in self._slots
         }
-        held = {node: self._ray.get(reference) for node, reference in asked.items()}
+        held = self._answers(asked)
         holders = {
             place: tuple(node for node, found in held.items() if found[k])
             for k, place in enumerate(distinct)
@@ -181,6 +181,22 @@ class _Run(Generic[T, R]):
             return Placement(range(len(places)), places.__getitem__, holders, self._slots)
         except LookupError as error:
             raise _not_held(error) from None
+
+    def _answers(self, asked: dict[str, Any]) -> dict[str, tuple[bool, ...]]:
+        """What machines said; one that died over it is none of the run's."""
+        errors, found = importlib.import_module("ray.exceptions"), dict[str, tuple[bool, ...]]()
+        how = "it has no processors"
+        for node, reference in asked.items():
+            try:
+                found[node] = self._ray.get(reference)
+            except errors.RayTaskError:
+                raise
+            except errors.RayError as error:
+                how = type(error).__name__
+        if not found:
+            raise _all_died(len(asked), how)
+        self._slots = {node: self._slots[node] for node in found}
+        return found
 
     def _submit(self, placement: Placement[int]) -> None:
         under_way = Counter(node for node, _ in self._busy.values())
@@ -194,7 +210,7 @@ class _Run(Generic[T, R]):
                 reference = function.remote(self._id, self._sent, self._tasks[index])
                 self._busy[reference] = (node, index)
 
-    def _result(self, reference: Any, placement: Placement[int], index: int) -> _Done | None:
+    def _result(self, reference: Any, placement: Placement[int], node: str, index: int) -> _Done | None:
         """What a task gave; None when its worker died and it will be done again."""
         errors = importlib.import_module("ray.exceptions")
         try:
@@ -202,15 +218,31 @@ class _Run(Generic[T, R]):
         except errors.RayTaskError:
             raise
         except errors.RayError as error:
-            self._again(placement, index, type(error).__name__)
+            self._again(placement, node, index, type(error).__name__)
             return None
         if isinstance(found, _Failed):
             raise found.error
         return found
 
-    def _again(self, placement: Placement[int], index: int, how: str) -> None:
-        self._tries[index] += 1
+    def _again(self, placement: Placement[int], node: str, index: int, how: str) -> None:
         self._engine.retried += 1
+        alive = self._processors()
+        gone = [n for n in placement.nodes if n not in alive]
+        if len(gone) == len(placement.nodes):
+            raise _all_died(len(self._slots), how)
+        if node in alive:
+            self._count(index, how)
+        try:
+            for lost in gone:
+                placement.lose(lost)
+            placement.again(index)
+        except LookupError as error:
+            raise _not_held(error) from None
+
+    def _count(self, index: int, how: str) -> None:
+        """A worker died and its machine did not: maybe of the task. Machines that die are counted by their
+        number."""
+        self._tries[index] += 1
         if self._tries[index] >= TRIES:
             raise ReadError(
                 f"workers died {TRIES} times over one task ({how})",
@@ -218,14 +250,15 @@ class _Run(Generic[T, R]):
                 where=self._work.place(self._tasks[index]).replace("\n", ", "),
                 hint="look into the memory and the logs of that machine; --resume keeps what is done",
             )
-        alive = self._processors()
-        try:
-            for node in placement.nodes:
-                if node not in alive:
-                    placement.lose(node)
-            placement.again(index)
-        except LookupError as error:
-            raise _not_held(error) from None
+
+
+def _all_died(machines: int, how: str) -> ReadError:
+    return ReadError(
+        f"of the cluster's {machines} machines that can work none is left ({how})",
+        code="engine-cluster-lost",
+        where="the Ray cluster",
+        hint="start the cluster again and run the same command: --resume goes on from what is done",
+    )
 
 
 def _not_held(error: LookupError) -> ReadError:
