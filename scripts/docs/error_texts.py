@@ -150,8 +150,8 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     ),
     "engine-cluster-lost": (
         "All machines of the Ray cluster on which the full pass ran died before it was done.",
-        "Start the cluster again and run the same command. With `--resume` the slices that were counted are "
-        "kept, and the evidence is the same as that of an undisturbed run.",
+        "Start the cluster again and run the same command. With `--resume` the slices that were counted "
+        "are kept, and the evidence is the same as that of an undisturbed run.",
     ),
     "engine-not-held": (
         "No machine of the cluster has the weight files that a task reads: those of one tensor, of every "
