@@ -19,7 +19,7 @@ from parentage.checkpoints.checkpoint import Checkpoint
 from parentage.numerics.assignment import RowMatch, match_rows
 from parentage.records.tensors import Order, TensorRef
 
-__all__ = ["FoundOrder", "undo_orders"]
+__all__ = ["FoundOrder", "OrderSearch", "ordered", "orders_of", "reordered", "undo_orders"]
 
 # Of the matrices that are unlike their counterparts so many are tried first; where none of them is a
 # reordered one the models are unrelated, and the others are left.
@@ -48,23 +48,21 @@ def undo_orders(
     found: dict[tuple[int, str], FoundOrder] = {}
     for k, other in enumerate(checkpoints[1:], start=1):
         if not (checkpoints[0].by_range or other.by_range):
-            search = _Search(alignment.groups, k, checkpoints[0], other)
+            search = OrderSearch(alignment.groups, k, checkpoints[0], other)
             found |= {(k, f.group.name): f for f in search.run()}
-    groups = tuple(_reordered(group, found) for group in alignment.groups)
+    groups = tuple(reordered(group, found) for group in alignment.groups)
     return replace(alignment, groups=groups), tuple(found.values())
 
 
-def _reordered(group: AlignedTensor, found: dict[tuple[int, str], FoundOrder]) -> AlignedTensor:
+def reordered(group: AlignedTensor, found: dict[tuple[int, str], FoundOrder]) -> AlignedTensor:
     others = tuple(
-        _ordered(ref, entry)
-        if isinstance(ref, TensorRef) and (entry := found.get((k, group.name)))
-        else ref
+        ordered(ref, entry) if isinstance(ref, TensorRef) and (entry := found.get((k, group.name))) else ref
         for k, ref in enumerate(group.others, start=1)
     )
     return group if others == group.others else replace(group, others=others)
 
 
-def _ordered(ref: TensorRef, found: FoundOrder) -> TensorRef:
+def ordered(ref: TensorRef, found: FoundOrder) -> TensorRef:
     rows, columns = found.rows, found.columns
     order = Order(ref, _moves(rows), _moves(columns), _multiplies(rows), _multiplies(columns))
     plain = TensorRef(ref.name, ref.dtype, ref.shape, "", 0, 0, encoding=ref.encoding, order=order)
@@ -83,7 +81,7 @@ def _factors(order: Order) -> tuple[NDArray[np.float64] | None, NDArray[np.float
     return order.row_factors, order.column_factors
 
 
-class _Search:
+class OrderSearch:
     """One other model against the suspect."""
 
     def __init__(
@@ -143,11 +141,11 @@ class _Search:
     def _both(self, group: AlignedTensor, found: Sequence[FoundOrder]) -> FoundOrder | None:
         """Rows and columns at once, where another matrix shows the order of one of the sides."""
         own, other = self._sides(group)
-        for columns in _orders(found, group.suspect.shape[1]):
+        for columns in orders_of(found, group.suspect.shape[1]):
             rows = match_rows(print_rows(own), print_rows(other, columns))
             if rows is not None:
                 return self._told(group, rows, columns)
-        for known in _orders(found, group.suspect.shape[0]):
+        for known in orders_of(found, group.suspect.shape[0]):
             sought = match_rows(print_columns(own), print_columns(other, known))
             if sought is not None:
                 return self._told(group, known, sought)
@@ -164,7 +162,7 @@ class _Search:
         mine, theirs = read_vector(own), read_vector(other)
         if np.array_equal(mine, theirs):
             return None
-        orders = _orders(list(found.values()), group.suspect.elements)
+        orders = orders_of(list(found.values()), group.suspect.elements)
         scores = [(_likeness(mine, theirs[o.order] * o.factors), o) for o in orders]
         best = max(scores, key=lambda s: s[0], default=None)
         if best is None or best[0] < ALIKE or best[0] <= _likeness(mine, theirs) + 1e-6:
@@ -176,7 +174,7 @@ class _Search:
         return group.suspect.elements == rows.order.size
 
 
-def _orders(found: Sequence[FoundOrder], length: int) -> list[RowMatch]:
+def orders_of(found: Sequence[FoundOrder], length: int) -> list[RowMatch]:
     """Different orders of one length, those first that most matrices show."""
     sides = [s for f in found for s in (f.rows, f.columns) if s is not None and s.order.size == length]
     counted: dict[bytes, tuple[int, RowMatch]] = {}

@@ -9,7 +9,14 @@ from parentage.architectures.layer_maps import LayersFound
 from parentage.architectures.unit_orders import FoundOrder
 from parentage.numerics.assignment import RowMatch
 from parentage.records.absence import Absent
-from parentage.records.alignment import AlignmentFindings, LayerMap, Layout, UnitOrder
+from parentage.records.alignment import (
+    NO_LOOK,
+    AlignmentFindings,
+    LayerMap,
+    Layout,
+    OrderLook,
+    UnitOrder,
+)
 
 __all__ = ["alignment_findings", "alignment_notes", "unit_orders"]
 
@@ -17,7 +24,10 @@ SHOWN = 12
 
 
 def alignment_findings(
-    alignment: Alignment, orders: Sequence[FoundOrder], by_content: bool
+    alignment: Alignment,
+    orders: Sequence[FoundOrder],
+    by_content: bool,
+    look: OrderLook | Absent = NO_LOOK,
 ) -> AlignmentFindings:
     """Families, layouts and layer maps, in the order of the models and of the suspect's names."""
     maps = (
@@ -26,7 +36,7 @@ def alignment_findings(
         for found in several
     )
     return AlignmentFindings(
-        alignment.families, tuple(_layouts(alignment)), tuple(maps), unit_orders(orders), by_content
+        alignment.families, tuple(_layouts(alignment)), tuple(maps), unit_orders(orders), by_content, look
     )
 
 

@@ -15,6 +15,7 @@ from parentage.architectures.expert_orders import undo_expert_orders
 from parentage.architectures.unit_orders import undo_orders
 from parentage.checkpoints.checkpoint import Checkpoint
 from parentage.checkpoints.merge_claims import merge_claims
+from parentage.checkpoints.remote.costs import Cost
 from parentage.engines.devices import CPU
 from parentage.engines.engine import Engine
 from parentage.evidence.aligned_how import alignment_findings, alignment_notes
@@ -26,12 +27,14 @@ from parentage.evidence.recognition.replaying import compared
 from parentage.evidence.recognition.second_pass import recognise_methods
 from parentage.evidence.replaying.search import ReplayContext, search_replays
 from parentage.evidence.sampling.fetching import FetchProgress
+from parentage.evidence.sampling.orders_afar import LookedAfar, allowance, look_afar
 from parentage.evidence.sampling.positions import BLOCK, Sampling
-from parentage.evidence.sampling.reading_plan import ReadingBudget, affordable
+from parentage.evidence.sampling.reading_plan import NOTHING, ReadingBudget, affordable
 from parentage.evidence.sampling.stages import FirstPass
 from parentage.evidence.structure import measure_spectra
 from parentage.evidence.tensors import TensorPlan
 from parentage.records.absence import Absent
+from parentage.records.alignment import NO_LOOK
 from parentage.records.evidence import (
     Coverage,
     Evidence,
@@ -90,7 +93,8 @@ class Options:
 
     ``left_out``: tensors that are not to be read, as an evidence says; None: ``budget`` decides.
     ``further``: elements of a tensor at later stages; ``reached``: how many of these a component was read
-    in, as an evidence says; None: its question decides.
+    in, as an evidence says; None: its question decides. ``look``: for orders in models that are read by
+    range, within ``look_limit``; None: what the budget leaves.
     """
 
     sample: int
@@ -106,6 +110,8 @@ class Options:
     engine: Engine | None = None
     resume: Path | None = None
     device: str = CPU
+    look: bool = True
+    look_limit: Cost | None = None
 
     @property
     def sampling(self) -> Sampling:
@@ -130,6 +136,10 @@ def measure(
     alignment, orders = undo_orders(alignment, checkpoints)
     plan = _plan(inputs, options)
     groups = readable(alignment, checkpoints, options)
+    looked = _look_afar(alignment, checkpoints, groups, options)
+    if looked is not None:
+        alignment, orders = looked.alignment, (*orders, *looked.orders)
+        groups = readable(alignment, checkpoints, options, looked.spent)
     first = FirstPass(
         groups,
         checkpoints,
@@ -138,6 +148,7 @@ def measure(
         progress=progress,
         fetched=fetched,
         budget=options.budget,
+        before=NOTHING if looked is None else looked.spent,
     )
     found = first.run(options.sampling, options.reached)
     tensors = tuple(m.evidence for m in found.measured)
@@ -183,7 +194,7 @@ def measure(
     return Evidence(
         tool={"name": "parentage", "version": __version__},
         asked=dict(asked),
-        used=_used(options, left_out, found.sampling, inputs),
+        used=_used(options, left_out, found.sampling, inputs, looked),
         models=pins,
         coverage=_with_replayed(
             _coverage(alignment, checkpoints, tensors, replays, inputs, _unpaid(options, left_out)),
@@ -197,7 +208,9 @@ def measure(
         quiet_rows=quiet,
         notes=(*notes, *alignment_notes(alignment, names), *((OVER_A_NETWORK,) if remote else ())),
         reading=found.reading,
-        alignment=alignment_findings(alignment, (*experts, *orders), not remote),
+        alignment=alignment_findings(
+            alignment, (*experts, *orders), not remote, NO_LOOK if looked is None else looked.record
+        ),
         quantized=quantized,
         claims=merge_claims(checkpoints[0]),
         recognition=recognition,
@@ -205,7 +218,11 @@ def measure(
 
 
 def _used(
-    options: Options, left_out: tuple[str, ...], sampling: Sampling, inputs: AuditInputs
+    options: Options,
+    left_out: tuple[str, ...],
+    sampling: Sampling,
+    inputs: AuditInputs,
+    looked: LookedAfar | None,
 ) -> dict[str, Any]:
     used: dict[str, Any] = {
         "sample": options.sample,
@@ -219,6 +236,8 @@ def _used(
         used["left_out"] = list(left_out)
     if by_range := [m.name for m in inputs.models if m.checkpoint.by_range]:
         used["by_range"] = by_range
+    if looked is not None:
+        used["look"] = {"bytes": looked.limit.nbytes, "requests": looked.limit.requests}
     if sampling.further:
         used["stages"] = [sampling.elements, *sampling.further]
         used["reached"] = {component: 1 + later for component, later in sampling.reached}
@@ -234,17 +253,30 @@ def _measurable(alignment: Alignment) -> list[AlignedTensor]:
     return [g for g in alignment.groups if g.suspect.dtype.is_float and g.suspect.elements]
 
 
+def _look_afar(
+    alignment: Alignment,
+    checkpoints: Sequence[Checkpoint],
+    groups: Sequence[AlignedTensor],
+    options: Options,
+) -> LookedAfar | None:
+    if not options.look or not any(c.by_range for c in checkpoints):
+        return None
+    limit = options.look_limit or allowance(groups, checkpoints, options.sampling, options.budget)
+    return look_afar(alignment, checkpoints, groups, options.sampling, limit)
+
+
 def readable(
-    alignment: Alignment, checkpoints: Sequence[Checkpoint], options: Options
+    alignment: Alignment, checkpoints: Sequence[Checkpoint], options: Options, before: Cost = NOTHING
 ) -> list[AlignedTensor]:
-    """The tensors that are compared: all that hold numbers, or as many as the budget pays for."""
+    """The tensors that are compared: all that hold numbers, or as many as the budget pays for after what
+    was spent ``before``."""
     groups = _measurable(alignment)
     if options.left_out is not None:
         left_out = frozenset(options.left_out)
         return [g for g in groups if g.name not in left_out]
     if options.budget is None:
         return groups
-    return affordable(groups, checkpoints, options.sampling, options.budget)
+    return affordable(groups, checkpoints, options.sampling, options.budget, before)
 
 
 def _plan(inputs: AuditInputs, options: Options) -> TensorPlan:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
 from parentage import __version__
+from parentage.checkpoints.remote.costs import Cost
 from parentage.errors import EvidenceError, ParentageError
 from parentage.evidence.inputs.pinned_files import FileComparison, compare_files
 from parentage.evidence.inputs.pinning import pin_models
@@ -40,6 +42,8 @@ _LABELS = ("name", "tensor", "arithmetic")
 # Measured on three MiniLM models and a control, two threads: 250 MB at 65,536 elements a tensor, 538 MB
 # at a million, 1.27 GB at four. Who wants more reads everything (--full), in bounded memory.
 MOST_SAMPLED = 2**20
+# More than any budget for a look beside the sample.
+MOST_LOOKED = 2**40
 _NOTHING = Absent("no such value")
 
 
@@ -62,7 +66,25 @@ def stored_options(used: Mapping[str, Any], workers: int) -> Options:
         raise _lie(f"runs of {run:,} elements; between 1 and {MOST_SAMPLED:,} can be read", "$.used.run")
     budget, left_out = _stored_plan(used)
     further, reached = _stored_stages(used, sample)
-    return Options(sample, seed, full, digests, workers, run, budget, left_out, further, reached)
+    look = _stored_look(used)
+    options = Options(sample, seed, full, digests, workers, run, budget, left_out, further, reached)
+    return replace(options, look=look is not None, look_limit=look)
+
+
+def _stored_look(used: Mapping[str, Any]) -> Cost | None:
+    """What the look for other orders was allowed; None where an earlier version took none."""
+    if "look" not in used:
+        return None
+    look = used["look"]
+    known = isinstance(look, Mapping)
+    nbytes, requests = (look.get(k) if known else None for k in ("bytes", "requests"))
+    if not (_allowed(nbytes) and _allowed(requests)):
+        raise _lie("the evidence does not say what its look for orders was allowed", "$.used.look")
+    return Cost(nbytes, requests)
+
+
+def _allowed(limit: Any) -> bool:
+    return type(limit) is int and 0 <= limit <= MOST_LOOKED
 
 
 def _stored_stages(

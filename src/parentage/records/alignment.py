@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 from parentage.records.absence import Absent
 
-__all__ = ["NOT_RECORDED", "AlignmentFindings", "LayerMap", "Layout", "UnitOrder"]
+__all__ = ["NOT_RECORDED", "NO_LOOK", "AlignmentFindings", "LayerMap", "Layout", "OrderLook", "UnitOrder"]
 
 NOT_RECORDED = Absent("not recorded by the version that measured")
+NO_LOOK = Absent("no model was looked at by range for other orders")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +64,31 @@ class UnitOrder:
 
 
 @dataclass(frozen=True, slots=True)
+class OrderLook:
+    """What was read beside the sample to find other orders, where models are read by range.
+
+    ``nbytes``, ``requests``: as headers tell them, whatever was cached. ``unlike``: pairs of matrices that
+    differ at the sample's places; ``on_sample`` of them meet in an order that another matrix showed, which
+    was tried at these places alone. ``not_sought``: tensors in which no order was found and not all that
+    could show one was read, for it would have taken ``needed`` bytes in all, more than was left.
+    """
+
+    nbytes: int
+    requests: int
+    unlike: int
+    on_sample: int
+    not_sought: tuple[str, ...]
+    needed: int
+
+
+@dataclass(frozen=True, slots=True)
 class AlignmentFindings:
     """``families``: by model, Absent where its names are of no known family. ``by_content``: other orders
-    of layers and within them were looked for; over a network they are not."""
+    of layers and within them were looked for everywhere; over a network ``look`` says how far."""
 
     families: tuple[str | Absent, ...]
     layouts: tuple[Layout, ...] = ()
     layer_maps: tuple[LayerMap, ...] = ()
     orders: tuple[UnitOrder, ...] = ()
     by_content: bool = False
+    look: OrderLook | Absent = NO_LOOK

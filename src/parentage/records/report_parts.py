@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from parentage.errors import EvidenceError
 from parentage.records.absence import Absent
+from parentage.records.alignment import NO_LOOK, OrderLook
 from parentage.records.estimate import Estimate
 from parentage.records.findings import NOT_MEASURED
 
@@ -91,7 +92,8 @@ class NetworkCost:
 class Coverage:
     """How much was looked at; elements are the suspect's, bytes are of all models.
 
-    ``bytes_read`` were read by the measures, some more than once.
+    ``bytes_read`` were read by the measures, some more than once. ``order_look``: beside the sample, for
+    units in another order, where models are read by range.
     """
 
     tensors: int
@@ -101,3 +103,4 @@ class Coverage:
     bytes_read: int
     not_examined: tuple[NotExamined, ...] = ()
     network: NetworkCost | Absent = NO_NETWORK
+    order_look: OrderLook | Absent = NO_LOOK

@@ -333,6 +333,13 @@ def _coverage(report: Report) -> RenderableType:
                 f"{count_text(c.network.requests)} requests"
             )
         )
+    if not isinstance(c.order_look, Absent) and c.order_look.unlike:
+        lines.append(
+            Text(
+                f"{count_text(c.order_look.unlike)} matrices were unlike a counterpart: "
+                f"{bytes_text(c.order_look.nbytes)} were read to find units in another order"
+            )
+        )
     if c.not_examined:
         lines.append(Text(f"Left out: {count_text(len(c.not_examined))}"))
     for missed in c.not_examined[:LISTED]:

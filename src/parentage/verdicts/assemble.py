@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from parentage.records.absence import Absent
+from parentage.records.alignment import NO_LOOK
 from parentage.records.estimate import Estimate
 from parentage.records.evidence import Evidence, ModelPin, ModelRole
 from parentage.records.report import (
@@ -274,6 +275,7 @@ def _coverage(evidence: Evidence, covered: int) -> Coverage:
         elements_examined=covered,
         bytes_read=c.bytes_read,
         not_examined=tuple(NotExamined(n.tensor, n.reason) for n in c.not_examined),
+        order_look=NO_LOOK if isinstance(evidence.alignment, Absent) else evidence.alignment.look,
     )
 
 

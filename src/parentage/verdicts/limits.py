@@ -6,7 +6,7 @@ from parentage.records.absence import Absent
 from parentage.records.evidence import ModelRole
 from parentage.records.recognition import NETWORK, TOO_LARGE
 from parentage.verdicts.layers import layers_told
-from parentage.verdicts.orders import orders_told
+from parentage.verdicts.orders import look_limits, orders_told
 from parentage.verdicts.readings import Readings
 from parentage.verdicts.weighing import Weighing
 
@@ -40,6 +40,7 @@ def general_limits(readings: Readings, covered: int) -> tuple[str, ...]:
             f"these answers is wrong is at most {reading.level:.0%} for the whole model, were its elements "
             f"independent; the verdict rests on its own rules."
         )
+    limits += look_limits(readings)
     missed = readings.evidence.recognition
     if missed in (NETWORK, TOO_LARGE):
         assert isinstance(missed, Absent)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from parentage.verdicts.orders import searched
+from parentage.verdicts.orders import looked, searched
 from parentage.verdicts.readings import AT_FORK, OWN_COSINE, Branch, Readings, Triangle
 from parentage.verdicts.weighing import Status, Weighing
 
@@ -304,6 +304,13 @@ def _disguises(readings: Readings) -> str:
         return (
             "Layers, neurons and heads in another order were looked for and not found; rotated bases are "
             "not undone: a copy disguised so would read as independent."
+        )
+    look = looked(readings)
+    if look is not None and not look.not_sought:
+        return (
+            "Neurons and heads in another order were looked for over a network and not found; layers were "
+            "where their numbers differ, and rotated bases are not undone: a copy disguised so would read "
+            "as independent."
         )
     return (
         "Layers, neurons or heads in another order and rotated bases are not undone: a copy disguised so "

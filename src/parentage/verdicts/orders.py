@@ -5,20 +5,48 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from parentage.records.absence import Absent
-from parentage.records.alignment import UnitOrder
+from parentage.records.alignment import OrderLook, UnitOrder
 from parentage.records.findings import Reordering
 from parentage.verdicts.readings import Readings
 
-__all__ = ["orders_told", "reordered_units", "reorderings", "searched"]
+__all__ = ["look_limits", "looked", "orders_told", "reordered_units", "reorderings", "searched"]
 
 NONE_FOUND = Absent("neurons, heads and hidden dimensions stand in the same order in all models")
 NOT_SEARCHED = Absent("other orders of neurons and heads were not looked for")
+NOT_TO_THE_END = Absent("other orders of neurons and heads were not looked for to the end")
 
 
 def searched(readings: Readings) -> bool:
     """Were other orders of layers, neurons and heads looked for in the content?"""
     found = readings.evidence.alignment
     return not isinstance(found, Absent) and found.by_content
+
+
+def looked(readings: Readings) -> OrderLook | None:
+    """The look over a network, where one was taken."""
+    found = readings.evidence.alignment
+    if isinstance(found, Absent) or isinstance(found.look, Absent):
+        return None
+    return found.look
+
+
+def look_limits(readings: Readings) -> tuple[str, ...]:
+    """What the look over a network leaves open."""
+    look, limits = looked(readings), list[str]()
+    if look is None:
+        return ()
+    if look.on_sample:
+        limits.append(
+            f"Over a network, orders that one tensor shows were tried on others at the places of the "
+            f"sample alone: {look.on_sample:,} met so."
+        )
+    if look.not_sought:
+        limits.append(
+            f"Other orders were not looked for to the end in {len(look.not_sought):,} tensors "
+            f"({look.not_sought[0]} …) over a network: {look.needed / 1e6:,.1f} MB would be needed; "
+            f"--budget raises what may be read."
+        )
+    return tuple(limits)
 
 
 def _orders(readings: Readings, model: int) -> list[UnitOrder]:
@@ -33,10 +61,11 @@ def reordered_units(readings: Readings, model: int) -> tuple[str, ...]:
 
 def reorderings(readings: Readings) -> tuple[Reordering, ...] | Absent:
     """All of it, layers together, in the order of the models."""
-    if not searched(readings):
+    look = looked(readings)
+    if not searched(readings) and look is None:
         return NOT_SEARCHED
     found = [r for i in readings.others for r in _of_model(readings, i)]
-    return tuple(found) or NONE_FOUND
+    return tuple(found) or (NOT_TO_THE_END if look is not None and look.not_sought else NONE_FOUND)
 
 
 def _of_model(readings: Readings, model: int) -> list[Reordering]:

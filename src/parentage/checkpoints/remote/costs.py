@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from parentage.checkpoints.checkpoint import Checkpoint, Slices, spans_of
 from parentage.checkpoints.remote.extents import Extents, Memory, missing_pieces
 
-__all__ = ["Cost", "opening_cost", "reading_cost"]
+__all__ = ["Cost", "opening_cost", "ranges_cost", "reading_cost"]
 
 # The first read of a weight file (range_files.PREFIX).
 PREFIX = 32 * 2**10
@@ -56,8 +56,11 @@ def opening_cost(checkpoint: Checkpoint) -> Cost:
 
 def reading_cost(checkpoint: Checkpoint, slices: Sequence[Slices]) -> Cost:
     """All of ``slices`` asked for together: near ones are one request, large ones several."""
-    if not checkpoint.remote:
-        return Cost(0, 0)
+    return ranges_cost(checkpoint, slices) if checkpoint.remote else Cost(0, 0)
+
+
+def ranges_cost(checkpoint: Checkpoint, slices: Sequence[Slices]) -> Cost:
+    """The same of any model, as though it lay on a network."""
     sizes = {shard.name: shard.size for shard in checkpoint.shards}
     nothing = Extents(Memory(0), None)
     total = Cost(0, 0)

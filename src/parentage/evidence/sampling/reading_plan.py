@@ -11,11 +11,12 @@ from parentage.checkpoints.remote.costs import Cost, opening_cost, reading_cost
 from parentage.evidence.sampling.fetching import planned
 from parentage.evidence.sampling.positions import Sampling, seeded_rng
 
-__all__ = ["ReadingBudget", "affordable", "cost_of_opening", "cost_of_reading"]
+__all__ = ["NOTHING", "ReadingBudget", "affordable", "cost_of_opening", "cost_of_reading"]
 
 # Kept back for what no header tells: a long listing, a request that has to be sent again.
 RESERVE = 0.03
 RESERVE_A_MODEL = 64 * 2**10
+NOTHING = Cost(0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +66,15 @@ def affordable(
     checkpoints: Sequence[Checkpoint],
     sampling: Sampling,
     budget: ReadingBudget,
+    before: Cost = NOTHING,
 ) -> list[AlignedTensor]:
     """As many of ``groups`` as ``budget`` pays for, taken in an order drawn from the seed, so that no part
-    of a model is preferred; in their own order."""
+    of a model is preferred; in their own order. ``before``: what was spent on looks."""
     names = sorted(g.name for g in groups)
     order = seeded_rng(sampling.seed, "budget").permutation(len(names))
     rank = {names[k]: n for n, k in enumerate(order)}
     drawn = sorted(groups, key=lambda g: rank[g.name])
-    opened = cost_of_opening(checkpoints)
+    opened = cost_of_opening(checkpoints) + before
 
     def fits(count: int) -> bool:
         return budget.holds(opened + cost_of_reading(drawn[:count], checkpoints, sampling))

@@ -19,7 +19,12 @@ from parentage.errors import ReadError
 from parentage.evidence.sampling.fetching import FetchProgress, budget_ended, fetch
 from parentage.evidence.sampling.positions import Sampling, new_elements, plan_sample, seeded_rng
 from parentage.evidence.sampling.reading import TensorSample, read_sample
-from parentage.evidence.sampling.reading_plan import ReadingBudget, cost_of_opening, cost_of_reading
+from parentage.evidence.sampling.reading_plan import (
+    NOTHING,
+    ReadingBudget,
+    cost_of_opening,
+    cost_of_reading,
+)
 from parentage.evidence.sampling.staged_evidence import stage_evidence
 from parentage.evidence.sampling.stopping import LEVEL, OPEN, component_reading, needed_for, tested_mixture
 from parentage.evidence.tensors import MeasuredTensor, TensorPlan, measure_tensor
@@ -51,6 +56,7 @@ class FirstPass:
     """Measures ``groups`` at ``sampling``, and then further where ``sampling.further`` says.
 
     ``reached``: how far an evidence says that each component was read; None: its question decides.
+    ``before``: what looks beside the sample have cost.
     """
 
     def __init__(
@@ -63,10 +69,12 @@ class FirstPass:
         progress: Progress,
         fetched: FetchProgress | None = None,
         budget: ReadingBudget | None = None,
+        before: Cost = NOTHING,
     ) -> None:
         self._groups, self._checkpoints, self._plan = groups, checkpoints, plan
         self._workers, self._progress, self._fetched = workers, progress, fetched
         self._budget = budget or STAGE_BUDGET
+        self._opened = cost_of_opening(checkpoints) + before
         self._found: dict[str, MeasuredTensor] = {}
         self._totals: dict[str, LogEvidence] = {}
 
@@ -195,9 +203,7 @@ class FirstPass:
         return sorted(chosen)
 
     def _cost(self, sampling: Sampling) -> Cost:
-        return cost_of_opening(self._checkpoints) + cost_of_reading(
-            self._groups, self._checkpoints, sampling
-        )
+        return self._opened + cost_of_reading(self._groups, self._checkpoints, sampling)
 
     def _advance(self, components: Sequence[str], before: Sampling, after: Sampling) -> bool:
         """Read and measure one stage more; False, and nothing changed, where a budget ended within it."""
