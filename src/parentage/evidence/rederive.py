@@ -76,11 +76,10 @@ def _stored_look(used: Mapping[str, Any]) -> Cost | None:
     if "look" not in used:
         return None
     look = used["look"]
-    known = isinstance(look, Mapping)
-    nbytes, requests = (look.get(k) if known else None for k in ("bytes", "requests"))
-    if not (_allowed(nbytes) and _allowed(requests)):
+    limits: list[Any] = [look.get(k) for k in ("bytes", "requests")] if isinstance(look, Mapping) else []
+    if not limits or not all(_allowed(n) for n in limits):
         raise _lie("the evidence does not say what its look for orders was allowed", "$.used.look")
-    return Cost(nbytes, requests)
+    return Cost(*limits)
 
 
 def _allowed(limit: Any) -> bool:
