@@ -1,0 +1,1 @@
+"""One confusion matrix: random recipes of every method by other tools, what is no merge, and the audits."""

@@ -1,0 +1,171 @@
+"""What an audit told of a recipe, and which of the recipe's numbers it holds."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from parentage import api
+from parentage.records.absence import Absent
+from parentage.records.recognition import Finding, MethodReplay, Recognition
+
+__all__ = ["held", "told"]
+
+Recipe = Mapping[str, Any]
+# Sums of weights are divided by: what is left to compare are proportions, in the last digits of a search.
+PROPORTION = 2e-3
+EACH = ("density", "gamma", "epsilon")
+SHARED = ("lambda", "alpha", "select_topk", "t")
+
+
+def told(result: api.AuditResult) -> tuple[str | None, str]:
+    """The method that the verdict rests on (None: it names none) and by what: replay, pattern, relation."""
+    verdict, replay = result.report.verdict, result.report.replay
+    if verdict.status != "supported":
+        return None, "nothing"
+    found = _replayed(result)
+    named = found is not None and found.relation == verdict.relation
+    if found is not None and named and not isinstance(replay, Absent) and replay.method == found.method:
+        return found.method, "replay"
+    if verdict.relation == "linear-merge":
+        exact = not isinstance(replay, Absent) and replay.match == 1
+        return "linear", "replay" if exact else "likelihood"
+    pattern = verdict.relation in ("dare-merge", "della-merge")
+    return None, "pattern" if pattern else "relation"
+
+
+def held(result: api.AuditResult, recipe: Recipe) -> dict[str, tuple[int, int]]:
+    """By parameter: how many of the recipe's numbers the answer holds, of how many that it states."""
+    counts: dict[str, list[int]] = {}
+    for name, right in (*_low_rank(result, recipe), *_taken(result, recipe), *_numbers(result, recipe)):
+        row = counts.setdefault(name, [0, 0])
+        row[0] += right
+        row[1] += 1
+    return {name: (right, of) for name, (right, of) in sorted(counts.items())}
+
+
+def _replayed(result: api.AuditResult) -> MethodReplay | None:
+    found = result.evidence.recognition
+    if not isinstance(found, Recognition):
+        return None
+    return next((r for r in found.replays if r.subject == 0), None)
+
+
+def _findings(result: api.AuditResult, kind: str) -> Iterator[Finding]:
+    found = result.evidence.recognition
+    if isinstance(found, Recognition):
+        yield from (f for f in found.findings if f.kind == kind)
+
+
+def _letter(recipe: Recipe, model: int) -> str:
+    """O, A or B: models are numbered in the order in which they were given, from 1."""
+    return list(recipe["given"])[model - 1]
+
+
+def _named(result: api.AuditResult, recipe: Recipe, name: str) -> str:
+    return next(_letter(recipe, k) for k, m in enumerate(result.evidence.models) if k and m.name == name)
+
+
+def _numbers(result: api.AuditResult, recipe: Recipe) -> Iterator[tuple[str, bool]]:
+    method, by = told(result)
+    found = _replayed(result)
+    if by == "replay" and method == recipe["method"] and found is not None:
+        yield from _of_replay(found, recipe)
+    elif by in ("replay", "likelihood") and method == recipe["method"] == "linear":
+        yield from _of_blend(result, recipe)
+    elif by == "pattern":
+        yield from _of_pattern(result, recipe)
+
+
+def _rows(recipe: Recipe) -> dict[str, Mapping[str, Any]]:
+    return dict(zip(recipe["models"], recipe["each"] or [{}] * len(recipe["models"]), strict=True))
+
+
+def _of_replay(found: MethodReplay, recipe: Recipe) -> Iterator[tuple[str, bool]]:
+    letters, true = [_letter(recipe, k) for k in found.operands], _rows(recipe)
+    for letter, row in zip(letters, found.numbers.each, strict=False):
+        yield from ((k, row[k] == true[letter].get(k)) for k in EACH if k in row and letter in true)
+    ranged = {r.parameter for r in found.ranges}
+    for name in SHARED:
+        if name in recipe["shared"] and name not in ranged and name in found.numbers.shared:
+            yield name, found.numbers.shared[name] == recipe["shared"][name]
+    scale = _scale(found, true)
+    for known in found.ranges:
+        if known.parameter == "weight" and not isinstance(known.operand, Absent):
+            wanted = true.get(letters[known.operand], {}).get("weight")
+            slack = PROPORTION if scale != 1 else 1e-12
+            near = wanted is not None and known.low - slack <= wanted * scale <= known.high + slack
+            yield "weight", bool(near)
+        elif known.parameter in recipe["shared"]:
+            wanted = recipe["shared"][known.parameter]
+            if known.parameter == "t" and letters[0] != recipe["models"][0]:
+                wanted = 1 - wanted
+            yield known.parameter, known.low <= wanted <= known.high
+
+
+def _scale(found: MethodReplay, true: Mapping[str, Any]) -> float:
+    """What true weights are multiplied by to stand beside the recovered ones."""
+    whole = sum(r.get("weight", 0.0) for r in true.values())
+    stated = sum(r.get("weight", 0.0) for r in found.numbers.each)
+    if found.method in ("linear", "nuslerp", "multislerp") and whole:
+        return float(stated / whole)
+    return float(stated / whole) if found.numbers.shared.get("lambda", 1.0) != 1.0 and whole else 1.0
+
+
+def _of_blend(result: api.AuditResult, recipe: Recipe) -> Iterator[tuple[str, bool]]:
+    """Shares of a plain blend beside the weights over their sum."""
+    true = _rows(recipe)
+    whole = sum(row["weight"] for row in true.values())
+    for parent in result.report.verdict.parents:
+        if isinstance(parent.weight, Absent):
+            continue
+        wanted = true.get(_named(result, recipe, parent.name), {}).get("weight", 0.0) / whole
+        yield "weight", parent.weight.low - 1e-9 <= wanted <= parent.weight.high + 1e-9
+
+
+def _of_pattern(result: api.AuditResult, recipe: Recipe) -> Iterator[tuple[str, bool]]:
+    true = _rows(recipe)
+    for found in list(_findings(result, "thinned-by-chance"))[:1]:
+        for model, parent in zip(found.models[1:], found.measures["parents"], strict=True):
+            for key in ("density", "epsilon"):
+                wanted = true.get(_letter(recipe, model), {}).get(key)
+                if wanted is not None and not parent["whole"]:
+                    yield key, bool(parent[key][1] <= wanted <= parent[key][2])
+
+
+def _low_rank(result: api.AuditResult, recipe: Recipe) -> Iterator[tuple[str, bool]]:
+    relation = result.report.verdict.relation
+    sentence = result.report.verdict.sentence
+    if recipe["method"] == "abliteration" and relation == "abliteration":
+        said = re.search(r"\(strength ([0-9.e-]+)\)", sentence)
+        yield "strength", said is not None and abs(float(said[1]) - recipe["shared"]["strength"]) < 0.005
+    if recipe["method"] == "adapter" and relation == "adapter-fine-tune":
+        wanted, dora = recipe["shared"]["rank"], recipe["shared"]["kind"] == "dora"
+        ranks = [row["rank"] for f in _findings(result, "low-rank") for row in f.measures["rows"]]
+        yield "rank", all(r == wanted or (dora and r <= 2 * wanted + 2) for r in ranks)
+        yield "kind", dora == ("DoRA" in sentence)
+
+
+def _taken(result: api.AuditResult, recipe: Recipe) -> Iterator[tuple[str, bool]]:
+    """Where layers and experts come from."""
+    relation, layers = result.report.verdict.relation, result.report.layers
+    if recipe["method"] == "upcycling" and relation == "upcycled-moe":
+        for found in _findings(result, "experts"):
+            for row in found.measures["rows"]:
+                yield "expert", _letter(recipe, row["model"]) == recipe["shared"]["experts"][row["expert"]]
+    if (
+        recipe["method"] == "passthrough"
+        and relation == "passthrough-merge"
+        and not isinstance(layers, Absent)
+    ):
+        for place in layers:
+            yield from _origin(result, place, recipe)
+
+
+def _origin(result: api.AuditResult, place: Any, recipe: Recipe) -> Iterator[tuple[str, bool]]:
+    if isinstance(place.layer, Absent):
+        return
+    letter, number = recipe["shared"]["layers"][place.layer]
+    copied = [(_named(result, recipe, o.model), o.number) for o in place.origins if o.copied]
+    yield "layer", (letter, number) in copied
