@@ -132,7 +132,9 @@ def refined(
             there, rest = _walk(one, free, context, names[0], at, NARROWING)
             exact = one.having(moved(one.numbers, free, [float(x) for x in there]))
             found.append(exact)
-            if rest > NEARLY and one.dtype is DType.F32:
+            if one.dtype is DType.F32 and (
+                rest > NEARLY or not _near(exact, free, context, names[1:], there)
+            ):
                 # Nothing is rounded on the way: near the right numbers nearly nothing would be left.
                 continue
             better = _at_last(exact, free, context, names, also, rest)
@@ -140,6 +142,13 @@ def refined(
                 yield better
                 return
     yield from found or [smooth.having(moved(smooth.numbers, free, [float(x) for x in at]))]
+
+
+def _near(
+    candidate: Candidate, free: Sequence[Free], context: Context, names: Sequence[str], at: Floats
+) -> bool:
+    """May numbers next to these replay the other tensors too? What was changed later has none that do."""
+    return all(_walk(candidate, free, context, name, at, NARROWING)[1] <= NEARLY for name in names)
 
 
 def _at_last(
