@@ -136,10 +136,10 @@ def everything(evidence: Evidence) -> Any:
 @pytest.mark.parametrize(
     ("dtype", "out", "rule", "weights", "share"),
     [
-        (DType.BF16, None, "fp32-fma", (0.6, 0.4), 0.0),
+        pytest.param(DType.BF16, None, "fp32-fma", (0.6, 0.4), 0.0, marks=pytest.mark.slow),
         (DType.BF16, None, "fp32-fma", (0.6, 0.4), 0.2),
         (DType.BF16, None, "mergekit-0.1.4", (0.6, 0.4), 0.0),
-        (DType.F16, None, "fp32-sum", (0.3, 0.7), 0.2),
+        pytest.param(DType.F16, None, "fp32-sum", (0.3, 0.7), 0.2, marks=pytest.mark.slow),
         (DType.F32, DType.BF16, "fp32-fma", (0.6, 0.4), 0.0),
         (DType.F32, None, "fp32-fma", (0.6, 0.4), 0.0),
         (DType.BF16, None, "fp32-fma", (0.5, 0.3, 0.2), 0.0),

@@ -98,6 +98,7 @@ def test_a_pass_that_is_done_reads_nothing_again_and_says_the_same(world: World)
     assert progress.read_bytes() == kept
 
 
+@pytest.mark.slow
 def test_a_folder_keeps_passes_apart(world: World) -> None:
     folder = world.folder / "kept"
     folder.mkdir()
@@ -106,7 +107,9 @@ def test_a_folder_keeps_passes_apart(world: World) -> None:
     assert len(list(folder.iterdir())) == 2
 
 
-@pytest.mark.parametrize("other", ["sample", "replaced", "parent"])
+@pytest.mark.parametrize(
+    "other", ["replaced", *(pytest.param(o, marks=pytest.mark.slow) for o in ("sample", "parent"))]
+)
 def test_progress_of_another_pass_is_refused_and_left_alone(world: World, other: str) -> None:
     progress = world.folder / "progress"
     saved(world, resume=progress)
@@ -125,7 +128,9 @@ def test_progress_of_another_pass_is_refused_and_left_alone(world: World, other:
     assert progress.read_bytes() == kept
 
 
-@pytest.mark.parametrize("damage", ["torn", "turned", "forged", "header"])
+@pytest.mark.parametrize(
+    "damage", ["torn", *(pytest.param(d, marks=pytest.mark.slow) for d in ("turned", "forged", "header"))]
+)
 def test_a_line_that_does_not_verify_is_counted_again(world: World, damage: str) -> None:
     progress = world.folder / "progress"
     wanted = saved(world, resume=progress)
@@ -159,6 +164,7 @@ def test_a_file_that_is_no_progress_is_refused_before_anything_is_read(
     assert path.read_bytes() == content
 
 
+@pytest.mark.slow
 def test_two_processes_do_not_share_a_file(world: World) -> None:
     progress = world.folder / "progress"
     saved(world, resume=progress)

@@ -132,7 +132,7 @@ def test_a_tensor_that_no_parent_changed_is_a_copy_and_the_rest_a_merge(run: Run
     assert next(t for t in report["tensors"] if t["name"] == MATRIX)["relation"] == "copy"
 
 
-@pytest.mark.parametrize("scale", [1e30, 1e-36])
+@pytest.mark.parametrize("scale", [pytest.param(1e30, marks=pytest.mark.slow), 1e-36])
 def test_weights_of_absurd_size_are_no_mistake_of_ours(scale: float, run: Run, tmp_path: Path) -> None:
     def damage(*models: Model) -> None:
         for model in models:
@@ -235,7 +235,13 @@ def test_models_of_whole_numbers_alone_are_nothing_examined(run: Run, tmp_path: 
     assert "not a weight, only hashed" in done.out
 
 
-@pytest.mark.parametrize("suffix", ["weight_scale", "weight_scale_inv", "scale_weight"])
+@pytest.mark.parametrize(
+    "suffix",
+    [
+        "weight_scale",
+        *(pytest.param(s, marks=pytest.mark.slow) for s in ("weight_scale_inv", "scale_weight")),
+    ],
+)
 def test_scales_that_are_not_applied_are_a_stated_limit(suffix: str, run: Run, tmp_path: Path) -> None:
     def damage(*models: Model) -> None:
         for model in models:

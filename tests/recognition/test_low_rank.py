@@ -172,8 +172,8 @@ def test_two_adapters_over_one_base_are_not_said_to_be_one_over_the_other() -> N
     assert told(audit(one, {"T": other, "O": base}, "TO")) == ("adapter-fine-tune", "supported")
 
 
-@pytest.mark.parametrize("dtype", [DType.BF16, DType.F32])
-@pytest.mark.parametrize("only", ["", "layers.1", "o_proj"])
+@pytest.mark.parametrize("dtype", [DType.BF16, pytest.param(DType.F32, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("only", ["", pytest.param("layers.1", marks=pytest.mark.slow), "o_proj"])
 def test_a_full_fine_tune_of_low_stable_rank_is_no_adapter(only: str, dtype: DType) -> None:
     base = stored(weights(4), dtype)
     suspect = tuned(base, 5, size=0.02, only=only, decay=1.2)

@@ -79,7 +79,7 @@ def opened(browser: Browser, tmp_path: Path) -> Open:
         context = browser.new_context(viewport=size, **options)
         try:
             page = context.new_page()
-            page.set_default_timeout(8000)
+            page.set_default_timeout(60_000)
             seen = Seen(page)
             page.on("console", lambda message: seen.errors.append(message.text))
             page.on("pageerror", lambda error: seen.errors.append(str(error)))
@@ -112,7 +112,7 @@ def test_unfolded_pages_fit_a_phone_too(opened: Open, world: Callable[[], Report
         assert seen.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
 
 
-@pytest.mark.parametrize("world", [trained, hostile, large])
+@pytest.mark.parametrize("world", [trained, hostile, pytest.param(large, marks=pytest.mark.slow)])
 def test_a_printed_page_cuts_no_table_off(opened: Open, world: Callable[[], Report]) -> None:
     """A4 less its margins, upright for all but the table of tensors, which lies across."""
     upright: ViewportSize = {"width": 694, "height": 1010}
@@ -125,7 +125,7 @@ def test_a_printed_page_cuts_no_table_off(opened: Open, world: Callable[[], Repo
             assert seen.evaluate("document.documentElement.scrollWidth") <= size["width"]
 
 
-@pytest.mark.parametrize("world", [demo, large])
+@pytest.mark.parametrize("world", [demo, pytest.param(large, marks=pytest.mark.slow)])
 def test_a_page_can_be_printed_and_is_no_book(opened: Open, world: Callable[[], Report]) -> None:
     with opened(world(), DESK) as seen:
         printed = seen.page.pdf(format="A4", prefer_css_page_size=True)
@@ -271,7 +271,7 @@ def test_headings_tables_and_pictures_can_be_told_by_a_screen_reader(
         assert seen.evaluate(STRUCTURE) == []
 
 
-@pytest.mark.parametrize("world", [demo, trained, empty, large])
+@pytest.mark.parametrize("world", [demo, trained, empty, pytest.param(large, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
 def test_every_text_stands_out_from_what_lies_behind_it(
     opened: Open, world: Callable[[], Report], scheme: str

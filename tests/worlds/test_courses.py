@@ -53,8 +53,18 @@ def _audited(folder: Path, course: Course) -> Report:
         ("one-weight", lambda k, r: 0.6, "One weight fits every tensor"),
         ("by-component", lambda k, r: 0.3 if "attn" in r else 0.7, "0.3 in attention and 0.7 in mlp"),
         ("gradient", lambda k, r: 0.2 + 0.12 * k, "rises evenly with depth, from 0.2 in layer 0 to 0.8"),
-        ("gradient", lambda k, r: 0.9 - 0.16 * k, "falls evenly with depth, from 0.9 in layer 0 to 0.1"),
-        ("by-depth", lambda k, r: (0.1, 0.5, 0.2, 0.9, 0.4, 0.4)[k], "0.1 in layer 0, 0.5 in layer 1"),
+        pytest.param(
+            "gradient",
+            lambda k, r: 0.9 - 0.16 * k,
+            "falls evenly with depth, from 0.9 in layer 0 to 0.1",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            "by-depth",
+            lambda k, r: (0.1, 0.5, 0.2, 0.9, 0.4, 0.4)[k],
+            "0.1 in layer 0, 0.5 in layer 1",
+            marks=pytest.mark.slow,
+        ),
         (
             "by-component-and-depth",
             lambda k, r: 0.2 + 0.12 * k if "attn" in r else 0.5,

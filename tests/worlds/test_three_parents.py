@@ -79,6 +79,7 @@ def test_an_exchange_of_two_weights_that_is_as_likely_widens_their_intervals(fam
         assert parent.weight.high - parent.weight.low <= 0.11
 
 
+@pytest.mark.slow
 def test_a_blend_that_was_never_stored_before_its_change_is_no_merge(family: Path) -> None:
     models = {n: m for n, m in _models(False, 5).items() if n in WEIGHTS}
     exact = blend(tuple(WEIGHTS.values()), [values_of(models[n]) for n in WEIGHTS])

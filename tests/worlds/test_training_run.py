@@ -12,14 +12,14 @@ CONTROL = (f"{RUN}/sibling-2",)
 
 # (suspect, parents, controls): nothing here was ever blended.
 IMITATORS = [
-    ("step-360", ("end", "base"), ("sibling-2",)),
     ("ema", ("end", "base"), ("sibling-2",)),
     ("trained-on", ("end", "base"), ("sibling-2",)),
     ("sibling-1", ("end", "sibling-2"), ()),
-    ("base", ("end", "sibling-1"), ("sibling-2",)),
 ]
 # The same without a control, and with other models of the run as parents.
 MORE_IMITATORS = [
+    ("step-360", ("end", "base"), ("sibling-2",)),
+    ("base", ("end", "sibling-1"), ("sibling-2",)),
     ("step-200", ("end", "base"), ("sibling-2",)),
     ("sibling-1", ("end", "base"), ("sibling-2",)),
     ("end", ("trained-on", "base"), ("sibling-1",)),

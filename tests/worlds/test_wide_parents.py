@@ -17,7 +17,7 @@ from tests.worlds.planted_changes import change_and_size
 from tests.worlds.planted_merges import merged
 
 
-@pytest.mark.parametrize("cast", [None, DType.BF16])
+@pytest.mark.parametrize("cast", [pytest.param(None, marks=pytest.mark.slow), DType.BF16])
 @pytest.mark.parametrize("alpha", [0.5, 0.6])
 def test_a_change_of_a_merge_of_wide_parents_is_detected(
     alpha: float, cast: DType | None, family: Path
@@ -40,7 +40,9 @@ def test_a_change_of_a_merge_of_wide_parents_is_detected(
     assert abs(report.post_training.sigma_relative.estimate - size) <= 0.1 * size
 
 
-@pytest.mark.parametrize("seed", [4, 10, 21])
+@pytest.mark.parametrize(
+    "seed", [10, pytest.param(4, marks=pytest.mark.slow), pytest.param(21, marks=pytest.mark.slow)]
+)
 def test_a_half_of_wide_parents_is_read_in_planted_worlds(seed: int, family: Path) -> None:
     world = merge_world("wide-parents", seed)
     assert world.truth.weights["first"] == 0.5
