@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from scripts.docs.error_texts_cards import CARDS
+from scripts.docs.error_texts_dossier import DOSSIER
 from scripts.docs.error_texts_interview import INTERVIEW
 from scripts.docs.error_texts_labels import LABELS
 from scripts.docs.error_texts_merging import MERGING
@@ -547,6 +548,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     **MERGING,
     **INTERVIEW,
     **CARDS,
+    **DOSSIER,
     **LABELS,
     "tensor-too-large-to-sort": (
         "A tool's own order of equal magnitudes was asked for in a tensor of more than 4,294,967,295 "

@@ -10,8 +10,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from parentage.api.audits import AuditResult, audit, plan_audit
-from parentage.api.cards import card
+from parentage.api.cards import CardInputs, card
+from parentage.api.dossiers import (
+    Asked,
+    DossierInputs,
+    DossierPlan,
+    DossierResult,
+    dossier,
+    plan_dossier,
+)
 from parentage.api.files import (
+    load_any_report,
     load_evidence,
     load_report,
     render_html,
@@ -33,20 +42,28 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DEFAULT_SAMPLE",
+    "Asked",
     "AuditResult",
+    "CardInputs",
+    "DossierInputs",
+    "DossierPlan",
+    "DossierResult",
     "InterviewOptions",
     "MergeOptions",
     "RemoteLimits",
     "audit",
     "card",
     "diff",
+    "dossier",
     "inspect",
     "interview",
+    "load_any_report",
     "load_evidence",
     "load_interview",
     "load_report",
     "merge",
     "plan_audit",
+    "plan_dossier",
     "plan_interview",
     "plan_merge",
     "recovered_recipe",

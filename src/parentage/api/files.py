@@ -8,9 +8,11 @@ from typing import Any
 from parentage.errors import EvidenceError
 from parentage.merging.recipe_writing import recipe_text
 from parentage.merging.recovered import recovered_recipe, recovered_share
+from parentage.records import dossier as dossier_records
 from parentage.records import evidence as evidence_records
 from parentage.records import report as report_records
 from parentage.records.codec import to_plain
+from parentage.records.dossier import Dossier
 from parentage.records.evidence import Evidence
 from parentage.records.evidence_checks import read_evidence
 from parentage.records.json_files import dumps, load_json, write_json
@@ -18,6 +20,7 @@ from parentage.records.report import Report
 from parentage.verdicts.judge import judge
 
 __all__ = [
+    "load_any_report",
     "load_evidence",
     "load_evidence_object",
     "load_report",
@@ -57,8 +60,27 @@ def load_report(path: Path) -> Report:
         return judge(found, claim=claim if isinstance(claim, str) else None)
 
 
-def render_json(report: Report) -> str:
-    """The report as JSON text."""
+def load_any_report(path: Path) -> Report | Dossier:
+    """Read a report, an evidence file (judged by this version's rules) or a dossier."""
+    try:
+        return load_report(path)
+    except EvidenceError as error:
+        if error.code != "file-wrong-schema":
+            raise
+        return _load_dossier_or(path, error)
+
+
+def _load_dossier_or(path: Path, first: EvidenceError) -> Dossier:
+    try:
+        return dossier_records.load_dossier(path)
+    except EvidenceError as error:
+        raise (first if error.code == "file-wrong-schema" else error) from None
+
+
+def render_json(report: Report | Dossier) -> str:
+    """The report, or the dossier, as JSON text."""
+    if isinstance(report, Dossier):
+        return dumps(dossier_records.to_json(report))
     return dumps(report_records.to_json(report))
 
 
@@ -78,8 +100,12 @@ def render_recipe(found: Evidence) -> str:
     )
 
 
-def render_html(report: Report) -> str:
-    """The report as one self-contained HTML page."""
+def render_html(report: Report | Dossier) -> str:
+    """The report, or the dossier, as one self-contained HTML page."""
+    if isinstance(report, Dossier):
+        from parentage.reports.dossier_html import render as render_dossier
+
+        return render_dossier(report)
     from parentage.reports.html import render
 
     return render(report)

@@ -24,7 +24,14 @@ from parentage.errors import UsageError
 from parentage.records.absence import Absent
 from parentage.records.interview import NOT_ASKED, Answers, Asking, Interview, SecondReading
 
-__all__ = ["InterviewOptions", "InterviewPlan", "chosen_questions", "hold_interview", "plan_interview"]
+__all__ = [
+    "InterviewOptions",
+    "InterviewPlan",
+    "chosen_questions",
+    "hold_interview",
+    "kept_answers",
+    "plan_interview",
+]
 
 Heard = Callable[[str, Spent], None]
 
@@ -116,7 +123,7 @@ def hold_interview(
     passages = () if source is None else passages_of(source.text)
     found = []
     for number, spec in enumerate(targets):
-        label = "suspect" if number == 0 else f"panel-{number}"
+        label = _label(number)
         found.append((label, _answers(spec, label, options, passages, heard)))
     first = found[0][1]
     _check_comparable(first.asking, [answers.asking for _, answers in found[1:]])
@@ -190,3 +197,19 @@ def _check_comparable(first: Asking, others: Sequence[Asking]) -> None:
                 code="interview-not-comparable",
                 hint="interview them again with equal questions, temperature and length",
             )
+
+
+def kept_answers(targets: Sequence[Spec], options: InterviewOptions) -> dict[str, Answers]:
+    """The answers of an interview that was held, by label; those kept in no file are not among them."""
+    found = {}
+    for number, spec in enumerate(targets):
+        label = _label(number)
+        if spec.kind == SAVED:
+            found[label] = load_answers(Path(spec.locator))
+        elif options.out is not None:
+            found[label] = load_answers(options.out / f"{label}.jsonl")
+    return found
+
+
+def _label(number: int) -> str:
+    return "suspect" if number == 0 else f"panel-{number}"

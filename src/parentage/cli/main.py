@@ -12,7 +12,19 @@ from typing import Annotated, ParamSpec
 import typer
 
 from parentage import __version__
-from parentage.cli import audit, card, diff, inspect, interview, label, merge, replay, report, verify
+from parentage.cli import (
+    audit,
+    card,
+    diff,
+    dossier,
+    inspect,
+    interview,
+    label,
+    merge,
+    replay,
+    report,
+    verify,
+)
 from parentage.cli.compiler_cache import compiler_cache
 from parentage.cli.failures import report_failure
 from parentage.cli.streams import printing
@@ -26,6 +38,7 @@ EPILOG = """\
 Examples:
   parentage audit ./model -p ./parent-a -p ./parent-b -c ./another-fine-tune
   parentage audit ./model --candidates ./models --html report.html
+  parentage dossier ./model -p ./parent-a -p ./parent-b --interview answers --html dossier.html
   parentage verify evidence.json
   parentage inspect ./model
   parentage merge recipe.yaml ./merge
@@ -64,7 +77,7 @@ def _printing(command: Callable[P, None]) -> Callable[P, None]:
     return guarded
 
 
-for module in (audit, verify, report, card, inspect, diff, merge, replay, interview):
+for module in (audit, dossier, verify, report, card, inspect, diff, merge, replay, interview):
     name = module.__name__.rpartition(".")[2]
     app.command(name, help=module.HELP, epilog=module.EXAMPLES)(_printing(module.command))
 app.add_typer(label.app, name="label")

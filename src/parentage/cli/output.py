@@ -7,9 +7,10 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from parentage.records.dossier import Dossier
     from parentage.records.report import Report
 
-__all__ = ["PIPE_WIDTH", "encodable", "print_report"]
+__all__ = ["PIPE_WIDTH", "encodable", "print_any", "print_report"]
 
 # Wide enough for every table, narrow enough to be read where it is pasted.
 PIPE_WIDTH: Final = 100
@@ -47,6 +48,17 @@ def print_report(report: Report) -> None:
         return
     told = console.is_terminal or os.environ.get("COLUMNS", "").isdigit()
     sys.stdout.write(encodable(render_text(report, console.width if told else PIPE_WIDTH), encoding))
+
+
+def print_any(report: Report | Dossier) -> None:
+    """Print a report or a dossier."""
+    from parentage.records.dossier import Dossier
+    from parentage.reports.dossier_text import render_text
+
+    if isinstance(report, Dossier):
+        sys.stdout.write(encodable(render_text(report, PIPE_WIDTH), sys.stdout.encoding or "utf-8"))
+    else:
+        print_report(report)
 
 
 def encodable(text: str, encoding: str) -> str:

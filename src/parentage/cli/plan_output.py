@@ -13,7 +13,7 @@ from parentage.records.json_files import dumps, write_json
 from parentage.records.plan import SCHEMA, VERSION, AuditPlan, PlannedReading
 from parentage.reports.wording import bytes_text, clipped, count_text
 
-__all__ = ["print_plan", "write_plan"]
+__all__ = ["plan_lines", "print_plan", "write_plan"]
 
 NAME = 48
 SHOWN = 8
@@ -34,11 +34,12 @@ def write_plan(plan: AuditPlan, json_file: str | None) -> None:
 def print_plan(plan: AuditPlan) -> None:
     """In words, to standard output."""
     with printing():
-        for line in _lines(plan):
+        for line in plan_lines(plan):
             plain_text(line)
 
 
-def _lines(plan: AuditPlan) -> Iterator[str]:
+def plan_lines(plan: AuditPlan) -> Iterator[str]:
+    """A line each."""
     yield "Nothing was read but headers and cards. The audit would read:"
     yield ""
     yield from _models(plan)

@@ -20,7 +20,7 @@ STANDARD_OUTPUT = "-"
 
 
 def command(
-    report: Annotated[Path, typer.Argument(help="A report or evidence file (JSON).")],
+    report: Annotated[Path, typer.Argument(help="A report, evidence or dossier file (JSON).")],
     html: Annotated[
         str | None, typer.Option("--html", help="Write HTML to a file, or - for standard output.")
     ] = None,
@@ -33,17 +33,17 @@ def command(
 ) -> None:
     """Load, judge when needed, render."""
     from parentage import api
-    from parentage.cli.output import print_report
+    from parentage.cli.output import print_any
 
     if text + (html == STANDARD_OUTPUT) + (json_file == STANDARD_OUTPUT) > 1:
         raise UsageError("only one output can go to standard output", code="usage-outputs")
-    loaded = api.load_report(report)
+    loaded = api.load_any_report(report)
     if html is not None:
         _write(html, api.render_html(loaded))
     if json_file is not None:
         _write(json_file, api.render_json(loaded))
     if text or (html is None and json_file is None):
-        print_report(loaded)
+        print_any(loaded)
 
 
 def _write(place: str, content: str) -> None:

@@ -74,12 +74,16 @@ class WeighedClaim:
 
 @dataclass(frozen=True, slots=True)
 class CardFinding:
-    """Something that no single claim says: what the card leaves out, or what does not fit together."""
+    """Something that no single claim says: what the card leaves out, or what does not fit together.
+
+    ``about``: the models of the audit that it speaks of, by their names there.
+    """
 
     id: str
     severity: str
     sentence: str
     evidence: tuple[str, ...] = ()
+    about: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _one_of(self.severity, SEVERITIES, "findings.severity")

@@ -41,6 +41,7 @@ def _undisclosed(facts: Facts) -> Iterator[CardFinding]:
         f"By the evidence the model has weights from {names}, which the card does not name."
         + _first(facts, unnamed),
         ("verdict",),
+        tuple(unnamed),
     )
 
 

@@ -1,0 +1,226 @@
+"""``parentage dossier``: audit, interview and card under one plan, in one report."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from parentage.cli.network import Budget, Cache, Requests, limits_of
+from parentage.errors import UsageError
+
+if TYPE_CHECKING:
+    from parentage.api import Asked, DossierInputs
+
+__all__ = ["EXAMPLES", "HELP", "command"]
+
+HELP = (
+    "All there is on SUSPECT: what its weights are made of (audit), what it says it is (interview), what "
+    "its card says, weighed together into one report. Each fact is told once, with all that supports it, "
+    "how sure it is, and what each kind of evidence alone would have concluded."
+)
+EXAMPLES = """\
+\b
+Examples:
+  Weights and the model's own card:
+    parentage dossier ./rio -p ./nex -p ./qwen -c ./other-fine-tune --html dossier.html
+  With answers that were kept by parentage interview:
+    parentage dossier ./rio -p ./nex -p ./qwen --interview ./answers
+  Ask a server, and a panel the same:
+    parentage dossier ./rio -p ./nex -p ./qwen --ask http://localhost:8080/v1 --panel ./qwen.gguf
+  What would that read, ask and cost?
+    parentage dossier ./rio -p ./nex -p ./qwen --ask http://localhost:8080/v1 --plan --price 0.5,1.5
+  The audited files have other names than the card's models:
+    parentage dossier ./rio -p ./a -p ./b --card README.md --called a=org/Nex --called b=org/Qwen
+"""
+
+
+def command(
+    suspect: Annotated[str, typer.Argument(help="A weight file, a folder of them, or an address.")],
+    parent: Annotated[
+        list[str] | None, typer.Option("--parent", "-p", help="A suspected parent; repeatable.")
+    ] = None,
+    control: Annotated[
+        list[str] | None,
+        typer.Option("--control", "-c", help="Another fine-tune of the base; repeatable."),
+    ] = None,
+    base: Annotated[
+        str | None, typer.Option("--base", help="The model that deltas are taken from.")
+    ] = None,
+    previous: Annotated[
+        str | None, typer.Option("--previous", help="An earlier upload of the suspect.")
+    ] = None,
+    candidates: Annotated[
+        str | None, typer.Option("--candidates", help="A folder or a list of possible parents.")
+    ] = None,
+    interview: Annotated[
+        str | None,
+        typer.Option(
+            "--interview", help="Kept answers (.jsonl), a folder of them, or a saved interview (.json)."
+        ),
+    ] = None,
+    ask: Annotated[
+        str | None, typer.Option("--ask", help="Ask this target, as of parentage interview.")
+    ] = None,
+    panel: Annotated[
+        list[str] | None,
+        typer.Option("--panel", help="Another to be asked the same, or its kept answers. Repeat it."),
+    ] = None,
+    template: Annotated[
+        str | None, typer.Option("--template", help="Where the chat template of --ask lies.")
+    ] = None,
+    samples: Annotated[
+        int, typer.Option("--samples", min=1, max=10_000, help="Answers in each condition.")
+    ] = 320,
+    answers: Annotated[
+        Path, typer.Option("--answers", help="Folder that keeps every answer of --ask.")
+    ] = Path("interview"),
+    api_key_env: Annotated[
+        str, typer.Option("--api-key-env", help="The environment variable that holds the key.")
+    ] = "OPENAI_API_KEY",
+    price: Annotated[
+        str | None,
+        typer.Option("--price", metavar="IN,OUT", help="Of a million tokens, for telling the cost."),
+    ] = None,
+    card: Annotated[
+        str | None,
+        typer.Option("--card", help="Where the card lies; without it the suspect's own, if it has one."),
+    ] = None,
+    called: Annotated[
+        list[str] | None,
+        typer.Option("--called", metavar="INPUT=NAME", help="An audited model is the one called NAME."),
+    ] = None,
+    parent_card: Annotated[
+        list[str] | None,
+        typer.Option("--parent-card", metavar="NAME=PLACE", help="The card of another model."),
+    ] = None,
+    published: Annotated[
+        list[str] | None,
+        typer.Option("--published", metavar="[NAME=]DATE", help="When a model came out."),
+    ] = None,
+    scores: Annotated[
+        Path | None, typer.Option("--scores", help="Scores that others measured: a CSV table.")
+    ] = None,
+    history: Annotated[
+        str | None, typer.Option("--history", metavar="PLACE", help="The card's versions.")
+    ] = None,
+    sample: Annotated[
+        int | None,
+        typer.Option("--sample", min=256, max=2**20, help="Elements examined in each tensor."),
+    ] = None,
+    full: Annotated[
+        bool, typer.Option("--full", help="Replay the recipe on every element as well.")
+    ] = False,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Which elements and samples are drawn.")] = 0,
+    workers: Annotated[int, typer.Option("--workers", min=0, help="Threads; 0: one a core.")] = 0,
+    json_file: Annotated[
+        str | None, typer.Option("--json", help="Write the dossier as JSON; - for standard output.")
+    ] = None,
+    html: Annotated[Path | None, typer.Option("--html", help="Write the dossier as HTML.")] = None,
+    evidence: Annotated[
+        Path | None, typer.Option("--evidence", help="Write the evidence of the audit, for verify.")
+    ] = None,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Say what would be read, asked and paid; do nothing else.")
+    ] = False,
+    budget: Budget = None,
+    budget_requests: Requests = None,
+    cache: Cache = None,
+) -> None:
+    """Plan, then audit, interview and card, then one report."""
+    from parentage import api
+    from parentage.cli.card_inputs import dates, pairs
+    from parentage.cli.dossier_output import announce, completed, write_outputs
+    from parentage.cli.interview_output import Costs
+    from parentage.cli.progress import progress
+
+    costs = Costs.of(price)
+    told = (called, parent_card, published, scores, history)
+    inputs = api.CardInputs(
+        card or suspect,
+        pairs(called, "--called"),
+        pairs(parent_card, "--parent-card"),
+        dates(published),
+        (),
+        scores,
+        history,
+    )
+    given = api.DossierInputs(
+        suspect,
+        tuple(parent or ()),
+        tuple(control or ()),
+        base,
+        previous,
+        candidates,
+        sample,
+        full,
+        seed,
+        workers,
+        _asked(interview, ask, panel, template, (samples, seed, answers, api_key_env)),
+        inputs if card is not None or any(told) else None,
+        limits_of(budget, budget_requests, cache),
+    )
+    _check(given, json_file, html, evidence)
+    announce(api.plan_dossier(given), costs, json_file if plan else None, only=plan)
+    if plan:
+        return
+    with costs.telling() as heard, progress() as report_progress:
+        made = api.dossier(given, progress=report_progress, heard=heard, compile_first=True)
+    write_outputs(made, json_file, html, evidence)
+    completed(made)
+
+
+def _asked(
+    interview: str | None,
+    ask: str | None,
+    panel: list[str] | None,
+    template: str | None,
+    how: tuple[int, int, Path, str],
+) -> Asked | None:
+    from parentage import api
+
+    if interview is not None and ask is not None:
+        raise UsageError(
+            "--interview reads what was answered, --ask asks: give one of them", code="dossier-interview"
+        )
+    if interview is not None:
+        return api.Asked(*_kept(interview, panel or []))
+    if ask is None:
+        if panel:
+            raise UsageError(
+                "a panel is asked beside somebody",
+                code="dossier-interview",
+                hint="give --ask or --interview too",
+            )
+        return None
+    samples, seed, out, variable = how
+    options = api.InterviewOptions(out=out, samples=samples, seed=seed, key=os.environ.get(variable))
+    return api.Asked(ask, tuple(panel or ()), None, template, options)
+
+
+def _kept(place: str, panel: list[str]) -> tuple[str, tuple[str, ...]]:
+    """The suspect's file, and the panel's: those of its folder where a folder is named."""
+    folder = Path(place)
+    if not folder.is_dir():
+        if not place.endswith((".json", ".jsonl")):
+            raise UsageError(
+                "kept answers are a file .jsonl, a folder of such, or a saved interview .json",
+                code="dossier-interview",
+                where=place,
+            )
+        return place, tuple(panel)
+    found = sorted(folder.glob("panel-*.jsonl"), key=lambda p: (len(p.name), p.name))
+    return str(folder / "suspect.jsonl"), (*map(str, found), *panel)
+
+
+def _check(given: DossierInputs, json_file: str | None, html: Path | None, evidence: Path | None) -> None:
+    from parentage.cli.targets import check_targets
+
+    files = [html, evidence, None if json_file in (None, "-") else Path(str(json_file))]
+    models = [given.suspect, *given.parents, *given.controls]
+    models += [m for m in (given.base, given.previous, given.candidates) if m is not None]
+    if given.asked is not None:
+        models += [given.asked.target, *given.asked.panel]
+    check_targets([f for f in files if f is not None], models)

@@ -1,0 +1,111 @@
+"""``parentage dossier`` as a user calls it: small models, kept answers, a card."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from parentage import api
+from parentage.records.dossier import load_dossier
+from tests.behaviour.answered import answered_twice
+from tests.cli.running import FIXTURES, Outcome, Run
+
+RUN = FIXTURES / "training-run"
+MODELS = (
+    RUN / "merge.safetensors", "-p", RUN / "end.safetensors", "-p", RUN / "base.safetensors",
+    "-c", RUN / "sibling-2.safetensors",
+)  # fmt: skip
+CARD = (
+    "--card", FIXTURES / "cards" / "case-before-edit.md", "--called", "end.safetensors=nex-lab/Nex-7B",
+    "--called", "base.safetensors=kestrel-ai/Kestrel-3.5-397B-A17B",
+)  # fmt: skip
+
+
+@pytest.fixture
+def answers(tmp_path: Path) -> Path:
+    folder = tmp_path / "answers"
+    folder.mkdir()
+    answered_twice(folder, samples=120)
+    return folder
+
+
+def dossier(run: Run, folder: Path, *more: str | Path) -> Outcome:
+    return run(
+        "dossier", *MODELS, "--interview", folder, *CARD, "--sample", "4096", "--workers", "1", *more
+    )
+
+
+def test_three_kinds_of_evidence_are_one_report_that_reads_back(
+    run: Run, answers: Path, tmp_path: Path
+) -> None:
+    saved, page, evidence = tmp_path / "d.json", tmp_path / "d.html", tmp_path / "e.json"
+    done = dossier(run, answers, "--json", saved, "--html", page, "--evidence", evidence)
+    assert done.code == 0, done.err
+    assert "planned: audit of merge.safetensors" in done.err
+    assert "kept answers are read; nobody is asked" in done.err
+    found = load_dossier(saved)
+    parent = next(f for f in found.findings if f.kind == "undisclosed-parent")
+    assert [s.kind for s in parent.supports] == ["weights", "card", "behaviour"]
+    assert f"[high] {parent.sentence}" in " ".join(done.out.split())
+    # What was saved is rendered again as it was.
+    assert run("report", saved).out == done.out
+    assert run("report", saved, "--html", "-").out == page.read_text(encoding="utf-8")
+    assert api.load_evidence(evidence).models[0].name == "merge.safetensors"
+
+
+def test_a_plan_is_made_and_nothing_is_measured_asked_or_written(
+    run: Run, answers: Path, tmp_path: Path
+) -> None:
+    told = dossier(run, answers, "--plan", "--html", tmp_path / "d.html")
+    assert told.code == 0, told.err
+    assert "The audit would read" in told.out
+    assert not (tmp_path / "d.html").exists()
+    asked = run(
+        "dossier", *MODELS, "--ask", "http://localhost:1/v1", "--panel", "http://localhost:2/v1",
+        "--samples", "10", "--price", "1,2", "--plan",
+    )  # fmt: skip
+    assert "at most 80 answers of 2 model(s)" in asked.out
+    assert "cost 0.0" in asked.out
+    plan = json.loads(dossier(run, answers, "--plan", "--json", "-").out)
+    assert plan["interview"]["requests"] == 0
+    assert [m["role"] for m in plan["audit"]["models"]] == ["suspect", "parent", "parent", "control"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("--interview", "a.jsonl", "--ask", "http://localhost:1/v1"), "dossier-interview"),
+        (("--interview", "answers.txt"), "dossier-interview"),
+        (("--panel", "a.jsonl"), "dossier-interview"),
+        (("--interview", "nowhere.jsonl"), "input-missing"),
+        (("--card", "nowhere.md"), "input-missing"),
+        (("--called", "x"), "usage-card"),
+        (("--html", "."), "output-is-folder"),
+        (("--price", "much"), "usage-price"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_before_anything_is_measured(
+    run: Run, arguments: tuple[str, ...], code: str
+) -> None:
+    done = run("dossier", *MODELS, *arguments)
+    assert done.error == code
+    assert "measuring" not in done.err
+
+
+def test_a_saved_interview_is_taken_as_it_was_read_and_has_its_own_panel(
+    run: Run, answers: Path, tmp_path: Path
+) -> None:
+    saved = tmp_path / "interview.json"
+    run("interview", answers / "suspect.jsonl", "--panel", answers / "panel-1.jsonl", "--json", saved)
+    refused = run("dossier", *MODELS, "--interview", saved, "--panel", answers / "panel-1.jsonl")
+    assert refused.error == "dossier-panel"
+
+
+def test_a_suspect_without_a_card_is_told_to_have_none(run: Run) -> None:
+    done = run("dossier", *MODELS, "--sample", "512", "--workers", "1", "--json", "-")
+    assert done.code == 0, done.err
+    found = json.loads(done.out)
+    assert {n["what"] for n in found["not_looked_at"]} >= {"what it says", "the card"}
+    assert [f["kind"] for f in found["findings"]] == ["made-of"]
