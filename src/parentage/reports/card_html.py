@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from markupsafe import Markup
+
 from parentage.records.absence import Absent
 from parentage.records.card_report import CardReport, WeighedClaim
 from parentage.reports.card_text import STATUS_ORDER
@@ -21,7 +23,7 @@ def render(report: CardReport) -> str:
 
 
 def _page(report: CardReport) -> dict[str, Any]:
-    style = own_text("report.css")
+    style = Markup(own_text("report.css") + own_text("card.css"))
     name = report.reading.name
     return {
         "report": report,
