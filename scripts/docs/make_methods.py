@@ -64,8 +64,6 @@ The share of elements whose stored bits are the tool's:
 _AFTER = """
 {elements} elements a cell; 1 means that every bit is the tool's. Where one is missing:
 
-- **arcee_fusion**: a row's divergence is a sum of differences of softmaxes that nearly cancel; in float32
-  it lies below the rounding of the softmax itself, and another exponential function gives another mask.
 - **karcher**, and **slerp** and **nuslerp** in float32 where the models are far apart: a coefficient is a
   sine or an angle by torch's vector library, whose last bit is not the correctly rounded one in 5 to 9 of
   100 arguments; a dot product of karcher is the matrix library's. Elements differ by a last bit.
@@ -79,7 +77,8 @@ differs on the fixtures' operands ([log](log.md)).
 What a tool's outcome depends on beside its recipe, and is held to here: one thread (sums in torch's own
 order), a processor with fused multiply-adds, the generator's words in the order of tensors' names, and
 which of equal magnitudes its sort keeps. With more threads, or on an accelerator, sums are split otherwise
-and a last bit of a norm may differ.
+and a last bit of a norm may differ. The mask of arcee_fusion hangs on the last bits of softmaxes, which are
+rebuilt as torch computes them with vectors of 512 bits; with 256 bits a row is added up otherwise.
 
 ## The methods
 """

@@ -5,7 +5,8 @@ importance = |model - base| * sum_row P log(P / Q), each step rounded to D; an e
 its importance is at least median + 1.5 (q3 - q1). Quartiles are those of all elements, or of 1,000,000
 drawn with replacement where there are more (a tool: torch's ``randint``; ours: evenly spaced ones, nothing
 drawn). The taken-over change is added in float32, so that a 16-bit merge is rounded once. In float32 the
-divergence of two near models lies below the softmax's own rounding: there a tool's outcome is noise.
+divergence of two near models lies below the softmax's own rounding: a tool's outcome is that of its very
+exponential and order of sums (``torch_softmax``); logarithms are the correctly rounded ones.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from parentage.methods.method import (
     Rule,
     Values,
 )
+from parentage.numerics.torch_softmax import softmax_rows
 
 __all__ = ["ARCEE_FUSION"]
 
@@ -38,6 +40,8 @@ SMALL: Final = np.float32(1e-8)
 
 def _softmax(x: Values, q: Algebra) -> Values:
     """Over rows [rows, row]: float32 inside, rounded once."""
+    if not q.profile.ours:
+        return np.asarray(q.q(softmax_rows(x)))
     with np.errstate(all="ignore"):
         powers = np.exp((x - x.max(axis=1, keepdims=True)).astype(np.float64))
         found: Values = q.q((powers / powers.sum(axis=1, keepdims=True)).astype(np.float32))
