@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice, product
@@ -13,7 +14,7 @@ from parentage.methods.estimates.masks import Window
 from parentage.methods.estimates.readings import Range, Thinned, common
 from parentage.numerics.candidates import description_length, simplest_in
 
-__all__ = ["Typed", "densities", "factors_by_size", "gammas", "typed", "weights"]
+__all__ = ["Typed", "densities", "factors_by_size", "gammas", "scales", "typed", "weights"]
 
 # Factors on the merged task vector that are tried beside 1, and weights of the first parent where only
 # ratios are known.
@@ -23,7 +24,11 @@ FIRST: Final = tuple(round(0.05 * k, 2) for k in range(1, 31)) + tuple(
 )
 # Numbers of one parameter, and combinations, that are gone through.
 EACH: Final = 3
-MOST: Final = 60
+MOST: Final = 400
+# A range of a ratio that is wider than this, as a share of it, is looked along before numbers are typed for
+# it; at so many places.
+WIDE: Final = 2.0**-8
+PLACES: Final = 49
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,25 +105,76 @@ def _added(found: Thinned, effective: Sequence[Range]) -> list[Typed]:
         scaled = [(low / factor, high / factor) for low, high in effective]
         tried += [Typed(w, factor, False) for w in islice(_products(scaled), 2)]
     if found.elected is not True and found.parents > 1:
+        # Divided by their sum, lambda is what the coefficients come to.
         whole = sum(low for low, _ in effective), sum(high for _, high in effective)
-        for factor in simplest_in(*whole, 2):
-            shares = [(low / factor, high / factor) for low, high in effective]
-            tried += [Typed(w, factor, True) for w in islice(_products(shares), 2)]
+        ratios = [_quotient(e, effective[0]) for e in effective[1:]]
+        if all(r is not None for r in ratios):
+            known = [r for r in ratios if r is not None]
+            tried += _proportional(known, simplest_in(*whole, 2), digits=2)
     return tried
+
+
+def _quotient(a: Range, b: Range) -> Range | None:
+    """All quotients; None where the divisor may be zero."""
+    if b[0] <= 0 <= b[1]:
+        return None
+    ends = [x / y for x in a for y in b]
+    return min(ends), max(ends)
 
 
 def _averaged(found: Thinned, effective: Sequence[Range]) -> list[Typed]:
-    factor = common(effective)
-    ratios = [found.ratio(j) for j in range(1, found.parents)]
-    if factor is None or any(r is None for r in ratios):
+    factor, ratios = common(effective), _ratios(found)
+    if factor is None or not ratios:
         return []
-    factors = simplest_in(*factor, EACH)
-    tried = []
+    return _proportional(ratios, simplest_in(*factor, EACH), digits=2)
+
+
+def _ratios(found: Thinned) -> list[Range]:
+    """Every weight over the first one; empty where tensors contradict each other."""
+    ratios = [found.ratio(j) for j in range(1, found.parents)]
+    known = [r for r in ratios if r is not None]
+    return known if len(known) == len(ratios) else []
+
+
+def _proportional(ratios: Sequence[Range], factors: Sequence[float], *, digits: int) -> list[Typed]:
+    """Weights of which only proportions count: decimals of a few digits, else the simplest for each first
+    one."""
+    plain, other = list[Typed](), list[Typed]()
     for first in FIRST:
-        rest = [(r[0] * first, r[1] * first) for r in ratios if r is not None]
-        for w in islice(_products(rest), 2):
-            tried += [Typed((first, *w), x, True) for x in factors]
-    return tried
+        rest = [(r[0] * first, r[1] * first) for r in ratios]
+        for w in islice(product(*(_decimals(r, digits) for r in rest)), EACH):
+            plain += [Typed((first, *w), x, True) for x in factors]
+        if first <= 1:
+            other += [Typed((first, *w), x, True) for w in islice(_products(rest), 1) for x in factors]
+    return plain or other
+
+
+def _decimals(ends: Range, digits: int) -> list[float]:
+    """Numbers of so many digits in a range, those nearest to its middle first; never zero."""
+    low, high = min(ends), max(ends)
+    scale, middle = 10**digits, (low + high) / 2
+    found = [round(k / scale, digits) for k in range(math.ceil(low * scale), math.floor(high * scale) + 1)]
+    return sorted((x for x in found if x), key=lambda x: abs(x - middle))[:EACH]
+
+
+def scales(found: Thinned) -> list[list[Typed]]:
+    """For weights that are averaged and whose ratios are known roughly (16 bits): weights along each
+    ratio's range, the others in the middle of theirs. Empty where nothing is to be looked along."""
+    effective = [found.coefficient(j) for j in range(found.parents)]
+    known = [e for e in effective if e is not None]
+    ratios = _ratios(found) if found.averages and len(known) == found.parents else []
+    factor = common(known) if ratios else None
+    if factor is None:
+        return []
+    lambda_ = simplest_in(*factor, 1)[0]
+    middles = [(low + high) / 2 for low, high in ratios]
+    every = []
+    for j, (low, high) in enumerate(ratios):
+        if (high - low) > WIDE * abs(low + high) / 2:
+            places = np.linspace(low, high, PLACES).tolist()
+            rows = [[0.5, *(0.5 * m for m in (*middles[:j], x, *middles[j + 1 :]))] for x in places]
+            every.append([Typed(tuple(row), lambda_, True) for row in rows])
+    return every
 
 
 def _products(ranges: Sequence[Range]) -> Iterator[tuple[float, ...]]:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from parentage.records.dtypes import DType
 
-__all__ = ["UNITS", "Outcomes", "Parts", "added", "averaged", "outcomes", "unexplained"]
+__all__ = ["UNITS", "Outcomes", "Parts", "added", "averaged", "outcomes", "roundings", "unexplained"]
 
 Floats = NDArray[np.float64]
 Masks = NDArray[np.bool_]
@@ -141,6 +141,12 @@ def _last(parts: Parts) -> float:
     """Relative error of the last addition, which is rounded in the merger's dtype: that may be narrower
     than what is stored."""
     return parts.unit if parts.unit > 2.0 ** -(STEPS[parts.stored] + 1) else 2.0**-24
+
+
+def roundings(parts: Parts, value: Floats, size: Floats) -> Floats:
+    """How far the roundings of a merge may take base + ``value`` [n]; ``size`` [n]: the sum of what is
+    added up, each of its own sign."""
+    return np.asarray(ROUNDINGS * parts.unit * size + _last(parts) * (np.abs(parts.base) + np.abs(value)))
 
 
 def outcomes(parts: Parts, table: Floats, slack: Floats | None = None) -> Outcomes:

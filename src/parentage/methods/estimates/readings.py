@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from parentage.methods.estimates.feasible import coefficient_range, share_range
 from parentage.methods.estimates.masks import Kept, Spread, Window, by_rank, by_size, likely, rank_in_row
 from parentage.methods.estimates.participation import Outcomes, Parts
 from parentage.methods.estimates.randomness import Randomness, covariance, randomness
@@ -48,6 +49,27 @@ class Reading:
     def holds(self) -> bool:
         """Every element that tells is explained."""
         return self.told.explained == self.told.told
+
+    def coefficient(self, j: int) -> Range:
+        """What task vector ``j`` was multiplied by: what all elements allow, else where its peak stands."""
+        exact = coefficient_range(self.parts, self.structure, self.outcome, j)
+        if exact is not None:
+            return exact
+        value = self.structure.lone[j]
+        reach = self.structure.slack[j] * abs(value)
+        return value - reach, value + reach
+
+    def ratio(self, j: int) -> Range:
+        """Weight ``j`` over the first one, where those that take part are averaged."""
+        shares = self.structure.shares
+        assert shares is not None
+        lone = self.coefficient(0), self.coefficient(j)
+        exact = share_range(self.parts, self.structure, self.outcome, j, lone)
+        if exact is not None and 0 < exact[0] <= exact[1]:
+            return (1 - exact[1]) / exact[1], (1 - exact[0]) / exact[0]
+        value = shares[j] / shares[0]
+        reach = 2 * self.structure.share_slack * abs(value)
+        return value - reach, value + reach
 
     def kept(self, j: int, *, elected: bool) -> Kept:
         """What is known of one task vector's mask."""
@@ -98,19 +120,20 @@ class Thinned:
         where tensors contradict each other."""
         ends = []
         for k, r in enumerate(self.readings):
-            value = r.structure.lone[j] / (1.0 if factors is None else factors[k])
-            reach = (r.structure.slack[j] + r.parts.unit) * abs(value)
-            ends.append((value - reach, value + reach))
+            factor = 1.0 if factors is None else factors[k]
+            low, high = sorted(x / factor for x in r.coefficient(j))
+            # The weight itself is rounded to the merger's dtype.
+            reach = r.parts.unit * max(abs(low), abs(high))
+            ends.append((low - reach, high + reach))
         return common(ends)
 
     def ratio(self, j: int) -> Range | None:
         """Weight ``j`` over the first one, where those that take part are averaged."""
         ends = []
         for r in self.readings:
-            assert r.structure.shares is not None
-            value = r.structure.shares[j] / r.structure.shares[0]
-            reach = 2 * (r.structure.share_slack + r.parts.unit) * abs(value)
-            ends.append((value - reach, value + reach))
+            low, high = r.ratio(j)
+            reach = 2 * r.parts.unit * max(abs(low), abs(high))
+            ends.append((low - reach, high + reach))
         return common(ends)
 
     def windows(self, j: int) -> list[Window] | None:

@@ -4,25 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import product
+from functools import partial
 from typing import Any, Final
 
 from parentage.evidence.recognition.candidate import Candidate, Recogniser
 from parentage.evidence.recognition.context import Context
 from parentage.evidence.recognition.replaying import drawn_before, replay_tensor
+from parentage.evidence.recognition.thinned.climbing import Climb, Given, climbed
 from parentage.evidence.recognition.thinned.looking import Look, looks
 from parentage.methods.estimates.masks import Window
-from parentage.methods.estimates.numbers import Typed, densities, factors_by_size, gammas, typed, weights
+from parentage.methods.estimates.numbers import densities, factors_by_size, gammas, scales, typed, weights
 from parentage.methods.registry import method
 from parentage.numerics.candidates import description_length
+from parentage.records.dtypes import DType
 from parentage.records.recognition import Numbers
 
 __all__ = ["THINNED_BY_SIZE", "screened"]
 
 Row = Mapping[str, Any]
-# Combinations of shares that are gone through, recipes that are held against the first tensor of the
-# probe, and those that are handed on where several replay it.
-SHARES: Final = 9
+# Numbers of one share that are gone through, recipes that are held against the first tensor of the probe,
+# and those that are handed on where several replay it.
+EACH: Final = 6
 SCREENED: Final = 120
 HANDED_ON: Final = 3
 
@@ -33,7 +35,32 @@ def _propose(context: Context) -> Iterator[Candidate]:
         known = [w for w in windows if w]
         if len(known) == look.thinned.parents:
             for name in _methods(look, known):
-                yield from screened(context, look.names, _recipes(context, look, name, known))
+                yield from _named(context, look, name, known)
+
+
+def _named(
+    context: Context, look: Look, name: str, windows: Sequence[Sequence[Window]]
+) -> Iterator[Candidate]:
+    """The recipe of one method that gives everything that was read, in every arithmetic; else the one that
+    gives the most."""
+    rows = _shares(name, windows)
+    best: Climb | None = None
+    for rescale in (False, True) if rows else ():
+        factors = [factors_by_size(look.thinned, j, w) for j, w in enumerate(windows)] if rescale else None
+        climb = Climb(context, look.names, partial(_candidate, look, name, rescale))
+        along = [] if rescale else scales(look.thinned)
+        climbed(climb, rows, weights(look.thinned, factors), along, _arithmetics(look, name))
+        if climb.candidate is not None and climb.exact:
+            yield from _every_arithmetic(climb.candidate)
+            return
+        best = climb if best is None or climb.best > best.best else best
+    if best is not None and best.candidate is not None:
+        yield best.candidate
+
+
+def _arithmetics(look: Look, name: str) -> list[str]:
+    profiles = method(name).profiles
+    return [p for p in profiles if not p.startswith("parentage") or look.dtype is DType.F32]
 
 
 def _methods(look: Look, windows: Sequence[Sequence[Window]]) -> list[str]:
@@ -46,45 +73,33 @@ def _methods(look: Look, windows: Sequence[Sequence[Window]]) -> list[str]:
     return found + ([] if elected is False or look.thinned.parents == 1 else ["breadcrumbs_ties"])
 
 
-def _recipes(
-    context: Context, look: Look, name: str, windows: Sequence[Sequence[Window]]
-) -> Iterator[Candidate]:
-    for rescale in (False, True):
-        factors = [factors_by_size(look.thinned, j, w) for j, w in enumerate(windows)] if rescale else None
-        numbers = weights(look.thinned, factors)
-        rows = list(_shares(name, windows))
-        for row, given in sorted(product(rows, numbers), key=lambda x: _length(*x)):
-            yield _candidate(look, name, row, given, rescale)
-
-
 # Our own arithmetic, and the share by a tool's at which a tensor may be ours.
 OURS: Final = "parentage-1"
 MOSTLY: Final = 0.75
 
 
-def _length(row: Sequence[Row], given: Typed) -> float:
-    return given.length + sum(description_length(float(x)) for r in row for x in r.values())
+def _length(row: Row) -> float:
+    return sum(description_length(float(x)) for x in row.values())
 
 
-def _shares(name: str, windows: Sequence[Sequence[Window]]) -> Iterator[tuple[Row, ...]]:
-    """Densities and gammas of each parent, combined, simplest first."""
+def _shares(name: str, windows: Sequence[Sequence[Window]]) -> list[list[Row]]:
+    """What may have been typed for each parent, simplest first; empty where tensors disagree."""
     each: list[list[Row]] = []
     for w in windows:
-        share = densities(w, tails=name != "ties")
-        if share is None:
-            return
-        found: list[Row] = [{"density": x} for x in typed(share)]
-        if name != "ties":
-            top = gammas(w)
-            found = [{**r, "gamma": g} for r in found for g in (typed(top) if top else ())]
-        each.append(found)
-    combined = sorted(product(*each), key=lambda rows: _length(rows, Typed((), 1.0, False)))
-    yield from combined[:SHARES]
+        share, top = densities(w, tails=name != "ties"), gammas(w)
+        if share is None or (top is None and name != "ties"):
+            return []
+        found: list[Row] = [{"density": x} for x in typed(share, EACH)]
+        if name != "ties" and top is not None:
+            found = [{**r, "gamma": g} for r in found for g in typed(top, EACH)]
+        each.append(sorted(found, key=_length))
+    return each
 
 
-def _candidate(look: Look, name: str, rows: Sequence[Row], given: Typed, rescale: bool) -> Candidate:
-    each = ({}, *({"weight": w, **r} for w, r in zip(given.weights, rows, strict=True)))
-    shared: dict[str, Any] = {"normalize": given.normalize, "lambda": given.factor, "rescale": rescale}
+def _candidate(look: Look, name: str, rescale: bool, given: Given) -> Candidate:
+    rows, numbers = given.rows, given.typed
+    each = ({}, *({"weight": w, **r} for w, r in zip(numbers.weights, rows, strict=True)))
+    shared: dict[str, Any] = {"normalize": numbers.normalize, "lambda": numbers.factor, "rescale": rescale}
     declared = {d.name: d.default for d in method(name).parameters}
     shared = {k: v for k, v in shared.items() if v != declared[k]}
     return Candidate(name, look.operands, 0, Numbers(each, shared), "mergekit-0.1.5", look.dtype)
