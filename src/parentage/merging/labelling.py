@@ -234,7 +234,7 @@ def _parents(found: Evidence, recipe: Recipe) -> Iterator[Parent]:
             id=hub_model(pin.locator).repository if hub else NO_ID,
             licence=NO_LICENCE,
             share=shares.get(index, NO_SHARE),
-            base=source == recipe.base_model,
+            base=source in {r.base_model for r in (recipe, *(p.recipe for p in recipe.parts))},
             files=tuple(MergedFile(s.name, s.size, s.sha256) for s in pin.shards),
         )
 

@@ -16,7 +16,7 @@ from parentage.architectures.roles import role_of
 from parentage.checkpoints.checkpoint import Checkpoint
 from parentage.records.tensors import TensorRef
 
-__all__ = ["Key", "Layout", "at_layer", "layout_of"]
+__all__ = ["Key", "Layout", "at_layer", "layer_of", "layout_of"]
 
 _LAYER: Final = re.compile(r"^((?:.*?\.)?(?:layers?|h|blocks?)\.)(\d{1,6})(\..*)$")
 _ASIDE: Final = re.compile(r"(^|\.)(mtp|visual|vision_tower|vision_model|audio_tower)\b")
@@ -76,6 +76,12 @@ def at_layer(name: str, number: int) -> str:
     """The name with the number of its layer replaced."""
     found = _LAYER.match(name)
     return name if found is None else f"{found[1]}{number}{found[3]}"
+
+
+def layer_of(name: str, trunk: str) -> int | None:
+    """The layer of the trunk that a tensor of this name lies in; None outside."""
+    found = _LAYER.match(name)
+    return int(found[2]) if found is not None and stem(found[1]) == stem(trunk) else None
 
 
 def _key(full: str, name: str, trunk: str) -> Key:

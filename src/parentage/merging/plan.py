@@ -46,8 +46,8 @@ Opened = Mapping[ModelName, Checkpoint]
 
 @dataclass(frozen=True, slots=True)
 class PlannedTensor:
-    """A tensor of the output. ``parameters`` and ``profile`` None: it is copied, for ``reason``, from the
-    one operand there is. ``dtype``: as it is stored; ``models``: whose operands they are."""
+    """A tensor of the output. ``parameters``, ``profile``, ``method`` None: it is copied, for ``reason``,
+    from the one operand there is. ``dtype``: as it is stored; ``models``: whose operands they are."""
 
     name: str
     dtype: DType
@@ -56,6 +56,7 @@ class PlannedTensor:
     reason: str = ""
     parameters: Parameters | None = None
     profile: Profile | None = None
+    method: Method | None = None
     factors: int = 0
     """Bytes of adapters' factors, read beside the operands."""
 
@@ -123,6 +124,13 @@ def make_plan(
     Raises ``RecipeError`` for what the recipe says and no method knows, ``PlanError`` where the models do
     not fit together.
     """
+    if recipe.parts:
+        from parentage.merging.parts_plan import plan_of_parts
+
+        def planned(part: Recipe, models: Opened) -> Plan:
+            return make_plan(part, models, profile=profile, seed=seed)
+
+        return plan_of_parts(recipe, planned, opened)
     method = method_of(recipe)
     chosen = profile or recipe.profile or DEFAULT_PROFILE
     check_profile(method, chosen)
@@ -256,7 +264,9 @@ class _Planner:
         if self.method.id == "linear":
             # Its rule reads nothing, and refuses weights that sum to zero.
             self.method.prepare(operands, parameters, profile, sources.name)
-        return PlannedTensor(sources.name, out, operands, models, "", parameters, profile, factors)
+        return PlannedTensor(
+            sources.name, out, operands, models, "", parameters, profile, self.method, factors
+        )
 
     def _operands(self, name: str, tensors: Mapping[ModelName, TensorRef]) -> tuple[Operand, ...]:
         """Operands as they lie; where the recipe chooses a vocabulary, with its rows."""

@@ -172,7 +172,7 @@ class _Shard:
         return "" if position == self.shard.size else "it holds bytes that belong to no tensor"
 
     def _pieces(self) -> Iterator[_Piece]:
-        rules = prepared_ahead(self.plan.method, [planned for planned, _ in self.known])
+        rules = prepared_ahead([planned for planned, _ in self.known])
         for (planned, tensor), rule in zip(self.known, rules, strict=True):
             operands, granularity = planned.operands, 1 if rule is None else rule.granularity
             for start, count in pieces(operands.elements, granularity, operands.chunk):

@@ -9,6 +9,7 @@ import yaml
 
 from parentage.errors import InputMissingError, RecipeError
 from parentage.merging.recipe_nodes import MAX_BYTES, Reading, is_null, parse
+from parentage.merging.recipe_parts import check_mixed, read_parts
 from parentage.merging.recipe_tokens import read_tokenizer
 from parentage.merging.recipe_values import model_name, read_adapters, read_settings
 from parentage.records.recipe import ModelName, OutputSlice, Recipe, SourceSlice
@@ -20,6 +21,7 @@ KEYS: Final = (
     "models",
     "slices",
     "adapters",
+    "parts",
     "base_model",
     "parameters",
     "dtype",
@@ -77,7 +79,9 @@ def _recipe(reading: Reading, root: yaml.Node) -> Recipe:
             where=reading.at(root),
             hint="merge_method: linear",
         )
-    if sum(key in table for key in ("models", "slices", "adapters")) != 1:
+    method = reading.text(table["merge_method"], "merge_method")
+    check_mixed(reading, root, table, method)
+    if sum(key in table for key in ("models", "slices", "adapters", "parts")) != 1:
         raise RecipeError(
             "a recipe has either models or slices, or adapters",
             code="recipe-shape",
@@ -86,7 +90,7 @@ def _recipe(reading: Reading, root: yaml.Node) -> Recipe:
         )
     own = _own(reading, table)
     return Recipe(
-        method=reading.text(table["merge_method"], "merge_method"),
+        method=method,
         models=_models(reading, table.get("models")),
         slices=_slices(reading, table.get("slices")),
         base_model=_base(reading, table),
@@ -99,6 +103,26 @@ def _recipe(reading: Reading, root: yaml.Node) -> Recipe:
         profile=_text(reading, own, "profile"),
         seed=reading.whole(own["seed"], "parentage.seed") if "seed" in own else None,
         adapters=read_adapters(reading, table.get("adapters")),
+        parts=read_parts(reading, table.get("parts"), lambda part, node: _of_part(reading, part, node)),
+    )
+
+
+def _of_part(reading: Reading, table: dict[str, yaml.Node], node: yaml.Node) -> Recipe:
+    """What a part has in common with a whole recipe."""
+    for key in ("merge_method", "models"):
+        if key not in table:
+            raise RecipeError(
+                f"{key} is missing in a part", code="recipe-shape", where=reading.at(node), hint=f"{key}: …"
+            )
+    own = _own(reading, table)
+    return Recipe(
+        method=reading.text(table["merge_method"], "merge_method"),
+        models=_models(reading, table["models"]),
+        base_model=_base(reading, table),
+        parameters=read_settings(reading, table.get("parameters")),
+        dtype=_dtype(reading, table, "dtype"),
+        profile=_text(reading, own, "profile"),
+        seed=reading.whole(own["seed"], "parentage.seed") if "seed" in own else None,
     )
 
 

@@ -12,6 +12,7 @@ from parentage.records.recipe import (
     ModelName,
     OutputSlice,
     Recipe,
+    RecipePart,
     Setting,
     SourceSlice,
     TokenizerChoice,
@@ -36,6 +37,7 @@ def plain_recipe(recipe: Recipe) -> Plain:
             "models": [_source(s) for s in recipe.models],
             "slices": [_slice(s) for s in recipe.slices],
             "adapters": [{"adapter": a.place, "weight": a.weight} for a in recipe.adapters],
+            "parts": [_part(p) for p in recipe.parts],
             "parameters": _settings(recipe.parameters),
             "dtype": recipe.dtype,
             "out_dtype": recipe.out_dtype,
@@ -83,6 +85,15 @@ def _slice(part: OutputSlice) -> Plain:
             "parameters": _settings(part.parameters),
         }
     )
+
+
+def _part(part: RecipePart) -> Plain:
+    region = {
+        "layers": None if part.layers is None else list(part.layers),
+        "filter": part.filters[0] if len(part.filters) == 1 else list(part.filters),
+        "tensors": list(part.tensors),
+    }
+    return _kept({**region, **plain_recipe(part.recipe)})
 
 
 def _settings(settings: Mapping[str, Setting]) -> Plain:

@@ -65,7 +65,7 @@ def parents_of(
             id=_id(model, checkpoint),
             licence=_licence_of(checkpoint),
             share=shares.get(model, NO_SHARE),
-            base=model == plan.recipe.base_model,
+            base=model in {r.base_model for r in (plan.recipe, *(p.recipe for p in plan.recipe.parts))},
             files=tuple(files[model]),
         )
         for model, checkpoint in opened.items()

@@ -7,7 +7,12 @@ from typing import Final
 
 from parentage.checkpoints.locators import at_revision
 from parentage.errors import ParentageError
-from parentage.merging.recovered_method import recognised_recipe, recognised_replay
+from parentage.merging.recovered_method import (
+    mixed_recipe,
+    recognised_parts,
+    recognised_recipe,
+    recognised_replay,
+)
 from parentage.methods.method import ONE_ARITHMETIC
 from parentage.records.dtypes import DType
 from parentage.records.evidence import Evidence, ModelPin, Replay
@@ -39,6 +44,9 @@ def recovered_recipe(found: Evidence) -> Recipe:
     method = recognised_replay(found)
     if method is not None:
         return _of_method(found, method)
+    parts = recognised_parts(found)
+    if parts:
+        return _of_parts(found, parts)
     replay = next((r for r in found.replays if r.subject == 0), None)
     if replay is None:
         raise NotRecoveredError("no recipe was replayed", hint=HINT)
@@ -62,6 +70,9 @@ def recovered_share(found: Evidence) -> tuple[int, int]:
     method = recognised_replay(found)
     if method is not None:
         return method.matches, method.informative
+    parts = recognised_parts(found)
+    if parts:
+        return sum(p.matches for p in parts), sum(p.informative for p in parts)
     own = next(r for r in found.replays if r.subject == 0)
     return own.informative_matches, own.informative
 
@@ -69,8 +80,10 @@ def recovered_share(found: Evidence) -> tuple[int, int]:
 def recovered_tensors(found: Evidence) -> int:
     """How many tensors the recovered recipe was replayed on."""
     method = recognised_replay(found)
-    own = method or next(r for r in found.replays if r.subject == 0)
-    return len(own.tensors)
+    parts = (method,) if method is not None else recognised_parts(found)
+    if parts:
+        return sum(len(p.tensors) for p in parts)
+    return len(next(r for r in found.replays if r.subject == 0).tensors)
 
 
 def _of_method(found: Evidence, replay: MethodReplay) -> Recipe:
@@ -81,6 +94,19 @@ def _of_method(found: Evidence, replay: MethodReplay) -> Recipe:
         )
     names = {dtype.value: name for dtype, name in NAMES.items()}
     return recognised_recipe(replay, lambda model: place_of(found.models[model]), names)
+
+
+def _of_parts(found: Evidence, parts: Sequence[MethodReplay]) -> Recipe:
+    stored = {dtype for part in parts for dtype in part.out.split()}
+    if len(parts) == 1:
+        return _of_method(found, parts[0])
+    if len(stored) != 1 or not stored <= {d.value for d in NAMES}:
+        raise NotRecoveredError(
+            f"the suspect's tensors are stored in several formats ({', '.join(sorted(stored))})",
+            hint="write the recipe by hand: a recipe has one out_dtype",
+        )
+    names = {dtype.value: name for dtype, name in NAMES.items()}
+    return mixed_recipe(parts, lambda model: place_of(found.models[model]), names, stored.pop())
 
 
 def place_of(pin: ModelPin) -> str:

@@ -18,7 +18,7 @@ from parentage.merging.operands import Operand, Operands, decode_into, pieces
 from parentage.merging.plan import Plan, PlannedTensor
 from parentage.merging.progress_state import Finished, RunState
 from parentage.merging.shards import Shard, ShardFile
-from parentage.methods.method import Method, Rule
+from parentage.methods.method import Rule
 from parentage.numerics.formats import round_to
 from parentage.records.dtypes import DType
 from parentage.records.merge import MergedFile
@@ -60,7 +60,7 @@ def write_shards(
         known = state.finished(shard.name, size)
         if known is None:
             with ShardFile(state.folder, shard.name, header, shard.nbytes) as file:
-                _fill(plan.method, shard, file, workers, progress, done, total)
+                _fill(shard, file, workers, progress, done, total)
                 known = Finished(file.finish(), size)
             state.finish(shard.name, known)
         done += shard.nbytes // MEBIBYTE
@@ -70,7 +70,6 @@ def write_shards(
 
 
 def _fill(
-    method: Method,
     shard: Shard,
     file: ShardFile,
     workers: int,
@@ -84,17 +83,17 @@ def _fill(
         return data
 
     written = 0
-    for data in map_ordered(work, jobs_of(method, shard), workers=workers):
+    for data in map_ordered(work, jobs_of(shard), workers=workers):
         file.hashed(data)
         written += len(data)
         progress("merging (MiB)", done + written // MEBIBYTE, total)
 
 
-def jobs_of(method: Method, shard: Shard) -> Iterator[Job]:
+def jobs_of(shard: Shard) -> Iterator[Job]:
     """The pieces of a shard in the order of its bytes; a method's passes over a tensor come before its
     first piece."""
     position = 0
-    for tensor, rule in zip(shard.tensors, prepared_ahead(method, shard.tensors), strict=True):
+    for tensor, rule in zip(shard.tensors, prepared_ahead(shard.tensors), strict=True):
         granularity = 1 if rule is None else rule.granularity
         for start, count in pieces(tensor.operands.elements, granularity, tensor.operands.chunk):
             tensor.operands.announce(start, count)
@@ -103,13 +102,13 @@ def jobs_of(method: Method, shard: Shard) -> Iterator[Job]:
         position += tensor.nbytes
 
 
-def prepared_ahead(method: Method, tensors: Iterable[PlannedTensor]) -> Iterator[Rule | None]:
+def prepared_ahead(tensors: Iterable[PlannedTensor]) -> Iterator[Rule | None]:
     """Each tensor's rule, in order; the next one's passes run while a tensor is written."""
     with ThreadPoolExecutor(1, thread_name_prefix="parentage-passes") as pool:
         coming: Future[Rule | None] | None = None
         try:
             for tensor in tensors:
-                following = pool.submit(prepared, method, tensor)
+                following = pool.submit(prepared, tensor)
                 if coming is not None:
                     yield coming.result()
                 coming = following
@@ -119,11 +118,11 @@ def prepared_ahead(method: Method, tensors: Iterable[PlannedTensor]) -> Iterator
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def prepared(method: Method, tensor: PlannedTensor) -> Rule | None:
+def prepared(tensor: PlannedTensor) -> Rule | None:
     """The method's rule for a tensor, after its passes; None where it is copied."""
-    if tensor.parameters is None or tensor.profile is None:
+    if tensor.parameters is None or tensor.profile is None or tensor.method is None:
         return None
-    return method.prepare(tensor.operands, tensor.parameters, tensor.profile, tensor.name)
+    return tensor.method.prepare(tensor.operands, tensor.parameters, tensor.profile, tensor.name)
 
 
 def made(job: Job) -> Bits:

@@ -18,6 +18,7 @@ __all__ = [
     "ModelName",
     "OutputSlice",
     "Recipe",
+    "RecipePart",
     "Scalar",
     "Setting",
     "Settings",
@@ -116,8 +117,33 @@ class TokenizerChoice:
 
 
 @dataclass(frozen=True, slots=True)
+class RecipePart:
+    """A recipe for some tensors of the output: those of ``layers`` [first, last) whose name holds one of
+    ``filters``, where these are given; or the ``tensors`` that are listed."""
+
+    recipe: Recipe
+    layers: tuple[int, int] | None = None
+    filters: tuple[str, ...] = ()
+    tensors: tuple[str, ...] = ()
+    line: int = field(default=0, compare=False)
+
+    @property
+    def everywhere(self) -> bool:
+        """Does nothing bound it?"""
+        return self.layers is None and not self.filters and not self.tensors
+
+    def holds(self, name: str, layer: int | None) -> bool:
+        """Is a tensor of the output, in a layer of the trunk or (None) outside, among them?"""
+        if self.tensors:
+            return name in self.tensors
+        if self.layers is not None and (layer is None or not self.layers[0] <= layer < self.layers[1]):
+            return False
+        return not self.filters or any(f in name for f in self.filters)
+
+
+@dataclass(frozen=True, slots=True)
 class Recipe:
-    """Either ``models``, ``slices``, or ``adapters`` over ``base_model``. ``dtype``,
+    """Either ``models``, ``slices``, ``parts``, or ``adapters`` over ``base_model``. ``dtype``,
     ``out_dtype``: names as torch has them.
 
     ``profile``: whose arithmetic, ``seed``: of random methods; None where the recipe does not say.
@@ -136,6 +162,7 @@ class Recipe:
     profile: str | None = None
     seed: int | None = None
     adapters: tuple[AdapterEntry, ...] = ()
+    parts: tuple[RecipePart, ...] = ()
 
     def named_models(self) -> tuple[ModelName, ...]:
         """Every model that is read for its weights, once each, in order of mention; the base last unless
@@ -144,6 +171,7 @@ class Recipe:
         bases = [self.base_model, *(part.base_model for part in self.slices)]
         named = [*(s.model for s in sources), *(b for b in bases if b is not None)]
         named += [ModelName(entry.place) for entry in self.adapters]
+        named += [model for part in self.parts for model in part.recipe.named_models()]
         return tuple(dict.fromkeys(named))
 
 

@@ -13,11 +13,14 @@ from typing import Any
 from parentage.records.absence import Absent
 
 __all__ = [
+    "EVERYWHERE",
     "HOLDS",
     "NETWORK",
     "NOT_RUN",
     "NO_CHANCE",
     "TOO_LARGE",
+    "Course",
+    "CourseClause",
     "Finding",
     "MethodReplay",
     "MethodTensor",
@@ -25,6 +28,7 @@ __all__ = [
     "RangeOf",
     "Recognition",
     "RivalReplay",
+    "Where",
 ]
 
 NOT_RUN = Absent("merge methods beside blends and copies were not looked for when this was measured")
@@ -58,6 +62,42 @@ class RangeOf:
     value: float
     low: float
     high: float
+
+
+@dataclass(frozen=True, slots=True)
+class CourseClause:
+    """A number in the tensors whose name holds ``filter`` (empty: in all that no earlier clause names).
+
+    ``values``: one, or the anchors of a gradient, evenly spaced over the layers and linear between;
+    ``low``, ``high``: of each, the nearest value tried that no longer replays.
+    """
+
+    filter: str
+    values: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """How one parameter runs over the model, as a recipe writes it; ``operand`` as in ``RangeOf``."""
+
+    parameter: str
+    operand: int | Absent
+    clauses: tuple[CourseClause, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """Which tensors a part holds: those of ``layers`` [first, last) whose name holds one of ``filters``,
+    where these are given; or the ``tensors`` that are listed."""
+
+    layers: tuple[int, int] | Absent
+    filters: tuple[str, ...] = ()
+    tensors: tuple[str, ...] = ()
+
+
+EVERYWHERE = Where(Absent("all that no earlier part holds"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +145,8 @@ class MethodReplay:
     a control is replayed on the probe only. ``alike``: recipes that give the probe's every bit too, and so
     are not told from this one. ``whole``: every tensor that the operands share was replayed; else ``left``
     says how many were not. ``exact``: the share of elements that a replay must give, 1 but for tools whose
-    last bits are known not to be reached.
+    last bits are known not to be reached. ``where``: the part of the model that it makes; ``courses``:
+    numbers that run over it, whose values each tensor's ``own`` numbers hold.
     """
 
     subject: int
@@ -128,6 +169,8 @@ class MethodReplay:
     left: int = 0
     seed: int | Absent = NO_CHANCE
     exact: float = 1.0
+    where: Where = EVERYWHERE
+    courses: tuple[Course, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +191,9 @@ class Recognition:
     """The pass: ``tried`` recipes on the tensors of the ``probe``.
 
     ``replays``: the suspect's best recipe, then the controls under the same; none where nothing was
-    proposed. ``rivals``: the next best of other methods.
+    proposed. ``rivals``: the next best of other methods. ``parts``: where the suspect falls into parts by
+    rules that together give its every element, in order: the first whose region holds a tensor made it.
+    Each is followed by the controls under it.
     """
 
     tried: int
@@ -156,3 +201,4 @@ class Recognition:
     replays: tuple[MethodReplay, ...]
     rivals: tuple[RivalReplay, ...] = ()
     findings: tuple[Finding, ...] = ()
+    parts: tuple[MethodReplay, ...] = ()

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from parentage.errors import EvidenceError
 from parentage.records.absence import Absent
-from parentage.records.recognition import MethodReplay, MethodTensor, Recognition, RivalReplay
+from parentage.records.recognition import Course, MethodReplay, MethodTensor, Recognition, RivalReplay
 
 __all__ = ["check_recognition"]
 
@@ -18,17 +18,31 @@ MOST_REPLAYS = 300
 def check_recognition(found: Recognition, models: int, fail: Fail) -> None:
     """Raises what ``fail`` (message, place) makes, ``evidence-inconsistent``."""
     where = "$.recognition"
-    if len(found.replays) > MOST_REPLAYS or found.tried < 0:
+    if len(found.replays) > MOST_REPLAYS or len(found.parts) > MOST_REPLAYS or found.tried < 0:
         raise fail("more replays than models", where)
     subjects = [r.subject for r in found.replays]
     if len(set(subjects)) != len(subjects):
         raise fail("a model is replayed twice", f"{where}.replays")
     for k, replay in enumerate(found.replays):
         _check_replay(replay, models, f"{where}.replays[{k}]", fail)
+    _check_parts(found.parts, models, fail)
     for k, rival in enumerate(found.rivals):
         _check_rival(rival, models, f"{where}.rivals[{k}]", fail)
     for k, finding in enumerate(found.findings):
         _check_models(finding.models, models, f"{where}.findings[{k}]", fail)
+
+
+def _check_parts(parts: Sequence[MethodReplay], models: int, fail: Fail) -> None:
+    seen = set[str]()
+    for k, part in enumerate(parts):
+        where = f"$.recognition.parts[{k}]"
+        _check_replay(part, models, where, fail)
+        own = {t.name for t in part.tensors}
+        if own & seen:
+            raise fail(f"{min(own & seen)} belongs to two parts", where)
+        seen |= own
+        if not isinstance(part.where.layers, Absent):
+            _ordered(part.where.layers, f"{where}.where", fail)
 
 
 def _check_models(indices: Sequence[int], models: int, where: str, fail: Fail) -> None:
@@ -62,6 +76,8 @@ def _check_replay(replay: MethodReplay, models: int, where: str, fail: Fail) -> 
             raise fail("a range that does not hold its value", f"{where}.ranges")
         if not isinstance(row.operand, Absent) and not 0 <= row.operand < count:
             raise fail("a range of no operand", f"{where}.ranges")
+    for course in replay.courses:
+        _check_course(course, count, f"{where}.courses", fail)
     for rival in replay.alike:
         _check_rival(rival, models, f"{where}.alike", fail)
     names = [t.name for t in replay.tensors]
@@ -76,6 +92,17 @@ def _check_replay(replay: MethodReplay, models: int, where: str, fail: Fail) -> 
     )
     if replay.tensors and total != (replay.informative, replay.matches, replay.adjacent):
         raise fail("another total than its tensors'", where)
+
+
+def _check_course(course: Course, operands: int, where: str, fail: Fail) -> None:
+    if not isinstance(course.operand, Absent) and not 0 <= course.operand < operands:
+        raise fail("a course of no operand", where)
+    for clause in course.clauses:
+        if not len(clause.values) == len(clause.low) == len(clause.high) > 0:
+            raise fail("a course whose values and ranges are not as many", where)
+        for value, low, high in zip(clause.values, clause.low, clause.high, strict=True):
+            if not low <= value <= high:
+                raise fail("a course's range that does not hold its value", where)
 
 
 def _check_tensor(tensor: MethodTensor, operands: int, where: str, fail: Fail) -> None:

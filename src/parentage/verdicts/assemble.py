@@ -42,6 +42,7 @@ from parentage.verdicts.described import (
 from parentage.verdicts.layers import layer_places
 from parentage.verdicts.limits import general_limits, layer_limits
 from parentage.verdicts.merge_claims import claim_notes
+from parentage.verdicts.methods.mixed_told import mixed_after, mixed_story, with_mixed
 from parentage.verdicts.methods.pattern_told import pattern_after, pattern_story, with_pattern
 from parentage.verdicts.methods.told import method_after, method_story, with_method
 from parentage.verdicts.orders import reorderings
@@ -77,10 +78,12 @@ def assemble(
     else:
         after = judge_later_change(supported, tensors)
     story, pattern = method_story(readings, chosen), pattern_story(readings, chosen)
+    mixed = mixed_story(readings, chosen)
     after = method_after(story) if story else pattern_after(pattern) if pattern else after
+    after = after if mixed is None else mixed_after(mixed)
     parents = _parents(readings, tensors, chosen)
     covered = evidence.coverage.elements_examined
-    if story is not None:
+    if story is not None or mixed is not None:
         # What such a verdict says rests on the replay, which reads whole tensors.
         covered = max(covered, evidence.coverage.elements_replayed)
     limits = (*chosen.limits, *layer_limits(readings, chosen), *general_limits(readings, covered))
@@ -121,6 +124,8 @@ def assemble(
     )
     if pattern is not None:
         return with_pattern(report, pattern)
+    if mixed is not None:
+        return with_mixed(report, mixed)
     return report if story is None else with_method(report, story)
 
 

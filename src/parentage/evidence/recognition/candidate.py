@@ -111,3 +111,8 @@ class Recogniser:
     propose: Callable[[Context], Iterable[Candidate]]
     own: Callable[[Context, Candidate, str], Iterable[Numbers]] = _no_own
     find: Callable[[Context], tuple[Finding, ...]] = _nothing
+
+    @property
+    def looks_alone(self) -> bool:
+        """Does it say how to look for one tensor's numbers?"""
+        return self.own is not _no_own

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +15,24 @@ from parentage.merging.operands import Operands, pieces
 from parentage.numerics.formats import ordinal, round_to, to_float32
 from parentage.records.absence import Absent
 from parentage.records.dtypes import DType
-from parentage.records.recognition import HOLDS, MethodTensor, Numbers, Recognition
+from parentage.records.recognition import (
+    HOLDS,
+    NO_CHANCE,
+    MethodReplay,
+    MethodTensor,
+    Numbers,
+    Recognition,
+)
 
-__all__ = ["Counted", "as_record", "compared", "drawn_before", "replay_tensor"]
+__all__ = [
+    "Counted",
+    "as_record",
+    "compared",
+    "control_of",
+    "drawn_before",
+    "replay_record",
+    "replay_tensor",
+]
 
 
 @dataclass(slots=True)
@@ -133,7 +148,8 @@ def compared(found: Recognition | Absent) -> dict[str, int]:
     """Elements by tensor that a replay of the suspect compared."""
     if isinstance(found, Absent):
         return {}
-    return {t.name: t.elements for r in found.replays if r.subject == 0 for t in r.tensors}
+    own = [r for r in (*found.replays, *found.parts) if r.subject == 0]
+    return {t.name: t.elements for r in own for t in r.tensors}
 
 
 def drawn_before(candidate: Candidate, context: Context) -> dict[str, int]:
@@ -162,3 +178,44 @@ def _takes(candidate: Candidate, name: str, operands: Operands, context: Context
         return candidate.rule.draws(operands, candidate.parameters(name), profile)
     except UsageError:
         return 0
+
+
+def replay_record(
+    candidate: Candidate, tensors: tuple[MethodTensor, ...], out: str, left: int
+) -> MethodReplay:
+    """What is saved of a recipe that was replayed on these tensors; ``left`` were not."""
+    return MethodReplay(
+        subject=0,
+        method=candidate.method,
+        relation=candidate.rule.relation,
+        arithmetic=candidate.arithmetic,
+        dtype=candidate.dtype.value,
+        out=out,
+        operands=candidate.operands,
+        base=Absent("no operand is the base") if candidate.base is None else candidate.base,
+        numbers=candidate.numbers,
+        label=candidate.label,
+        informative=sum(t.informative for t in tensors),
+        matches=sum(t.matches for t in tensors),
+        adjacent=sum(t.adjacent for t in tensors),
+        tensors=tensors,
+        whole=not left,
+        left=left,
+        seed=NO_CHANCE if candidate.rule.random is None else candidate.seed,
+        exact=candidate.exact,
+    )
+
+
+def control_of(own: MethodReplay, control: int, counts: Sequence[Counted]) -> MethodReplay:
+    """The same recipe on tensors of a control."""
+    return replace(
+        own,
+        subject=control,
+        informative=sum(c.informative for c in counts),
+        matches=sum(c.matches for c in counts),
+        adjacent=sum(c.adjacent for c in counts),
+        tensors=(),
+        ranges=(),
+        alike=(),
+        courses=(),
+    )

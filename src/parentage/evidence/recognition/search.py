@@ -14,14 +14,22 @@ from typing import Final
 from parentage.engines.threads import map_ordered
 from parentage.evidence.recognition.candidate import Candidate, Recogniser
 from parentage.evidence.recognition.context import Context
+from parentage.evidence.recognition.parts.searching import Found, by_parts
 from parentage.evidence.recognition.ranges import ranges_of
 from parentage.evidence.recognition.registry import recognisers
-from parentage.evidence.recognition.replaying import Counted, as_record, drawn_before, replay_tensor
+from parentage.evidence.recognition.replaying import (
+    Counted,
+    as_record,
+    control_of,
+    drawn_before,
+    replay_record,
+    replay_tensor,
+)
 from parentage.evidence.recognition.settling import better_alike
 from parentage.numerics.candidates import description_length
 from parentage.records.absence import Absent
 from parentage.records.recognition import (
-    NO_CHANCE,
+    Finding,
     MethodReplay,
     MethodTensor,
     Numbers,
@@ -90,6 +98,9 @@ def recognise(context: Context, *, full: bool, among: Sequence[Recogniser] | Non
     # Where a method gives every bit, nothing is left that a shape of the change would have to explain.
     settled = best is not None and best.replays
     found = () if settled else tuple(f for r in asked for f in r.find(context))
+    parted = None if settled else _by_parts(context, full)
+    if parted is not None:
+        return _parted(tried, context, parted, found)
     if best is None or best.share < HOPELESS:
         return Recognition(tried, context.probes, (), (), found)
     own = _replay_all(best, context, full)
@@ -99,6 +110,10 @@ def recognise(context: Context, *, full: bool, among: Sequence[Recogniser] | Non
         # Every tensor has told the two apart: what the first left over is none of the second's doing.
         alike = [s for s in alike if s is not better]
         best, own = better, _replay_all(better, context, full)
+    if settled and any(_not_the_recipe(t) for t in own.tensors):
+        parted = _by_parts(context, full)
+        if parted is not None:
+            return _parted(tried, context, parted, found)
     rest = _others(scored, best)
     own = replace(
         own,
@@ -107,6 +122,25 @@ def recognise(context: Context, *, full: bool, among: Sequence[Recogniser] | Non
     )
     controls = tuple(_control(best.candidate, own, k, context) for k in context.controls)
     return Recognition(tried, context.probes, (own, *controls), rest, found)
+
+
+def _by_parts(context: Context, full: bool) -> Found | None:
+    names, left = _within(context, full)
+    return by_parts(replace(context, found=[]), names, left)
+
+
+def _not_the_recipe(tensor: MethodTensor) -> bool:
+    """Was it made with other numbers, or by another rule?"""
+    return tensor.matches < tensor.informative or not isinstance(tensor.own, Absent)
+
+
+def _parted(tried: int, context: Context, parted: Found, found: tuple[Finding, ...]) -> Recognition:
+    """One rule with numbers that run over the model is the recipe; of blends alone the likelihoods say
+    more, and parts say only how they run."""
+    one = parted.whole
+    blend = bool(one) and one[0].relation == "linear-merge"
+    parts = parted.parts if blend or not one or len(parted.parts) > len(one) else ()
+    return Recognition(tried, context.probes, () if blend else one, (), found, parts)
 
 
 def _bounded(candidates: Iterable[Candidate]) -> Iterable[Candidate]:
@@ -189,7 +223,7 @@ def _replay_all(best: Scored, context: Context, full: bool) -> MethodReplay:
         if item is not None:
             tensors.append(item)
     stored = {context.groups[t.name].suspect.dtype.value for t in tensors}
-    return _total(candidate, tuple(tensors), " ".join(sorted(stored)), left)
+    return replay_record(candidate, tuple(tensors), " ".join(sorted(stored)), left)
 
 
 def _within(context: Context, full: bool) -> tuple[list[str], int]:
@@ -237,41 +271,9 @@ def _own(
     return best, counted
 
 
-def _total(candidate: Candidate, tensors: tuple[MethodTensor, ...], out: str, left: int) -> MethodReplay:
-    return MethodReplay(
-        subject=0,
-        method=candidate.method,
-        relation=candidate.rule.relation,
-        arithmetic=candidate.arithmetic,
-        dtype=candidate.dtype.value,
-        out=out,
-        operands=candidate.operands,
-        base=Absent("no operand is the base") if candidate.base is None else candidate.base,
-        numbers=candidate.numbers,
-        label=candidate.label,
-        informative=sum(t.informative for t in tensors),
-        matches=sum(t.matches for t in tensors),
-        adjacent=sum(t.adjacent for t in tensors),
-        tensors=tensors,
-        whole=not left,
-        left=left,
-        seed=NO_CHANCE if candidate.rule.random is None else candidate.seed,
-        exact=candidate.exact,
-    )
-
-
 def _control(candidate: Candidate, own: MethodReplay, control: int, context: Context) -> MethodReplay:
     """The same recipe on a control's probe."""
     found = [
         c for name in context.probes if (c := replay_tensor(candidate, name, context, subject=control))
     ]
-    return replace(
-        own,
-        subject=control,
-        informative=sum(c.informative for c in found),
-        matches=sum(c.matches for c in found),
-        adjacent=sum(c.adjacent for c in found),
-        tensors=(),
-        ranges=(),
-        alike=(),
-    )
+    return control_of(own, control, found)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from parentage.verdicts.methods.mixed import weigh_mixed
 from parentage.verdicts.methods.replayed import weigh_replayed
 from parentage.verdicts.methods.thinned import weigh_thinned
 from parentage.verdicts.readings import Readings
@@ -15,6 +16,7 @@ __all__ = ["JUDGES", "weigh_methods"]
 
 # One line a judge.
 JUDGES: Final[tuple[Callable[[Readings, Sequence[TensorReading]], Weighing | None], ...]] = (
+    weigh_mixed,
     weigh_replayed,
     weigh_thinned,
 )

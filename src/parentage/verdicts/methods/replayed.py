@@ -8,12 +8,21 @@ from typing import Final
 from parentage.records.absence import Absent
 from parentage.records.evidence import ModelRole
 from parentage.records.recognition import MethodReplay, MethodTensor, Recognition
+from parentage.verdicts.methods.courses_told import courses_words
 from parentage.verdicts.readings import ELIGIBLE_INFORMATIVE, Readings
 from parentage.verdicts.sentences import listing
 from parentage.verdicts.tensors import TensorReading
 from parentage.verdicts.weighing import Status, Weighing
 
-__all__ = ["METHOD_WORDS", "copied_from", "explained", "method_replay", "method_words", "weigh_replayed"]
+__all__ = [
+    "CONTROL_SHARE",
+    "METHOD_WORDS",
+    "copied_from",
+    "explained",
+    "method_replay",
+    "method_words",
+    "weigh_replayed",
+]
 
 # A control that replays in more than this is made by the same recipe, or the recipe says nothing.
 CONTROL_SHARE: Final = 0.9
@@ -129,8 +138,9 @@ def _control_objection(readings: Readings) -> str:
 
 def _sentence(readings: Readings, replay: MethodReplay) -> str:
     names = [readings.name(k) for k in replay.operands]
-    numbers = f" ({replay.label})" if replay.label else ""
-    own = sum(not isinstance(t.own, Absent) for t in replay.tensors)
+    told = ", ".join(n for n in (replay.label, courses_words(replay, readings.name)) if n)
+    numbers = f" ({told})" if told else ""
+    own = 0 if replay.courses else sum(not isinstance(t.own, Absent) for t in replay.tensors)
     varied = f", with numbers of their own in {own} tensors" if own else ""
     return f"is a merge of {listing(names)} by {method_words(replay.method)}{numbers}{varied}"
 

@@ -23,6 +23,7 @@ from parentage.records.report import (
     TensorVerdict,
     VerdictParent,
 )
+from parentage.verdicts.methods.courses_told import courses_heterogeneity
 from parentage.verdicts.methods.replayed import copied_from, explained, method_replay
 from parentage.verdicts.readings import Readings
 from parentage.verdicts.weighing import Status, Weighing
@@ -63,6 +64,7 @@ def with_method(report: Report, story: Story) -> Report:
         direction=Direction(share, Absent("a method of this kind is not run backwards")),
         controls=tuple(_control(story, c) for c in report.controls),
         tensors=tuple(_tensor(t, tensors.get(t.name), replay_) for t in report.tensors),
+        heterogeneity=courses_heterogeneity(story.readings, (replay_,)),
     )
 
 
@@ -115,6 +117,7 @@ def _parameters(story: Story) -> dict[str, Any]:
         "each": [dict(row) for row in found.numbers.each],
         "shared": dict(found.numbers.shared),
         "ranges": [to_plain(r) for r in found.ranges],
+        "courses": [to_plain(c) for c in found.courses],
         "own": own,
         "label": found.label,
         "dtype": found.dtype,

@@ -1,0 +1,1 @@
+"""Merges in parts, and with numbers that run over the model."""
