@@ -7,6 +7,10 @@ from pathlib import Path
 
 import pytest
 
+# As the program sets it, before anything imports numpy: two threads over a matrix of 96 x 512 wait for one
+# another on a busy machine, 2 s where one takes .01.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 MEMBERS = ("O", "A", "B")
 
 

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from parentage.checkpoints import direct_files
+from parentage.checkpoints.checkpoint import Checkpoint
 from parentage.checkpoints.direct_files import DirectReader, in_memory
 from parentage.evidence.full import full_pass
 from parentage.evidence.full import worker as full_worker
 from tests.evidence.test_full_pass import FIRST, World
-from tests.evidence.test_resume import SLICE, saved
+from tests.evidence.test_resume import SLICE, SLICES, saved
 
 
 def forget(path: Path) -> None:
@@ -65,6 +66,38 @@ def test_reading_past_the_cache_leaves_it_empty(random_file: tuple[Path, np.ndar
         assert not in_memory(file.fileno(), 2**20 + 2**19)
 
 
+def test_the_cache_is_not_told_to_fetch_what_is_read_past_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(full_pass, "SLICE", SLICE)
+    world = World(tmp_path)
+    announced: list[object] = []
+    monkeypatch.setattr(Checkpoint, "announce", lambda self, *what: announced.append(what))
+    seen = []
+    for direct in (False, True):
+        announced.clear()
+        # What is announced for the sample is the same for both.
+        monkeypatch.setattr(full_pass, "larger_than_memory", lambda nbytes, direct=direct: direct)
+        monkeypatch.setattr(full_worker, "in_memory", lambda number, offset: False)
+        saved(world)
+        seen.append(len(announced))
+    # Each slice of three models.
+    assert seen[0] == seen[1] + 3 * SLICES
+
+
+@pytest.mark.parametrize("workers", [1, 2, 16, 64])
+def test_what_all_workers_hold_is_bounded_however_many_they_are(workers: int) -> None:
+    for rows, width in ((3, 2), (6, 2), (9, 4)):
+        work = full_worker.PassWork([], 2**18, rows, width, direct=full_worker.DIRECT // workers)
+        counter = work.open()
+        assert counter.reader is not None
+        spans = (counter.depth + 1) * rows
+        assert counter.depth >= 1
+        # Two pages of each span are for where it begins and ends.
+        assert workers * spans * counter.part * width <= full_worker.DIRECT
+        counter.reader.close()
+
+
 @pytest.mark.parametrize("refused", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_no_byte_of_the_evidence_depends_on_how_it_was_read(
     refused: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -83,7 +116,6 @@ def test_no_byte_of_the_evidence_depends_on_how_it_was_read(
     monkeypatch.setattr(DirectReader, "begin", watched)
     # Whatever lies in memory, of whatever size.
     monkeypatch.setattr(full_worker, "in_memory", lambda number, offset: False)
-    monkeypatch.setattr(full_pass, "PAST_THE_CACHE", True)
     monkeypatch.setattr(full_pass, "larger_than_memory", lambda nbytes: True)
     if refused:
         monkeypatch.setattr(DirectReader, "_direct", lambda self, number: None)

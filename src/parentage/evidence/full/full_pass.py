@@ -34,7 +34,7 @@ from parentage.evidence.full.tasks import (
     slice_bytes,
     slices,
 )
-from parentage.evidence.full.worker import CHUNK, Counts, PassWork, PinnedPassWork, chunk_elements
+from parentage.evidence.full.worker import CHUNK, DIRECT, Counts, PassWork, PinnedPassWork, chunk_elements
 from parentage.evidence.replaying.replays import Recipe, entropy
 from parentage.numerics import replay_kernels as places
 from parentage.records.absence import Absent
@@ -44,9 +44,6 @@ from parentage.records.evidence import Replay, ReplayTensor, TensorEvidence
 __all__ = ["FullPass", "replay_every_element"]
 
 MEBIBYTE = 2**20
-# Whether models larger than memory are read past the page cache unasked: not before it is measured to be
-# faster on quiet cores (docs/log.md has a run in which it was slower, on busy ones).
-PAST_THE_CACHE = False
 FOUND_BY_ALL = Absent("the sample equals the replay; only reading all elements found some off it")
 
 
@@ -56,7 +53,7 @@ class FullPass:
 
     ``engine``: None for threads of this process. ``resume``: a file that keeps what is done. ``chunk``:
     elements that a worker reads at a time; ``slice``: of a task, None for the usual. ``device``: what
-    counts. ``direct``: read past the page cache, None: as ``PAST_THE_CACHE`` says.
+    counts. ``direct``: read past the page cache, None: where what is read does not fit there.
     """
 
     groups: Mapping[str, AlignedTensor]
@@ -152,11 +149,13 @@ def _work(
 ) -> Work[SliceTask, Counts]:
     rows, width = max(len(job.models) for job in jobs), max(job.width for job in jobs)
     engine = _engine(plan)
+    past = larger_than_memory(nbytes) if plan.direct is None else plan.direct
+    # A process of a cluster has one worker, and others beside it.
+    workers = 1 if engine.remote else max(1, plan.workers)
+    direct = (DIRECT // (4 if engine.remote else workers)) if past else 0
+    chunk = chunk_elements(plan.chunk, workers, rows * width)
     if engine.remote:
-        return PinnedPassWork(tuple(pinned), chunk_elements(plan.chunk, 1, rows * width), rows, width)
-    chunk = chunk_elements(plan.chunk, plan.workers, rows * width)
-    by_size = PAST_THE_CACHE and larger_than_memory(nbytes)
-    direct = by_size if plan.direct is None else plan.direct
+        return PinnedPassWork(tuple(pinned), chunk, rows, width, direct)
     return PassWork(plan.checkpoints, chunk, rows, width, plan.device, direct)
 
 

@@ -50,9 +50,14 @@ PART = 2**20
 # Parts that are announced before they are read: from a cold disk one worker got .25 GB/s with nothing
 # announced, .4 with 3 MB, .55 with 12 to 48 MB (median of three, on a machine under load).
 AHEAD = 4
-# Parts that are read past the page cache before they are needed, and what all that are held may take.
-DEPTH = 3
-DIRECT = 48 * 2**20
+# Bytes of a part of a file that is read past the page cache, less a page for where it begins within one: a
+# virtual disk gave as much for 2 MiB as for 4, and twice the buffers cost a short pass more than they win.
+REQUEST = 2**21 - 2**12
+# Parts that are read past the page cache before they are needed, where there is memory for them: one worker
+# gave 1.6 GB/s with 7 of three models and 1.4 with 3 (medians of four), two gave 1.8 with either.
+DEPTH = 7
+# What all workers may hold of what was read so.
+DIRECT = 96 * 2**20
 
 
 def chunk_elements(wanted: int, workers: int, row: int) -> int:
@@ -66,28 +71,36 @@ def chunk_elements(wanted: int, workers: int, row: int) -> int:
 @dataclass(frozen=True, slots=True)
 class PassWork:
     """Workers on checkpoints that are open here. ``rows``, ``width``: of the largest buffer that a job
-    needs, models and bytes of an element."""
+    needs, models and bytes of an element. ``direct``: bytes that a worker may hold of what it reads past
+    the page cache; 0: it reads through it."""
 
     checkpoints: Sequence[Checkpoint]
     chunk: int
     rows: int
     width: int
     device: str = CPU
-    direct: bool = False
+    direct: int = 0
 
     def open(self) -> SliceCounter:
         """A worker with a buffer of its own."""
         room = np.empty((self.rows, self.chunk * self.width), np.uint8)
-        reader, part = None, PART if self.chunk >= PIECE else self.chunk
-        if self.direct:
-            part = min(part, DIRECT // ((DEPTH + 1) * self.rows * self.width) // GRAIN * GRAIN)
-            reader = DirectReader(part * self.width, (DEPTH + 1) * self.rows)
-        return SliceCounter(self.checkpoints, self.chunk, room, self.device, part, reader)
+        part = PART if self.chunk >= PIECE else self.chunk
+        if not self.direct:
+            return SliceCounter(self.checkpoints, self.chunk, room, self.device, part)
+        row = self.rows * self.width
+        depth = min(DEPTH, max(1, self.direct // (self.rows * REQUEST) - 1))
+        wanted = REQUEST // self.width if self.chunk >= PIECE else part
+        part = max(GRAIN, min(wanted, self.direct // ((depth + 1) * row)) // GRAIN * GRAIN)
+        reader = DirectReader(part * self.width, (depth + 1) * self.rows)
+        return SliceCounter(self.checkpoints, self.chunk, room, self.device, part, reader, depth)
 
     def announce(self, task: SliceTask) -> None:
         """Its first chunks, or all of it where reading takes requests."""
         for model, ref in task.job.models:
             checkpoint = self.checkpoints[model]
+            if self.direct and not checkpoint.remote:
+                # The system would fetch to its cache what is about to be read past it.
+                continue
             # In parts, each of which is fetched only where it does not lie in memory.
             end = task.start + (task.count if checkpoint.remote else min(task.count, AHEAD * PART))
             step = task.count if checkpoint.remote else PART
@@ -111,13 +124,14 @@ class PinnedPassWork:
     chunk: int
     rows: int
     width: int
+    direct: int = 0
 
     def open(self) -> SliceCounter:
         """A worker with files and a buffer of its own."""
         return self._here([p.open() for p in self.pinned]).open()
 
     def _here(self, opened: Sequence[Checkpoint]) -> PassWork:
-        return PassWork(opened, self.chunk, self.rows, self.width)
+        return PassWork(opened, self.chunk, self.rows, self.width, direct=self.direct)
 
     def announce(self, task: SliceTask) -> None:
         """Nothing is announced to another machine."""
@@ -146,7 +160,8 @@ def _place(task: SliceTask) -> str:
 @dataclass(frozen=True, slots=True)
 class SliceCounter:
     """Counts slices, one after the other; ``buffer`` [models, bytes of a chunk];
-    ``device``: what counts; ``part``: elements between which it looks ahead; ``reader``: past the cache."""
+    ``device``: what counts; ``part``: elements between which it looks ahead; ``reader``: past the cache,
+    ``depth`` parts ahead."""
 
     checkpoints: Sequence[Checkpoint]
     chunk: int
@@ -154,6 +169,7 @@ class SliceCounter:
     device: str = CPU
     part: int = PART
     reader: DirectReader | None = None
+    depth: int = 0
 
     def do(self, task: SliceTask) -> Counts:
         """The counts of one slice."""
@@ -162,7 +178,7 @@ class SliceCounter:
         parts = [(k, min(k + self.part, end)) for k in range(task.start, end, self.part)]
         begun: deque[Begun | None] = deque()
         for k, (start, stop) in enumerate(parts):
-            begun += [self._begin(task, *later) for later in parts[k + len(begun) : k + DEPTH + 1]]
+            begun += [self._begin(task, *later) for later in parts[k + len(begun) : k + self.depth + 1]]
             read = begun.popleft()
             if read is None:
                 later = start + AHEAD * self.part
