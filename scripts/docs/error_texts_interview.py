@@ -11,6 +11,23 @@ _OTHER_TEMPLATE = (
 )
 
 INTERVIEW: Mapping[str, tuple[str, str]] = {
+    "generate-no-marks": (
+        "SwiReasoning switches where a model thinks, between `<think>` and `</think>`, and this "
+        "tokenizer has no single tokens for them.",
+        "Decode without `--swireasoning`.",
+    ),
+    "generate-prompt": (
+        "There is no prompt, it is too long, or the model's chat template does not render it.",
+        "Give `--prompt TEXT`, or `--prompt -` and standard input; `--raw` uses no template.",
+    ),
+    "generate-settings": (
+        "A setting of SwiReasoning makes no sense, or was given without `--swireasoning`.",
+        "See [generate.md](generate.md) for what each setting does.",
+    ),
+    "generate-target": (
+        "Decoding is changed where the model runs; an endpoint or a GGUF file does not let us.",
+        "Name the folder of a model in safetensors.",
+    ),
     "template-missing": (
         "No chat template lies in the place that was named.",
         "Name a folder with `tokenizer_config.json` or `chat_template.jinja`, a GGUF file, or the "

@@ -26,14 +26,16 @@ WORDS = (
 )
 
 
-def save_tiny(folder: Path, template: str, seed: int = 0, layers: int = 1) -> None:
-    """Write a model, its tokenizer and its template; needs torch and transformers."""
+def save_tiny(
+    folder: Path, template: str, seed: int = 0, layers: int = 1, words: tuple[str, ...] = ()
+) -> None:
+    """Write a model, its tokenizer (``words``: more of them) and its template; needs transformers."""
     import torch
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
     special = ["<unk>", "<|im_start|>", "<|im_end|>"]
-    vocabulary = {word: k for k, word in enumerate([*special, *WORDS])}
+    vocabulary = {word: k for k, word in enumerate([*special, *WORDS, *words])}
     inner = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
     inner.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     tokenizer = PreTrainedTokenizerFast(

@@ -17,6 +17,7 @@ from parentage.cli import (
     card,
     diff,
     dossier,
+    generate,
     inspect,
     interview,
     label,
@@ -77,7 +78,7 @@ def _printing(command: Callable[P, None]) -> Callable[P, None]:
     return guarded
 
 
-for module in (audit, dossier, verify, report, card, inspect, diff, merge, replay, interview):
+for module in (audit, dossier, verify, report, card, inspect, diff, merge, replay, interview, generate):
     name = module.__name__.rpartition(".")[2]
     app.command(name, help=module.HELP, epilog=module.EXAMPLES)(_printing(module.command))
 app.add_typer(label.app, name="label")

@@ -44,7 +44,8 @@ class Trace:
 def marks_of(tokenizer: Any) -> Marks:
     """The ids of ``<think>`` and ``</think>``, and of the words that end thinking.
 
-    Raises UsageError where the tokenizer has no such single tokens: the method is for thinking models.
+    Raises ``UsageError`` (``generate-no-marks``) where the tokenizer has no such single tokens: the method
+    is for thinking models.
     """
     begin, end = (_single(tokenizer, text) for text in ("<think>", "</think>"))
     conclude, answer = (tuple(tokenizer.encode(t, add_special_tokens=False)) for t in (CONCLUDE, ANSWER))
@@ -53,9 +54,12 @@ def marks_of(tokenizer: Any) -> Marks:
 
 def _single(tokenizer: Any, text: str) -> int:
     found: list[int] = tokenizer.encode(text, add_special_tokens=False)
-    if len(found) != 1:
+    # A word that it does not know becomes one token too.
+    if len(found) != 1 or str(tokenizer.decode(found)).strip() != text:
         raise UsageError(
-            f"the tokenizer has no single token {text}: SwiReasoning is for models that think between these"
+            f"the tokenizer has no single token {text}: SwiReasoning is for thinking models",
+            code="generate-no-marks",
+            hint="decode without --swireasoning",
         )
     return found[0]
 
@@ -70,7 +74,9 @@ def swireasoning(
     """
     if settings.line_break and line_break is None:
         raise UsageError(
-            "a share of a line break is asked for, and the tokenizer has no single token for it"
+            "a share of a line break is asked for, and the tokenizer has no single token for it",
+            code="generate-settings",
+            hint="leave --line-break out",
         )
 
     def generate(

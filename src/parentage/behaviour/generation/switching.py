@@ -46,11 +46,15 @@ class Settings:
     def __post_init__(self) -> None:
         for name in ("alpha", "beta", "line_break"):
             if not 0.0 <= getattr(self, name) <= 1.0:
-                raise UsageError(f"{name.replace('_', '-')} must be from 0 to 1, not {getattr(self, name)}")
+                raise _senseless(f"{name.replace('_', '-')} must be from 0 to 1, not {getattr(self, name)}")
         if self.window < 0 or self.answer_tokens < 1:
-            raise UsageError("the window must be 0 or more steps and the forced answer 1 token or more")
+            raise _senseless("the window must be 0 or more steps and the forced answer 1 token or more")
         if self.most_switches is not None and self.most_switches < 1:
-            raise UsageError("the cap on switches must be 1 or more")
+            raise _senseless("the cap on switches must be 1 or more")
+
+
+def _senseless(message: str) -> UsageError:
+    return UsageError(message, code="generate-settings", hint="docs/generate.md tells what each does")
 
 
 @dataclass(frozen=True, slots=True)

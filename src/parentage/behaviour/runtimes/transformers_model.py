@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import math
-import os
 from collections.abc import Sequence
 from typing import Any
 
 from parentage.behaviour.endpoints.replies import MAX_ANSWER
+from parentage.behaviour.runtimes.loading import load_model
 from parentage.behaviour.targets import Ask, Reply, TokenScores
-from parentage.errors import RuntimeModelError, UsageError
 from parentage.records.absence import Absent
 from parentage.records.interview import Ability, Respondent
 
@@ -30,7 +29,7 @@ class TransformersModel:
         self._tokenizer: Any = None
 
     async def open(self) -> Respondent:
-        """Load. Raises ``UsageError`` (``runtime-missing``), ``RuntimeModelError`` (``runtime-load``)."""
+        """Load; raises what ``load_model`` raises."""
         await asyncio.to_thread(self._load)
         found = (
             Ability("completions", True, "prompts are taken as text"),
@@ -40,35 +39,7 @@ class TransformersModel:
         return Respondent(self._locator, "transformers", self._locator, found)
 
     def _load(self) -> None:
-        try:
-            import torch
-            from transformers import AutoModelForCausalLM, AutoTokenizer
-        except ImportError as error:
-            raise UsageError(
-                f"running a model from a folder needs the extra transformers: {error}",
-                code="runtime-missing",
-                where=self._locator,
-                hint="pip install 'parentage[transformers]', or serve it and name the address",
-            ) from None
-        if not os.path.isdir(self._locator):
-            raise _not_loaded(self._locator, "there is no such folder")
-        # Nothing is to be fetched, and no code of the model's to be run.
-        kept = {"trust_remote_code": False, "local_files_only": True}
-        try:
-            self._tokenizer = AutoTokenizer.from_pretrained(self._locator, **kept)
-            self._model = AutoModelForCausalLM.from_pretrained(
-                self._locator, dtype=torch.float32, use_safetensors=True, **kept
-            ).eval()
-        except (
-            OSError,
-            ValueError,
-            RuntimeError,
-            KeyError,
-            ImportError,
-            AttributeError,
-            TypeError,
-        ) as error:
-            raise _not_loaded(self._locator, f"{type(error).__name__}: {error}"[:300]) from None
+        self._model, self._tokenizer = load_model(self._locator)
 
     async def ask(self, ask: Ask) -> Reply:
         """One answer to a whole prompt, sampled from the full distribution with the ask's own seed."""
@@ -139,9 +110,3 @@ class TransformersModel:
     async def close(self) -> None:
         """Let go of the weights."""
         self._model = self._tokenizer = None
-
-
-def _not_loaded(path: str, why: str) -> RuntimeModelError:
-    return RuntimeModelError(
-        f"the model was not loaded: {why}", code="runtime-load", where=path, hint="check the folder"
-    )
