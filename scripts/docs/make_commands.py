@@ -143,6 +143,12 @@ COMMANDS: dict[str, tuple[Shown, ...]] = {
             "What would be asked of a server, and what that may cost ([interview.md](interview.md)):",
         ),
     ),
+    "generate": (
+        Shown(
+            "parentage generate http://localhost:8080/v1 --prompt hello",
+            "A model that runs elsewhere does not let its decoding be changed ([generate.md](generate.md)):",
+        ),
+    ),
 }
 # Commands that are groups of commands.
 PARTS: dict[str, tuple[str, ...]] = {"label": ("verify", "write")}
