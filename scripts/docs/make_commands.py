@@ -146,7 +146,7 @@ COMMANDS: dict[str, tuple[Shown, ...]] = {
     "generate": (
         Shown(
             "parentage generate http://localhost:8080/v1 --prompt hello",
-            "A model that runs elsewhere does not let its decoding be changed ([generate.md](generate.md)):",
+            "Decoding is changed where a model runs, nowhere else ([generate.md](generate.md)):",
         ),
     ),
 }
