@@ -59,8 +59,9 @@ def _text(choice: dict[str, Any]) -> str | None:
 
 
 def _count(value: object) -> int | Absent:
-    good = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**31
-    return int(value) if good else _NOT_COUNTED  # type: ignore[call-overload]
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**31:
+        return value
+    return _NOT_COUNTED
 
 
 def top_of(body: dict[str, Any]) -> TokenScores | Absent:
@@ -70,24 +71,30 @@ def top_of(body: dict[str, Any]) -> TokenScores | Absent:
     if not isinstance(given, dict):
         return Absent("the endpoint gave no log-probabilities")
     old, new = given.get("top_logprobs"), given.get("content")
-    pairs: list[tuple[Any, Any]] = []
+    pairs: list[tuple[object, object]] = []
     if isinstance(old, list) and old and isinstance(old[0], dict):
         pairs = list(old[0].items())
     elif isinstance(new, list) and new and isinstance(new[0], dict):
         listed = new[0].get("top_logprobs")
         entries = [e for e in listed if isinstance(e, dict)] if isinstance(listed, list) else []
         pairs = [(e.get("token"), e.get("logprob")) for e in entries]
-    good = [(t, float(p)) for t, p in pairs if isinstance(t, str) and _is_logprob(p)]
+    good = [(t, p) for t, p in ((t, _logprob(p)) for t, p in pairs) if isinstance(t, str) and p is not None]
     if not good:
         return Absent("the endpoint gave no log-probabilities")
     good.sort(key=lambda pair: (-pair[1], pair[0]))
     return TokenScores(tuple(t for t, _ in good), tuple(p for _, p in good))
 
 
-def _is_logprob(value: object) -> bool:
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+def _logprob(value: object) -> float | None:
+    """The number, ``None`` for what is no log-probability."""
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:  # an integer of JSON may have any length
+        return None
     # Rounding of a server's may put a certain token a little above 0.
-    return number and math.isfinite(value) and value <= 1e-3  # type: ignore[arg-type, operator]
+    return number if math.isfinite(number) and number <= 1e-3 else None
 
 
 def scores_of(body: dict[str, Any], start: int) -> Sequence[float] | Absent:
@@ -98,7 +105,10 @@ def scores_of(body: dict[str, Any], start: int) -> Sequence[float] | Absent:
     values, places = table.get("token_logprobs"), table.get("text_offset")
     if not isinstance(values, list) or not isinstance(places, list) or len(values) != len(places):
         return Absent("the endpoint does not score the prompt that it is given")
-    kept = [v for v, at in zip(values, places, strict=True) if isinstance(at, int) and at >= start]
-    if not kept or not all(_is_logprob(v) for v in kept):
+    kept = [
+        _logprob(v) for v, at in zip(values, places, strict=True) if isinstance(at, int) and at >= start
+    ]
+    known = [v for v in kept if v is not None]
+    if not kept or len(known) != len(kept):
         return Absent("the endpoint does not score the prompt that it is given")
-    return [float(v) for v in kept]
+    return known
