@@ -15,6 +15,7 @@ from parentage.records.absence import Absent
 from parentage.records.card_report import NO_REPORT, CardReport
 from parentage.records.card_sources import NO_DATE, NO_VERSIONS, CardSources, CardText, ParentText
 from parentage.records.report import Report
+from parentage.records.weight_history import NO_WEIGHTS
 
 if TYPE_CHECKING:
     from parentage.cards.claims.places import FoundCard
@@ -34,7 +35,7 @@ class CardInputs:
     published: Mapping[str, str] = field(default_factory=dict)
     words: tuple[Path, ...] = ()
     scores: Path | None = None
-    history: str | None = None
+    history: str | Sequence[str] | None = None
 
     def asked(self) -> dict[str, Any]:
         """For the report."""
@@ -45,7 +46,7 @@ class CardInputs:
             "published": dict(self.published),
             "words": [str(path) for path in self.words],
             "scores": None if self.scores is None else str(self.scores),
-            "history": self.history,
+            "history": self.history if isinstance(self.history, str) else list(self.history or ()) or None,
         }
 
 
@@ -59,7 +60,7 @@ def card(
     published: Mapping[str, str] | None = None,
     words: Sequence[Path] = (),
     scores: Path | None = None,
-    history: str | None = None,
+    history: str | Sequence[str] | None = None,
     limits: RemoteLimits | None = None,
 ) -> CardReport:
     """What the card of ``model`` (a folder, a repository, a card's file) claims, against the evidence.
@@ -99,9 +100,10 @@ def card_sources(given: CardInputs, declared: Sequence[str], shared: SharedSessi
     from parentage.cards.claims.places import find_card
     from parentage.cards.claims.score_files import read_scores
     from parentage.cards.history.places import card_versions
+    from parentage.cards.history.weights import weight_sources
 
     found = find_card(given.model, shared.of(given.model))
-    history = given.history
+    places = (given.history,) if isinstance(given.history, str) else tuple(given.history or ())
     return CardSources(
         card=_text(found),
         declared=tuple(dict.fromkeys((*found.declared, *declared))),
@@ -110,7 +112,8 @@ def card_sources(given: CardInputs, declared: Sequence[str], shared: SharedSessi
         published=given.published.get("", NO_DATE),
         called=dict(given.called),
         words=tuple(str(path) for path in given.words),
-        versions=NO_VERSIONS if history is None else card_versions(history, shared.of(history)),
+        versions=card_versions(places, shared.of(places[0])) if places else NO_VERSIONS,
+        weights=weight_sources(places, shared.of(places[0])) if places else NO_WEIGHTS,
     )
 
 

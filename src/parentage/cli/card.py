@@ -30,7 +30,7 @@ Examples:
     parentage card ./model --from-evidence evidence.json
   The audited files have other names than the card's models:
     parentage card README.md --from-evidence evidence.json --called a=org/A --called b=org/B
-  Which sentence came, changed or went, and when?
+  Which sentence came, changed or went, when, and did the weights change with it?
     parentage card org/model --history org/model
   Licences of the parents beside the model's, and dates:
     parentage card ./model --parent-card org/A=./a --published org/A=2026-05-31 --published 2026-06-07
@@ -76,11 +76,11 @@ def command(
         typer.Option("--scores", help="Scores that others measured: a CSV table (docs/cards.md)."),
     ] = None,
     history: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
             "--history",
             metavar="PLACE",
-            help="The card's versions: a clone's folder, or org/name on the hub.",
+            help="Versions of card and weights: a clone, org/name on the hub, or folders, oldest first.",
         ),
     ] = None,
     declarations: Annotated[

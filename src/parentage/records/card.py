@@ -39,6 +39,7 @@ KINDS = (
     "benchmark",
     "inference",
     "maker",
+    "upload",
 )
 
 

@@ -14,6 +14,7 @@ from parentage.records.codec import from_plain
 from parentage.records.estimate import Estimate
 from parentage.records.findings import NOT_MEASURED
 from parentage.records.json_files import load_json
+from parentage.records.weight_history import NO_WEIGHTS, WeightHistory
 
 __all__ = [
     "NO_HISTORY",
@@ -173,6 +174,7 @@ class CardReport:
     history: CardHistory | Absent = NO_HISTORY
     honest: HonestCard | Absent = NO_REPORT
     limits: tuple[str, ...] = ()
+    weights: WeightHistory | Absent = NO_WEIGHTS
 
     def counts(self) -> dict[str, int]:
         """Claims by status, in the order of ``STATUSES``."""

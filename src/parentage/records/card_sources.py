@@ -8,6 +8,7 @@ from typing import Any
 
 from parentage.records.absence import Absent
 from parentage.records.card import NO_CARD_REVISION, Score
+from parentage.records.weight_history import NO_WEIGHTS, WeightSources
 
 __all__ = [
     "NO_DATE",
@@ -82,3 +83,4 @@ class CardSources:
     called: Mapping[str, str] = field(default_factory=dict)
     words: tuple[str, ...] = ()
     versions: Versions | Absent = NO_VERSIONS
+    weights: WeightSources | Absent = NO_WEIGHTS

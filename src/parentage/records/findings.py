@@ -213,6 +213,9 @@ class PreviousUpload:
     ``relation``: same-bytes, same-values, or changed. ``differ`` of ``elements`` examined have another
     value, in ``tensors`` tensors; ``distance`` over the norm of the weights. ``match``: share of the
     informative elements of the probe in which the earlier upload equals the recipe replayed on the suspect.
+    ``story``: the relation, or same-merge (both are the recipe bit for bit where it was replayed),
+    merge-then-changed (the earlier upload is, the suspect is not), changed-then-merge (the reverse),
+    other-than-merge (neither is). ``stable_rank``: median of the change's, over matrices looked at.
     """
 
     name: str
@@ -223,3 +226,6 @@ class PreviousUpload:
     tensors: int
     distance: float | Absent = NOT_MEASURED
     match: float | Absent = NOT_MEASURED
+    story: str | Absent = NOT_MEASURED
+    stable_rank: float | Absent = NOT_MEASURED
+    parts: tuple[PartDifference, ...] | Absent = NOT_MEASURED

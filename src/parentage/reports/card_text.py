@@ -7,6 +7,7 @@ from typing import Final
 
 from parentage.records.absence import Absent
 from parentage.records.card_report import CardReport, WeighedClaim
+from parentage.records.weight_history import WeightHistory
 from parentage.reports.wording import clipped, visible
 
 __all__ = ["STATUS_ORDER", "card_lines"]
@@ -15,6 +16,8 @@ __all__ = ["STATUS_ORDER", "card_lines"]
 STATUS_ORDER: Final = ("contradicted", "supported", "undetermined", "untested", "not-checkable")
 WORDS: Final = 160
 PROSE: Final = 1_200
+# Of a version; the JSON lists all.
+FILES: Final = 8
 
 
 def card_lines(report: CardReport, *, limit: int = 0) -> Iterator[str]:
@@ -30,6 +33,34 @@ def card_lines(report: CardReport, *, limit: int = 0) -> Iterator[str]:
     for status in STATUS_ORDER:
         yield from _of_status(status, [c for c in report.claims if c.status == status], limit)
     yield from _rest(report)
+
+
+def _weights(report: CardReport) -> Iterator[str]:
+    """Weight files by revision, then card and weights side by side."""
+    history = report.weights
+    if isinstance(history, Absent):
+        return
+    yield f"\nweights: {len(history.versions)} versions in {history.revisions:,} revisions"
+    for version in history.versions:
+        yield f"  {visible(version.when)} {visible(version.revision[:12])} {version.change}"
+        for file in version.files[:FILES]:
+            digest = "not known" if isinstance(file.sha256, Absent) else file.sha256
+            yield f"    {digest} {clipped(file.name, WORDS)} ({file.size:,} bytes)"
+        if len(version.files) > FILES:
+            yield f"    and {len(version.files) - FILES:,} more files"
+    yield from _side_by_side(history)
+
+
+def _side_by_side(history: WeightHistory) -> Iterator[str]:
+    yield "card and weights:"
+    for moment in history.moments:
+        card = f"{moment.sentences} sentences changed" if moment.card_changed else "as before"
+        at = f"{visible(moment.when)} {visible(moment.revision[:12])}"
+        yield f"  {at}  weights {moment.weights}, card {card}"
+        for word, claims in (("came", moment.claims_came), ("went", moment.claims_went)):
+            if claims:
+                yield f"    claims that {word}: {clipped(', '.join(claims), PROSE)}"
+    yield from (f"  {clipped(limit, PROSE)}" for limit in history.limits)
 
 
 def _of_status(status: str, claims: list[WeighedClaim], limit: int) -> Iterator[str]:
@@ -48,6 +79,7 @@ def _of_status(status: str, claims: list[WeighedClaim], limit: int) -> Iterator[
 def _rest(report: CardReport) -> Iterator[str]:
     for line in report.score_lines:
         yield f"\nscores: {clipped(line.sentence, PROSE)}"
+    yield from _weights(report)
     if not isinstance(report.history, Absent):
         yield f"\nhistory: {len(report.history.versions)} versions of the card"
         for change in report.history.changes:

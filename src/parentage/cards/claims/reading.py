@@ -23,6 +23,7 @@ from parentage.cards.claims.origins import origin_claims
 from parentage.cards.claims.sentences import Sentence, is_model_name, sentences_of, short_name
 from parentage.cards.claims.source import MAX_CHARACTERS, source_of
 from parentage.cards.claims.training import scratch_claims, training_claims
+from parentage.cards.claims.uploads import upload_claims
 from parentage.cards.claims.vocabulary import Vocabulary, languages_of, load_vocabulary
 from parentage.records.absence import Absent
 from parentage.records.card import KINDS, NO_CARD_REVISION, CardReading, Claim
@@ -58,6 +59,7 @@ def read_card(
         *merge_claims(prose),
         *detail_claims(prose),
         *score_claims(scores),
+        *upload_claims(prose),
     ]
     limits = [*document.limits, *front_limits]
     if len(text) > MAX_CHARACTERS:

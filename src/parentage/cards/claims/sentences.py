@@ -20,6 +20,12 @@ MAX_SENTENCE: Final = 2_000
 _END = re.compile(
     r"(?<=[.!?])(?<!\bvs\.)(?<!\be\.g\.)(?<!\bi\.e\.)\s+(?=[^\W\d_a-z]|[\"«„“(])|(?<=[。！？；])"
 )
+# A block quote that opens so is a notice of the card's own, not somebody else's words.
+_NOTICE = re.compile(
+    r"(?i)\W{0,4}(?:\[?!(?:note|important|warning|caution|tip)\]|errat|corrigend|correc[tçc]|update|notice"
+    r"|aviso|nota\b|actuali[sz]a|atuali[sz]a|mise à jour|rectific|hinweis|korrektur|berichtigung"
+    r"|更正|更新|勘误|公告)"
+)
 _QUOTED = re.compile(r"\"[^\"]{20,}\"|“[^”]{20,}”|«[^»]{20,}»|„[^“”]{20,}[“”]|「[^」]{8,}」")
 # A repository, or one word of Latin letters, digits and signs. Chinese words touch names, so no \w.
 NAME: Final = r"[A-Za-z0-9À-ÿ][A-Za-z0-9À-ÿ_.+\-]*(?:/[A-Za-z0-9À-ÿ][A-Za-z0-9À-ÿ_.+\-]*)?"
@@ -48,7 +54,7 @@ class Sentence:
 def sentences_of(blocks: Sequence[Block]) -> Iterator[Sentence]:
     """Sentences outside of quotations, in order, each of at most ``MAX_SENTENCE`` characters."""
     for block in blocks:
-        if block.kind == "quote":
+        if block.kind == "quote" and not _NOTICE.match(block.text):
             continue
         text = _QUOTED.sub(lambda m: " " * len(m.group()), block.text)
         for part in _END.split(text):

@@ -26,7 +26,7 @@ from parentage.checkpoints.remote.remote_folder import Beside, Listing, RemoteFo
 from parentage.checkpoints.remote.remote_session import RemoteSession
 from parentage.errors import ReadError
 
-__all__ = ["open_hub"]
+__all__ = ["HubEntry", "hub_files", "open_hub"]
 
 COMMIT = re.compile(r"[0-9a-f]{40,64}", re.ASCII)
 SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
@@ -34,9 +34,12 @@ MAX_SIZE = 2**50
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry:
+class HubEntry:
+    """A file as the hub lists it; ``object_id``: git's, ``sha256``: of files in large storage."""
+
     size: int
     sha256: str | None
+    object_id: str | None = None
 
 
 class _Repository:
@@ -71,12 +74,12 @@ class _Repository:
             raise absent_listing("the hub's answer is no table", self.where)
         return table
 
-    def _entries(self, table: dict[str, Any]) -> dict[str, _Entry]:
+    def _entries(self, table: dict[str, Any]) -> dict[str, HubEntry]:
         siblings = table.get("siblings")
         found = _from_siblings(siblings) if isinstance(siblings, list) else None
         return self._tree() if found is None else found
 
-    def _tree(self) -> dict[str, _Entry]:
+    def _tree(self) -> dict[str, HubEntry]:
         """The listing of a hub whose model information lacks sizes."""
         from huggingface_hub import HfApi
         from huggingface_hub.errors import HfHubHTTPError
@@ -90,7 +93,7 @@ class _Repository:
         except HfHubHTTPError as error:
             raise status_failed(error.response.status_code, self.where) from None
         return {
-            item.path: _Entry(item.size, None if item.lfs is None else _sha256(item.lfs.sha256))
+            item.path: HubEntry(item.size, None if item.lfs is None else _sha256(item.lfs.sha256))
             for item in tree
             if isinstance(item, RepoFile)
         }
@@ -160,6 +163,12 @@ def open_hub(locator: str, session: RemoteSession, *, owned: bool = False) -> Fo
     return RemoteFolder(listing, session, meter, owned=owned)
 
 
+def hub_files(locator: str, session: RemoteSession, meter: Meter) -> tuple[str, dict[str, HubEntry]]:
+    """The commit that a locator names, and its files by name. Raises ``ReadError``."""
+    repository = _Repository(hub_model(locator), session, meter)
+    return repository.commit, repository.entries
+
+
 def _listing(locator: str, model: HubModel, repository: _Repository) -> Listing:
     base, named = _base_of(model.path, repository)
     names = [n.removeprefix(base) for n in repository.entries if n.startswith(base) and safe_name(n)]
@@ -222,7 +231,7 @@ def _commit(table: dict[str, Any], where: str) -> str:
     return found
 
 
-def _from_siblings(siblings: list[Any]) -> dict[str, _Entry] | None:
+def _from_siblings(siblings: list[Any]) -> dict[str, HubEntry] | None:
     """``None`` when one lacks its size."""
     found = {}
     for item in siblings:
@@ -231,9 +240,10 @@ def _from_siblings(siblings: list[Any]) -> dict[str, _Entry] | None:
         size, lfs = item.get("size"), item.get("lfs")
         if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size <= MAX_SIZE:
             return None
-        found[item["rfilename"]] = _Entry(
-            size, _sha256(lfs.get("sha256")) if isinstance(lfs, dict) else None
-        )
+        digest = _sha256(lfs.get("sha256")) if isinstance(lfs, dict) else None
+        blob = item.get("blobId")
+        own = blob if isinstance(blob, str) and COMMIT.fullmatch(blob) else None
+        found[item["rfilename"]] = HubEntry(size, digest, own)
     return found
 
 

@@ -32,6 +32,7 @@ def examine_card(
         history=history,
         honest=honest_card(facts),
         limits=_limits(facts),
+        weights=facts.weights,
     )
 
 

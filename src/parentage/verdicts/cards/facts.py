@@ -18,6 +18,7 @@ from parentage.records.card_sources import NO_DATE
 from parentage.records.interview import Interview
 from parentage.records.relations import MERGES
 from parentage.records.report import QuietRows, Report
+from parentage.records.weight_history import NO_WEIGHTS, WeightHistory
 from parentage.verdicts.claims import contradicts
 from parentage.verdicts.disclosure import UNRELATED_BY_DESCENT, names_of_path
 
@@ -62,6 +63,7 @@ class Facts:
     published: str | Absent = NO_DATE
     called: Mapping[str, str] = field(default_factory=dict)
     interview: Interview | Absent = NO_INTERVIEW
+    weights: WeightHistory | Absent = NO_WEIGHTS
 
     @property
     def audit(self) -> Report:

@@ -9,12 +9,14 @@ from parentage.cards.claims.reading import read_card
 from parentage.cards.claims.vocabulary import Vocabulary, load_vocabulary
 from parentage.cards.history.changes import history_of
 from parentage.cards.history.versions import TextVersion
+from parentage.cards.history.weights import weight_history
 from parentage.records.absence import Absent
 from parentage.records.card import CardReading
 from parentage.records.card_report import NO_HISTORY, CardHistory, CardReport
 from parentage.records.card_sources import CardSources, CardText
 from parentage.records.interview import Interview
 from parentage.records.report import Report
+from parentage.records.weight_history import NO_WEIGHTS, WeightHistory
 from parentage.verdicts.cards.examine import examine_card
 from parentage.verdicts.cards.facts import Facts, ParentCard
 
@@ -30,6 +32,7 @@ def card_report(
 ) -> CardReport:
     """Weigh a card; ``rules``: ours where none are given. Equal sources give equal reports."""
     vocabularies = load_vocabulary() if rules is None else rules
+    history = _history(sources, vocabularies)
     facts = Facts(
         reading=_reading(sources.card, vocabularies),
         card_text=sources.card.text,
@@ -48,8 +51,15 @@ def card_report(
         published=sources.published,
         called=sources.called,
         interview=interview,
+        weights=_weights(sources, history),
     )
-    return examine_card(facts, asked, _history(sources, vocabularies))
+    return examine_card(facts, asked, history)
+
+
+def _weights(sources: CardSources, history: CardHistory | Absent) -> WeightHistory | Absent:
+    if isinstance(sources.weights, Absent) or isinstance(history, Absent):
+        return NO_WEIGHTS
+    return weight_history(sources.weights, history)
 
 
 def _reading(card: CardText, rules: Sequence[Vocabulary]) -> CardReading:

@@ -11,6 +11,7 @@ from parentage.records.card_report import CardFinding
 from parentage.verdicts.cards.facts import Facts
 from parentage.verdicts.cards.identity import identity_findings
 from parentage.verdicts.cards.terms import licence_findings
+from parentage.verdicts.cards.uploads import upload_findings
 from parentage.verdicts.sentences import listing
 
 __all__ = ["card_findings"]
@@ -25,6 +26,7 @@ def card_findings(facts: Facts) -> tuple[CardFinding, ...]:
         *_names(facts),
         *identity_findings(facts),
         *_dates(facts),
+        *upload_findings(facts),
     ]
     order = ("high", "medium", "low", "information")
     return tuple(sorted(found, key=lambda f: order.index(f.severity)))

@@ -37,15 +37,24 @@ def weigh_training(claim: Claim, facts: Facts) -> Ruling:
     if unchanged:
         return _unchanged(claim, facts)
     changed = facts.relation in ("fine-tune", "adapter-fine-tune") or facts.later == "detected"
+    told, evidence = _since_upload(facts)
     if changed and claim.value == "post-trained":
-        return Ruling("supported", facts.audit.verdict.sentence, ("verdict", "post_training"))
+        return Ruling("supported", f"{facts.audit.verdict.sentence}{told}", evidence)
     if changed:
         return Ruling(
             "undetermined",
-            "the weights were changed; by which kind of training is not to be read from them",
-            ("verdict", "post_training"),
+            f"the weights were changed; by which kind of training is not to be read from them.{told}",
+            evidence,
         )
     return Ruling("undetermined", "no later change was established or excluded", ("post_training",))
+
+
+def _since_upload(facts: Facts) -> tuple[str, tuple[str, ...]]:
+    """What an earlier upload that was compared adds, and the evidence by id."""
+    previous = facts.audit.previous
+    if isinstance(previous, Absent):
+        return "", ("verdict", "post_training")
+    return f" {previous.sentence}", ("verdict", "post_training", "previous")
 
 
 def _none(facts: Facts) -> Ruling:

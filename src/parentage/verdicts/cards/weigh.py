@@ -20,6 +20,7 @@ from parentage.verdicts.cards.scores import weigh_score
 from parentage.verdicts.cards.sizes import weigh_architecture, weigh_parameters
 from parentage.verdicts.cards.terms import weigh_licence
 from parentage.verdicts.cards.training import weigh_denied_training, weigh_setting, weigh_training
+from parentage.verdicts.cards.uploads import weigh_upload
 
 __all__ = ["audit_summary", "weigh_claims"]
 
@@ -76,6 +77,7 @@ _RULES: Final[Mapping[str, Callable[[Claim, Facts], Ruling]]] = {
     "architecture": weigh_architecture,
     "licence": weigh_licence,
     "benchmark": weigh_score,
+    "upload": weigh_upload,
 }
 
 
