@@ -84,6 +84,7 @@ def test_a_plan_is_made_and_nothing_is_measured_asked_or_written(
         (("--called", "x"), "usage-card"),
         (("--html", "."), "output-is-folder"),
         (("--price", "much"), "usage-price"),
+        (("--sign", "key.pem"), "dossier-sign"),
     ],
 )
 def test_what_makes_no_sense_is_refused_before_anything_is_measured(

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from parentage.api.archive_checks import check_archive
+from parentage.api.archives import is_archive, save_archive
 from parentage.api.audits import AuditResult, audit, plan_audit
 from parentage.api.cards import CardInputs, card
 from parentage.api.dossiers import (
@@ -53,10 +55,12 @@ __all__ = [
     "RemoteLimits",
     "audit",
     "card",
+    "check_archive",
     "diff",
     "dossier",
     "inspect",
     "interview",
+    "is_archive",
     "load_any_report",
     "load_evidence",
     "load_interview",
@@ -71,6 +75,7 @@ __all__ = [
     "render_json",
     "render_recipe",
     "replay",
+    "save_archive",
     "save_evidence",
     "verify",
 ]

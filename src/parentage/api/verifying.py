@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from parentage.api.files import load_evidence_object
 from parentage.api.progress import Progress, silent
@@ -20,7 +21,7 @@ from parentage.evidence.sampling.fetching import FetchProgress
 from parentage.records.evidence_checks import read_evidence
 from parentage.records.verification import Verification
 
-__all__ = ["verify"]
+__all__ = ["verify", "verify_evidence"]
 
 
 def verify(
@@ -42,11 +43,32 @@ def verify(
     derived floats to 1e-9. ``engine``, ``address``, ``resume``, ``device``,
     ``compile_first``: as for :func:`audit`.
     """
-    plain = load_evidence_object(path)
+    return verify_evidence(
+        load_evidence_object(path),
+        places=places,
+        workers=workers,
+        limits=limits,
+        runs=FullOptions(engine, address, resume, device),
+        compile_first=compile_first,
+        progress=progress,
+    )
+
+
+def verify_evidence(
+    plain: Mapping[str, Any],
+    *,
+    places: Mapping[str, str] | None = None,
+    workers: int = 0,
+    limits: RemoteLimits | None = None,
+    runs: FullOptions | None = None,
+    compile_first: bool = False,
+    progress: Progress = silent,
+) -> Verification:
+    """The same for an evidence as it was read, its schema checked."""
     stored = read_evidence(plain)
     options = stored_options(stored.used, workers or cores())
-    runs = FullOptions(engine, address, resume, device)
-    options = replace(options, **runs.checked(options.full, workers, limits))
+    chosen = runs or FullOptions()
+    options = replace(options, **chosen.checked(options.full, workers, limits))
     with ExitStack() as stack:
         shared = SharedSession(stack, limits, FetchProgress(progress).heard, sampled=not options.full)
         inputs = open_pinned(stack, stored.models, places or {}, shared)

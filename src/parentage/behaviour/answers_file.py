@@ -24,7 +24,7 @@ from parentage.records.interview import (
 )
 from parentage.records.json_files import loads, write_text
 
-__all__ = ["Journal", "head_of", "load_answers", "save_answers"]
+__all__ = ["Journal", "answers_text", "head_of", "load_answers", "parsed_answers", "save_answers"]
 
 # 4 conditions of 10,000 answers of 2 kB each; a file of more is none of ours.
 MAX_FILE = 256 * 2**20
@@ -44,8 +44,13 @@ def _line(plain: object) -> str:
 
 def save_answers(found: Answers, path: Path) -> None:
     """Write the whole file atomically, answers in the plan's order."""
+    write_text(path, answers_text(found))
+
+
+def answers_text(found: Answers) -> str:
+    """What :func:`save_answers` writes."""
     ordered = sorted(found.answers, key=lambda a: a.number)
-    write_text(path, _line(head_of(found)) + "".join(_line(to_plain(a)) for a in ordered))
+    return _line(head_of(found)) + "".join(_line(to_plain(a)) for a in ordered)
 
 
 def load_answers(path: Path, *, cut_short: bool = False) -> Answers:
@@ -56,18 +61,23 @@ def load_answers(path: Path, *, cut_short: bool = False) -> Answers:
     """
     with os.fdopen(open_file(path), "rb") as stream:
         data = stream.read(MAX_FILE + 1)
+    return parsed_answers(data, str(path), cut_short=cut_short)
+
+
+def parsed_answers(data: bytes, where: str, *, cut_short: bool = False) -> Answers:
+    """A file of answers from its bytes; errors as of :func:`load_answers`."""
     if len(data) > MAX_FILE or data.count(b"\n") > MAX_LINES:
-        raise EvidenceError("larger than any file of answers", code="file-too-large", where=str(path))
+        raise EvidenceError("larger than any file of answers", code="file-too-large", where=where)
     lines = data.split(b"\n")
     ended = lines.pop() == b""
     if not ended and not cut_short:
         raise EvidenceError(
             "the last line is not ended: the file was cut short",
             code="answers-cut",
-            where=str(path),
+            where=where,
             hint="fetch it again, or go on with the interview that wrote it",
         )
-    return _parsed(lines, str(path))
+    return _parsed(lines, where)
 
 
 def _parsed(lines: list[bytes], where: str) -> Answers:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from parentage import __version__
@@ -31,6 +31,7 @@ __all__ = [
     "hold_interview",
     "kept_answers",
     "plan_interview",
+    "read_interview",
 ]
 
 Heard = Callable[[str, Spent], None]
@@ -125,6 +126,19 @@ def hold_interview(
     for number, spec in enumerate(targets):
         label = _label(number)
         found.append((label, _answers(spec, label, options, passages, heard)))
+    return replace(
+        read_interview(found),
+        recital=NOT_ASKED if source is None else recital_of(found, source),
+        second_reading=_second_reading(found[0][1], options),
+        line=NOT_ASKED if options.line is None else asyncio.run(look_along(found[0][1], *options.line)),
+    )
+
+
+def read_interview(found: Sequence[tuple[str, Answers]]) -> Interview:
+    """Readings of answers, the suspect's first, by their labels; asks nobody anything.
+
+    Raises ``UsageError`` (``interview-not-comparable``).
+    """
     first = found[0][1]
     _check_comparable(first.asking, [answers.asking for _, answers in found[1:]])
     subjects = tuple(
@@ -141,9 +155,6 @@ def hold_interview(
         limits=LIMITS,
         distances=distances_of(found),
         closer=closer_of(found),
-        recital=NOT_ASKED if source is None else recital_of(found, source),
-        second_reading=_second_reading(first, options),
-        line=NOT_ASKED if options.line is None else asyncio.run(look_along(first, *options.line)),
     )
 
 

@@ -32,6 +32,8 @@ Examples:
     parentage dossier ./rio -p ./nex -p ./qwen --ask http://localhost:8080/v1 --panel ./qwen.gguf
   What would that read, ask and cost?
     parentage dossier ./rio -p ./nex -p ./qwen --ask http://localhost:8080/v1 --plan --price 0.5,1.5
+  Keep all of it for others to check, signed:
+    parentage dossier ./rio -p ./nex -p ./qwen --archive dossier.zip --sign key.pem
   The audited files have other names than the card's models:
     parentage dossier ./rio -p ./a -p ./b --card README.md --called a=org/Nex --called b=org/Qwen
 """
@@ -122,6 +124,18 @@ def command(
     evidence: Annotated[
         Path | None, typer.Option("--evidence", help="Write the evidence of the audit, for verify.")
     ] = None,
+    archive: Annotated[
+        Path | None,
+        typer.Option("--archive", help="Write all that the dossier rests on, as one file (.zip)."),
+    ] = None,
+    sign: Annotated[
+        Path | None,
+        typer.Option(
+            "--sign",
+            help="A private key in PEM (P-256): sign the archive. If it is encrypted, "
+            "PARENTAGE_KEY_PASSWORD holds the password.",
+        ),
+    ] = None,
     plan: Annotated[
         bool, typer.Option("--plan", help="Say what would be read, asked and paid; do nothing else.")
     ] = False,
@@ -134,6 +148,7 @@ def command(
     from parentage.cli.card_inputs import dates, pairs
     from parentage.cli.dossier_output import announce, completed, write_outputs
     from parentage.cli.interview_output import Costs
+    from parentage.cli.label import signer_of
     from parentage.cli.progress import progress
 
     costs = Costs.of(price)
@@ -162,12 +177,17 @@ def command(
         inputs if card is not None or any(told) else None,
         limits_of(budget, budget_requests, cache),
     )
-    _check(given, json_file, html, evidence)
+    _check(given, json_file, html, evidence, archive)
+    if sign is not None and archive is None:
+        raise UsageError("--sign signs an archive", code="dossier-sign", hint="add --archive dossier.zip")
+    signer = signer_of(sign)
     announce(api.plan_dossier(given), costs, json_file if plan else None, only=plan)
     if plan:
         return
     with costs.telling() as heard, progress() as report_progress:
         made = api.dossier(given, progress=report_progress, heard=heard, compile_first=True)
+    if archive is not None:
+        api.save_archive(made, archive, signer=signer)
     write_outputs(made, json_file, html, evidence)
     completed(made)
 
@@ -215,12 +235,12 @@ def _kept(place: str, panel: list[str]) -> tuple[str, tuple[str, ...]]:
     return str(folder / "suspect.jsonl"), (*map(str, found), *panel)
 
 
-def _check(given: DossierInputs, json_file: str | None, html: Path | None, evidence: Path | None) -> None:
+def _check(given: DossierInputs, json_file: str | None, *files: Path | None) -> None:
     from parentage.cli.targets import check_targets
 
-    files = [html, evidence, None if json_file in (None, "-") else Path(str(json_file))]
+    written = [*files, None if json_file in (None, "-") else Path(str(json_file))]
     models = [given.suspect, *given.parents, *given.controls]
     models += [m for m in (given.base, given.previous, given.candidates) if m is not None]
     if given.asked is not None:
         models += [given.asked.target, *given.asked.panel]
-    check_targets([f for f in files if f is not None], models)
+    check_targets([f for f in written if f is not None], models)

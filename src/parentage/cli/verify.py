@@ -19,7 +19,9 @@ __all__ = ["EXAMPLES", "HELP", "VerifyDiffers", "command"]
 HELP = (
     "Re-derive every number of EVIDENCE from the pinned inputs, ignoring what it stores, and name "
     "what differs: first the files whose bytes are not those that were pinned, then every value that "
-    "does not follow. Exit 5 when anything differs."
+    "does not follow. Of an archive of a dossier (a ZIP file) every step is derived again as far as it "
+    "can be: evidence from inputs that are reachable, reports from evidence, readings from answers, claims "
+    "from the card. Exit 5 when anything differs."
 )
 EXAMPLES = """\
 \b
@@ -28,6 +30,8 @@ Examples:
     parentage verify evidence.json
   They lie elsewhere; NAME is the model's name in the report:
     parentage verify evidence.json --model merge=/models/merge --model base=/models/base
+  An archive of a dossier, and its signature; the models are not read:
+    parentage verify dossier.zip --key signer.pub.pem --without-inputs
   For another program:
     parentage verify evidence.json --json
 """
@@ -43,7 +47,9 @@ class VerifyDiffers(ParentageError):
 
 
 def command(
-    evidence: Annotated[Path, typer.Argument(readable=False, help="An evidence file written by audit.")],
+    evidence: Annotated[
+        Path, typer.Argument(readable=False, help="An evidence file, or an archive of a dossier.")
+    ],
     model: Annotated[
         list[str] | None,
         typer.Option("--model", help="NAME=PATH: where an input lies here; repeatable."),
@@ -73,6 +79,12 @@ def command(
             help="Keep what of a full replay is done in this file (or in a folder), and go on from it.",
         ),
     ] = None,
+    key: Annotated[
+        Path | None, typer.Option("--key", help="Of an archive: check its signature by this public key.")
+    ] = None,
+    without_inputs: Annotated[
+        bool, typer.Option("--without-inputs", help="Of an archive: do not open the models.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON to standard output.")] = False,
     limit: Annotated[int, typer.Option("--limit", min=0, help="Differing values listed; 0: all.")] = 20,
     budget: Budget = None,
@@ -81,11 +93,29 @@ def command(
 ) -> None:
     """Verify and say so."""
     from parentage import api
+    from parentage.cli.archive_output import tell_archive
     from parentage.cli.progress import progress
     from parentage.cli.streams import plain_text, printing
     from parentage.cli.tables import print_json
     from parentage.records import verification as records
 
+    if api.is_archive(evidence):
+        with progress() as report_progress:
+            checked = api.check_archive(
+                evidence,
+                key=key,
+                places=_places(model or []),
+                inputs=not without_inputs,
+                workers=workers,
+                limits=limits_of(budget, budget_requests, cache),
+                progress=report_progress,
+            )
+        tell_archive(checked, evidence, as_json=as_json, limit=limit)
+        return
+    if key is not None or without_inputs:
+        raise UsageError(
+            "--key and --without-inputs are for archives", code="usage-verify", where=str(evidence)
+        )
     with progress() as report_progress:
         found = api.verify(
             evidence,

@@ -22,7 +22,15 @@ from parentage.records.codec import to_plain
 from parentage.records.evidence import Evidence, ModelPin, ModelRole
 from parentage.records.verification import ValueDifference, Verification
 
-__all__ = ["ABSOLUTE", "MOST_SAMPLED", "RELATIVE", "compare_evidence", "rederive", "stored_options"]
+__all__ = [
+    "ABSOLUTE",
+    "MOST_SAMPLED",
+    "RELATIVE",
+    "compare_evidence",
+    "rederive",
+    "stored_options",
+    "value_differences",
+]
 
 # exp and log differ between processors in the last bits: derived floats agree to this, counts and
 # digests exactly.
@@ -208,6 +216,11 @@ def _limits(stored: Evidence, pins: Sequence[ModelPin]) -> Iterator[str]:
         confirmed = isinstance(was.revision, Absent) or was.revision == now.revision
         if not confirmed and was.role is not ModelRole.SHUFFLED:
             yield f"revision {was.revision} of {was.name} cannot be told from where it lies now"
+
+
+def value_differences(stored: Any, derived: Any) -> tuple[ValueDifference, ...]:
+    """Where two plain values differ: counts and words exactly, floats to ``RELATIVE``."""
+    return tuple(_Walk().compare("$", stored, derived, ABSOLUTE))
 
 
 class _Walk:

@@ -152,7 +152,9 @@ def _otherwise(
     by_card = theme in ("size", "scores") and not places
     reason = ". ".join(dict.fromkeys(w.reason.rstrip(".") for w in weighed)) or report.verdict.sentence
     cited = (*(f"card.claims[{k}]" for k in claims), *(f"card.findings[{k}]" for k in untold))
-    own = Support("card", _words(weighed) + (f" {reason}." if by_card else ""), cited)
+    own = Support(
+        "card", _words(weighed) + (f" {reason[:1].upper()}{reason[1:]}." if by_card else ""), cited
+    )
     weights = Support("weights", f"{reason.rstrip('.')}.", places or ("audit.verdict",))
     return Finding(
         f"card-says-otherwise:{theme}",
