@@ -87,6 +87,18 @@ COMMANDS: dict[str, tuple[Shown, ...]] = {
             "Parents unknown, in a pipeline that refuses what a model does not disclose:",
         ),
     ),
+    "dossier": (
+        Shown(
+            "parentage dossier models/merge.safetensors -p models/nex.safetensors "
+            "-p models/qwen.safetensors --card card.md --called qwen.safetensors=acme/qwen "
+            "--archive dossier.zip",
+            "Weights and card weighed together; nobody was asked ([dossier.md](dossier.md)):",
+        ),
+        Shown(
+            "parentage verify dossier.zip --without-inputs",
+            "What of its archive follows without the models:",
+        ),
+    ),
     "verify": (
         Shown("parentage verify evidence.json", "A stranger checks it:"),
         Shown(

@@ -10,6 +10,7 @@ import pytest
 from parentage import api
 from parentage.records.dossier import load_dossier
 from tests.behaviour.answered import answered_twice
+from tests.cards.test_signing import pair
 from tests.cli.running import FIXTURES, Outcome, Run
 
 RUN = FIXTURES / "training-run"
@@ -41,7 +42,11 @@ def test_three_kinds_of_evidence_are_one_report_that_reads_back(
     run: Run, answers: Path, tmp_path: Path
 ) -> None:
     saved, page, evidence = tmp_path / "d.json", tmp_path / "d.html", tmp_path / "e.json"
-    done = dossier(run, answers, "--json", saved, "--html", page, "--evidence", evidence)
+    keys, archive = pair(tmp_path / "keys"), tmp_path / "d.zip"
+    done = dossier(
+        run, answers, "--json", saved, "--html", page, "--evidence", evidence,
+        "--archive", archive, "--sign", keys.private,
+    )  # fmt: skip
     assert done.code == 0, done.err
     assert "planned: audit of merge.safetensors" in done.err
     assert "kept answers are read; nobody is asked" in done.err
@@ -53,6 +58,11 @@ def test_three_kinds_of_evidence_are_one_report_that_reads_back(
     assert run("report", saved).out == done.out
     assert run("report", saved, "--html", "-").out == page.read_text(encoding="utf-8")
     assert api.load_evidence(evidence).models[0].name == "merge.safetensors"
+    # And what was archived follows, from the answers and the card on.
+    checked = run("verify", archive, "--key", keys.public, "--without-inputs")
+    assert checked.code == 0, checked.err
+    assert checked.out.count(": agrees (every value follows)") == 5
+    assert "signature: valid, by the key" in checked.out
 
 
 def test_a_plan_is_made_and_nothing_is_measured_asked_or_written(
