@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,20 +15,20 @@ from parentage.architectures.unit_orders import undo_orders
 from parentage.checkpoints.checkpoint import Checkpoint
 from parentage.checkpoints.merge_claims import merge_claims
 from parentage.checkpoints.remote.costs import Cost
-from parentage.engines.devices import CPU
-from parentage.engines.engine import Engine
 from parentage.evidence.aligned_how import alignment_findings, alignment_notes
 from parentage.evidence.blends.sweeps import shared_sweeps
 from parentage.evidence.codes.coded_pass import measure_quantized
 from parentage.evidence.inputs.pinning import pin_models
+from parentage.evidence.options import AuditInputs, NamedCheckpoint, Options
 from parentage.evidence.quiet_rows import measure_quiet_rows
 from parentage.evidence.recognition.replaying import compared
 from parentage.evidence.recognition.second_pass import recognise_methods
+from parentage.evidence.recognition.whole_tensors import WholeTensors, left_for_methods
 from parentage.evidence.replaying.search import ReplayContext, search_replays
 from parentage.evidence.sampling.fetching import FetchProgress
 from parentage.evidence.sampling.orders_afar import LookedAfar, allowance, look_afar
-from parentage.evidence.sampling.positions import BLOCK, Sampling
-from parentage.evidence.sampling.reading_plan import NOTHING, ReadingBudget, affordable
+from parentage.evidence.sampling.positions import Sampling
+from parentage.evidence.sampling.reading_plan import NOTHING, affordable
 from parentage.evidence.sampling.stages import FirstPass
 from parentage.evidence.structure import measure_spectra
 from parentage.evidence.tensors import TensorPlan
@@ -69,54 +68,6 @@ OVER_A_NETWORK = (
 )
 # Pairs grow with the square of the parents; beyond six parents only those with the last are tried.
 ALL_PAIRS_UP_TO = 4
-
-
-@dataclass(frozen=True, slots=True)
-class NamedCheckpoint:
-    """An opened checkpoint, its display name, and what it was given as."""
-
-    name: str
-    role: ModelRole
-    checkpoint: Checkpoint
-
-
-@dataclass(frozen=True, slots=True)
-class AuditInputs:
-    """Suspect first, then parents, base, previous, controls."""
-
-    models: tuple[NamedCheckpoint, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What decides the evidence (``workers``, ``engine``, ``resume`` and ``device`` do not).
-
-    ``left_out``: tensors that are not to be read, as an evidence says; None: ``budget`` decides.
-    ``further``: elements of a tensor at later stages; ``reached``: how many of these a component was read
-    in, as an evidence says; None: its question decides. ``look``: for orders in models that are read by
-    range, within ``look_limit``; None: what the budget leaves.
-    """
-
-    sample: int
-    seed: int
-    full: bool
-    digests: bool
-    workers: int
-    run: int = BLOCK
-    budget: ReadingBudget | None = None
-    left_out: tuple[str, ...] | None = None
-    further: tuple[int, ...] = ()
-    reached: tuple[tuple[str, int], ...] | None = None
-    engine: Engine | None = None
-    resume: Path | None = None
-    device: str = CPU
-    look: bool = True
-    look_limit: Cost | None = None
-
-    @property
-    def sampling(self) -> Sampling:
-        """How much of each tensor is read, and where."""
-        return Sampling(self.sample, self.seed, self.run, self.further)
 
 
 def measure(
@@ -169,6 +120,12 @@ def measure(
     coded = {g.name for g in groups if g.suspect.encoding}
     replays = search_replays(tuple(t for t in tensors if t.name not in coded), sweeps, context)
     quantized = measure_quantized(groups, checkpoints, plan, found.sampling, options.workers, progress)
+    whole = WholeTensors(
+        {g.name: g for g in groups},
+        checkpoints,
+        left_for_methods(options.budget, found.spent),
+        options.whole,
+    )
     recognition = recognise_methods(
         tensors,
         {g.name: g for g in groups},
@@ -180,6 +137,7 @@ def measure(
         full=options.full,
         workers=options.workers,
         progress=progress,
+        whole=whole if options.look else None,
     )
     remote = any(c.by_range for c in checkpoints)
     names = [m.name for m in inputs.models]
@@ -194,7 +152,7 @@ def measure(
     return Evidence(
         tool={"name": "parentage", "version": __version__},
         asked=dict(asked),
-        used=_used(options, left_out, found.sampling, inputs, looked),
+        used=_used(options, left_out, found.sampling, inputs, looked) | _whole(looked, whole),
         models=pins,
         coverage=_with_replayed(
             _coverage(alignment, checkpoints, tensors, replays, inputs, _unpaid(options, left_out)),
@@ -242,6 +200,10 @@ def _used(
         used["stages"] = [sampling.elements, *sampling.further]
         used["reached"] = {component: 1 + later for component, later in sampling.reached}
     return used
+
+
+def _whole(looked: LookedAfar | None, whole: WholeTensors) -> dict[str, Any]:
+    return {} if looked is None else {"whole": sorted(whole.names)}
 
 
 def _unpaid(options: Options, left_out: tuple[str, ...]) -> list[NotExamined]:

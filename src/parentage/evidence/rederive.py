@@ -76,7 +76,7 @@ def stored_options(used: Mapping[str, Any], workers: int) -> Options:
     further, reached = _stored_stages(used, sample)
     look = _stored_look(used)
     options = Options(sample, seed, full, digests, workers, run, budget, left_out, further, reached)
-    return replace(options, look=look is not None, look_limit=look)
+    return replace(options, look=look is not None, look_limit=look, whole=_stored_whole(used))
 
 
 def _stored_look(used: Mapping[str, Any]) -> Cost | None:
@@ -88,6 +88,17 @@ def _stored_look(used: Mapping[str, Any]) -> Cost | None:
     if not limits or not all(_allowed(n) for n in limits):
         raise _lie("the evidence does not say what its look for orders was allowed", "$.used.look")
     return Cost(*limits)
+
+
+def _stored_whole(used: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """The tensors that were read whole for merge methods; None where the evidence does not say."""
+    if "look" not in used:
+        return None
+    names = used.get("whole")
+    listed = isinstance(names, Sequence) and not isinstance(names, str)
+    if not listed or not all(isinstance(n, str) for n in names or ()):
+        raise _lie("the evidence does not say which tensors were read whole", "$.used.whole")
+    return tuple(names or ())
 
 
 def _allowed(limit: Any) -> bool:

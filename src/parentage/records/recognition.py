@@ -29,12 +29,31 @@ __all__ = [
     "Recognition",
     "RivalReplay",
     "Where",
+    "missed",
+    "too_dear",
 ]
 
 NOT_RUN = Absent("merge methods beside blends and copies were not looked for when this was measured")
 NETWORK = Absent("a model is read over a network, and methods are replayed on whole tensors")
+# After the reason NETWORK, where reading whole tensors was possible and too dear.
+PRICE = "{}: {:,.1f} MB would have to be read for the first of them; --budget raises what may be"
 TOO_LARGE = Absent("no tensor that the models share is small enough to replay methods on")
 HOLDS = Absent("the recipe's numbers hold")
+
+
+def too_dear(nbytes: int) -> Absent:
+    """No tensor was read whole over a network, for the first ones take ``nbytes`` of all models."""
+    return Absent(PRICE.format(NETWORK.reason, nbytes / 1e6))
+
+
+def missed(found: object) -> str:
+    """Why merge methods were not looked for though there is something to be found; else empty."""
+    if not isinstance(found, Absent):
+        return ""
+    known = found in (NETWORK, TOO_LARGE) or found.reason.startswith(f"{NETWORK.reason}: ")
+    return found.reason if known else ""
+
+
 NO_CHANCE = Absent("the method draws nothing at random")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from parentage.records.absence import Absent
 from parentage.records.evidence import ModelRole
-from parentage.records.recognition import NETWORK, TOO_LARGE
+from parentage.records.recognition import missed
 from parentage.verdicts.layers import layers_told
 from parentage.verdicts.orders import look_limits, orders_told
 from parentage.verdicts.readings import Readings
@@ -41,10 +41,8 @@ def general_limits(readings: Readings, covered: int) -> tuple[str, ...]:
             f"independent; the verdict rests on its own rules."
         )
     limits += look_limits(readings)
-    missed = readings.evidence.recognition
-    if missed in (NETWORK, TOO_LARGE):
-        assert isinstance(missed, Absent)
-        limits.append(f"Merge methods beside blends and copies were not looked for: {missed.reason}.")
+    if reason := missed(readings.evidence.recognition):
+        limits.append(f"Merge methods beside blends and copies were not looked for: {reason}.")
     if not any(m.role is ModelRole.CONTROL for m in readings.evidence.models):
         limits.append(
             "No real control was given: the control is the suspect's own delta with its rows "

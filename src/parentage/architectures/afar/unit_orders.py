@@ -98,7 +98,8 @@ class _AfarSearch(OrderSearch):
     def _search(self, groups: Sequence[AlignedTensor], found: dict[str, FoundOrder]) -> None:
         for group in groups:
             told = self._tried(group, found) or self._printed(group, found)
-            if told is not None:
+            # The sample is read once more, through the order.
+            if told is not None and self._pays(group, [self._through(group, told)]):
                 found[group.name] = told
                 self._look.unsought.pop((self.model, group.name), None)
 
@@ -118,13 +119,17 @@ class _AfarSearch(OrderSearch):
     def _agrees(self, group: AlignedTensor, sides: Sides) -> bool:
         own, other = self._sides(group)
         told = self._told(group, *sides)
-        if told is None:
+        if told is None or not self._look.purse.fetch([self._through(group, told)]):
             return False
         side = replace(other, ref=ordered(other.ref, told))
-        if not self._look.purse.fetch([(side.checkpoint, self._look.slices(side, group))]):
-            return False
         places = self._look.places(group)
         return alike(read_places(own, places), read_places(side, places), places, group.suspect.shape[1])
+
+    def _through(self, group: AlignedTensor, told: FoundOrder) -> Wanted:
+        """The sample of the other's matrix in the order that was found."""
+        other = self._sides(group)[1]
+        side = replace(other, ref=ordered(other.ref, told))
+        return side.checkpoint, self._look.slices(side, group)
 
     def _candidates(
         self, group: AlignedTensor, found: dict[str, FoundOrder], length: int

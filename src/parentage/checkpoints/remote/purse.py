@@ -40,21 +40,34 @@ class Purse:
         total = self.spent + cost
         return total.nbytes <= self.limit.nbytes and total.requests <= self.limit.requests
 
+    def pay(self, wanted: Sequence[Wanted]) -> bool:
+        """Pay, and read nothing yet; False, and nothing spent, where it costs more than is left."""
+        cost = self.price(wanted)
+        if not self.holds(cost):
+            return False
+        self.spent += cost
+        self._paid |= {self._key(w) for w in wanted if _stored(w[1].tensor)}
+        return True
+
     def fetch(self, wanted: Sequence[Wanted]) -> bool:
         """Pay, and have all of it on its way; False, and nothing spent, where it costs more."""
         cost = self.price(wanted)
         if not self.holds(cost):
             return False
+        if not self.announced(wanted):
+            self.limit = self.spent
+            return False
+        return self.pay(wanted)
+
+    def announced(self, wanted: Sequence[Wanted]) -> bool:
+        """Have it on its way; False where the budget of the whole audit does not hold it."""
         try:
             for checkpoint in dict.fromkeys(c for c, _ in wanted if c.remote):
                 checkpoint.announce_all([part for c, part in wanted if c is checkpoint])
         except ReadError as error:
             if error.code != "budget-spent":
                 raise
-            self.limit = self.spent
             return False
-        self.spent += cost
-        self._paid |= {self._key(w) for w in wanted if _stored(w[1].tensor)}
         return True
 
     def _known(self, wanted: Wanted) -> bool:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from parentage.architectures.alignment import AlignedTensor
 from parentage.checkpoints.checkpoint import Checkpoint
 from parentage.evidence.recognition.spans import Span, fit_span
+from parentage.evidence.recognition.whole_tensors import WholeTensors
 from parentage.merging.operands import Operand, Operands
 from parentage.methods.registry import method
 from parentage.numerics.formats import to_float64
@@ -57,6 +58,8 @@ class Context:
     progress: Callable[[str, int, int], None]
     full: bool = False
     """Does the audit read everything, however long it takes?"""
+    whole: WholeTensors | None = None
+    """What may be read whole, where a model is read by range; None: everything."""
     found: list[str] = field(default_factory=list)
     """Methods that replay the probe, as they are found."""
     _read: dict[str, Probe] = field(default_factory=dict)
@@ -75,7 +78,14 @@ class Context:
         return bool(self.found)
 
     def operands(self, name: str, models: Sequence[int], base: int | None = None) -> Operands | None:
-        """A tensor of some models as a method reads it; None where one of them has it not, or as codes."""
+        """A tensor of some models as a method reads it; None where one of them has it not, or as codes, or
+        where it may not be read whole."""
+        if self.whole is not None and name not in self.whole.names:
+            return None
+        return self.outline(name, models, base)
+
+    def outline(self, name: str, models: Sequence[int], base: int | None = None) -> Operands | None:
+        """The same for its shape alone: of a tensor that may not be read."""
         group = self.groups[name]
         refs = [self._ref(group, k) for k in models]
         parts = list[Operand]()

@@ -186,4 +186,4 @@ def _nothing(context: Context) -> Iterable[Candidate]:
     return ()
 
 
-LOW_RANK: Final = Recogniser(KIND, _nothing, find=_find)
+LOW_RANK: Final = Recogniser(KIND, _nothing, find=_find, on_probe=False)

@@ -166,7 +166,7 @@ def _draws(candidate: Candidate, context: Context) -> Iterator[tuple[str, int]]:
     drawn = 0
     for name in sorted(context.groups):
         yield name, drawn
-        operands = context.operands(name, candidate.operands, candidate.base)
+        operands = context.outline(name, candidate.operands, candidate.base)
         if operands is not None:
             drawn += _takes(candidate, name, operands, context)
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from parentage.engines.threads import map_ordered
+from parentage.errors import ReadError
 from parentage.evidence.recognition.candidate import Candidate, Recogniser
 from parentage.evidence.recognition.context import Context
 from parentage.evidence.recognition.parts.searching import Found, by_parts
@@ -97,8 +98,8 @@ def recognise(context: Context, *, full: bool, among: Sequence[Recogniser] | Non
     best = _best(scored)
     # Where a method gives every bit, nothing is left that a shape of the change would have to explain.
     settled = best is not None and best.replays
-    found = () if settled else tuple(f for r in asked for f in r.find(context))
-    parted = None if settled else _by_parts(context, full)
+    found = () if settled else tuple(f for r in asked if _may_find(r, context) for f in r.find(context))
+    parted = None if settled or context.whole is not None else _by_parts(context, full)
     if parted is not None:
         return _parted(tried, context, parted, found)
     if best is None or best.share < HOPELESS:
@@ -141,6 +142,11 @@ def _parted(tried: int, context: Context, parted: Found, found: tuple[Finding, .
     blend = bool(one) and one[0].relation == "linear-merge"
     parts = parted.parts if blend or not one or len(parted.parts) > len(one) else ()
     return Recognition(tried, context.probes, () if blend else one, (), found, parts)
+
+
+def _may_find(one: Recogniser, context: Context) -> bool:
+    """Of models that are read by range only the probe may be looked at."""
+    return context.whole is None or one.on_probe
 
 
 def _bounded(candidates: Iterable[Candidate]) -> Iterable[Candidate]:
@@ -212,16 +218,28 @@ def _rival(scored: Scored) -> RivalReplay:
 def _replay_all(best: Scored, context: Context, full: bool) -> MethodReplay:
     candidate = best.candidate
     drawn = drawn_before(candidate, context)
+    if context.whole is not None:
+        context.whole.rest((*context.sources, *context.controls))
     names, left = _within(context, full)
 
     def work(name: str) -> MethodTensor | None:
-        return _tensor(candidate, best.recogniser, name, context, drawn.get(name, 0))
+        if context.whole is not None:
+            context.whole.announce(name, candidate.operands)
+        try:
+            return _tensor(candidate, best.recogniser, name, context, drawn.get(name, 0))
+        except ReadError as error:
+            if context.whole is None or error.code != "budget-spent":
+                raise
+            context.whole.drop(name)
+            return None
 
     tensors = []
     for done, item in enumerate(map_ordered(work, names, workers=context.workers), 1):
         context.progress("replaying the method", done, len(names))
         if item is not None:
             tensors.append(item)
+    if context.whole is not None:
+        left = len(context.groups) - len(context.whole.names)
     stored = {context.groups[t.name].suspect.dtype.value for t in tensors}
     return replay_record(candidate, tuple(tensors), " ".join(sorted(stored)), left)
 
@@ -233,6 +251,9 @@ def _within(context: Context, full: bool) -> tuple[list[str], int]:
         (name for name in context.groups if name not in context.probes),
         key=lambda name: (context.groups[name].suspect.elements, name),
     )
+    if context.whole is not None:
+        chosen = set(context.whole.names)
+        return [name for name in context.groups if name in chosen], len(context.groups) - len(chosen)
     names, elements = list(context.probes), 0
     for name in rest:
         elements += context.groups[name].suspect.elements

@@ -13,12 +13,13 @@ from parentage.evidence.recognition.context import FLOATS, Context
 from parentage.evidence.recognition.experts import find_experts
 from parentage.evidence.recognition.refining import replays_on
 from parentage.evidence.recognition.search import recognise
+from parentage.evidence.recognition.whole_tensors import WholeTensors
 from parentage.merging.recovered import DIVIDING
 from parentage.methods.method import ONE_ARITHMETIC
 from parentage.records.absence import Absent
 from parentage.records.dtypes import DType
 from parentage.records.evidence import Replay, TensorEvidence
-from parentage.records.recognition import NETWORK, TOO_LARGE, Numbers, Recognition
+from parentage.records.recognition import NETWORK, TOO_LARGE, Numbers, Recognition, too_dear
 
 __all__ = ["recognise_methods"]
 
@@ -52,15 +53,22 @@ def recognise_methods(
     full: bool,
     workers: int,
     progress: Callable[[str, int, int], None],
+    whole: WholeTensors | None = None,
 ) -> Recognition | Absent:
-    """Recognition, or why it was not tried. The same for any number of threads."""
+    """Recognition, or why it was not tried. The same for any number of threads. ``whole``: what may be read
+    where a model is read by range; None: nothing of such."""
     linear = next((r for r in replays if r.subject == 0), None)
     related = tuple(k for k in sources if _related(tensors, k))
-    reason = _why_not(tensors, checkpoints, linear, sources, related)
+    reason = _why_not(tensors, checkpoints, linear, sources, related, whole)
     # What a mixture shares with a dense model may all be copies: its experts meet nothing by name.
     experts = () if any(c.by_range for c in checkpoints) else find_experts(checkpoints, sources)
-    probes = _probes(tensors, groups, related) if reason is None else ()
+    far = any(c.by_range for c in checkpoints)
+    chosen = _chosen(tensors, groups, related) if reason is None else []
+    read = (*related, *controls)
+    probes = _probes(chosen, read, whole if far else None)
     if not probes:
+        if far and whole is not None and chosen:
+            reason = too_dear(whole.price([chosen[0].name], read).nbytes)
         reason = reason or TOO_LARGE
         return Recognition(0, (), (), (), experts) if experts else reason
     context = Context(
@@ -75,6 +83,7 @@ def recognise_methods(
         workers=workers,
         progress=progress,
         full=full,
+        whole=whole if far else None,
     )
     if linear is not None and _one_blend(linear) and replays_on(_as_candidate(linear), probes, context):
         return Recognition(0, (), (), (), experts) if experts else BLEND
@@ -88,11 +97,15 @@ def _why_not(
     linear: Replay | None,
     sources: tuple[int, ...],
     related: tuple[int, ...],
+    whole: WholeTensors | None,
 ) -> Absent | None:
     if not sources:
         return NO_TWO
     if any(c.by_range for c in checkpoints):
-        return BLEND if linear is not None and _one_blend(linear) else NETWORK
+        if linear is not None and _one_blend(linear):
+            return BLEND
+        if whole is None:
+            return NETWORK
     if any(all(k in t.present and t.equal[k - 1] == t.finite for t in tensors) for k in sources):
         return COPY
     return None if related else UNRELATED
@@ -123,9 +136,9 @@ def _related(tensors: Sequence[TensorEvidence], model: int) -> bool:
     return bool(found) and found[len(found) // 2] >= RELATED
 
 
-def _probes(
+def _chosen(
     tensors: Sequence[TensorEvidence], groups: dict[str, AlignedTensor], sources: tuple[int, ...]
-) -> tuple[str, ...]:
+) -> list[TensorEvidence]:
     """Small matrices that all models have and in which they differ, spread over the model."""
     fit = [
         t
@@ -141,11 +154,18 @@ def _probes(
     small = [t for t in fit if t.elements <= 2 * fit[0].elements] if fit else []
     chosen = _spread(small or fit)
     # Larger ones of other kinds, as far as the limit goes.
-    chosen += [t for t in _spread(fit) if t not in chosen]
+    return chosen + [t for t in _spread(fit) if t not in chosen]
+
+
+def _probes(
+    chosen: Sequence[TensorEvidence], models: Sequence[int], whole: WholeTensors | None
+) -> tuple[str, ...]:
+    """As many of them as the probe holds, and may be read."""
     names, together = list[str](), 0
     for t in chosen:
         together += t.elements
-        if len(names) < PROBES and (together <= TOGETHER or not names):
+        held = len(names) < PROBES and (together <= TOGETHER or not names)
+        if held and (whole is None or whole.take(t.name, models, now=True)):
             names.append(t.name)
     return tuple(names)
 

@@ -45,11 +45,13 @@ MOST_TESTED = 12
 
 @dataclass(frozen=True, slots=True)
 class StagedPass:
-    """What was measured, on which sample, and why no more was read."""
+    """What was measured, on which sample, and why no more was read. ``spent``: what it costs by range,
+    opening and looks included."""
 
     measured: tuple[MeasuredTensor, ...]
     sampling: Sampling
     reading: Reading | Absent
+    spent: Cost
 
 
 class FirstPass:
@@ -84,7 +86,7 @@ class FirstPass:
         self._found = self._measured(self._groups, sampling)
         self._groups = [g for g in self._groups if g.name in self._found]
         if not sampling.further or not self._plan.pairs or not self._groups:
-            return StagedPass(self._in_order(), sampling, ONE_STAGE)
+            return StagedPass(self._in_order(), sampling, ONE_STAGE, self._cost(sampling))
         self._totals = self._tested(sampling)
         needed = needed_for(len(self._components()), len(self._plan.pairs))
         stopped = False
@@ -98,7 +100,8 @@ class FirstPass:
         readings = self._readings(sampling, needed)
         stages = (sampling.elements, *sampling.further)
         ended = self._ended(readings, sampling, stopped)
-        return StagedPass(self._in_order(), sampling, Reading(stages, LEVEL, needed, readings, ended))
+        reading = Reading(stages, LEVEL, needed, readings, ended)
+        return StagedPass(self._in_order(), sampling, reading, self._cost(sampling))
 
     def _in_order(self) -> tuple[MeasuredTensor, ...]:
         return tuple(self._found[g.name] for g in self._groups)

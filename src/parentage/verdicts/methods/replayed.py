@@ -213,7 +213,12 @@ def _limits(readings: Readings, replay: MethodReplay) -> tuple[str, ...]:
         for rival in replay.alike
         if rival.method != replay.method or rival.label != replay.label
     ]
-    if replay.left:
+    if replay.left and readings.evidence.used.get("by_range"):
+        limits.append(
+            f"Over a network the method was replayed on {len(replay.tensors):,} tensors whole, and not on "
+            f"{replay.left:,} others; --budget raises how many are read."
+        )
+    elif replay.left:
         limits.append(f"The method was not replayed on {replay.left} large tensors; --full replays all.")
     copied = [t.name for t in replay.tensors if not explained(t, replay.exact)]
     if copied:

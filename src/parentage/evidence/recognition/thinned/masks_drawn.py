@@ -185,7 +185,7 @@ def places_of(context: Context, look: Look, thinned: int) -> dict[str, int]:
     found, drawn = {}, 0
     for name in sorted(context.groups):
         found[name] = drawn
-        operands = context.operands(name, look.operands, 0)
+        operands = context.outline(name, look.operands, 0)
         if operands is not None:
             drawn += thinned * operands.elements
     return found
