@@ -20,6 +20,7 @@ from parentage.numerics.formats import to_float64
 from parentage.records.dtypes import DType
 from parentage.records.tensors import TensorRef
 from tests.worlds import reordered as world
+from tests.worlds import test_expert_orders as experts
 from tests.worlds.planted import Weights, stored
 
 SAMPLE = Sampling(4_096, 0, REMOTE_RUN)
@@ -73,6 +74,39 @@ def test_units_that_are_moved_and_rescaled_in_a_turned_model_are_put_back(
         assert isinstance(ref, TensorRef)
         pair = (own.read(group.suspect, 0, ref.elements), other.read(ref, 0, ref.elements))
         assert np.array_equal(*(to_float64(bits, DType.BF16) for bits in pair)), group.name
+
+
+@pytest.mark.parametrize(
+    ("apart", "router"),
+    [(False, True), (False, False), (True, True), pytest.param(True, False, marks=pytest.mark.slow)],
+)
+def test_experts_in_another_order_are_put_back_in_both_layouts(
+    apart: bool, router: bool, look: Look
+) -> None:
+    weights = experts.tuned(experts.base())
+    moved = experts.shuffled(weights, router=router)
+    found, (own, other) = look(experts.one_by_one(moved) if apart else moved, weights)
+    assert {f.unit for f in found.orders if "experts." in f.group.name} == {"experts"}
+    for group in found.alignment.groups:
+        ref = group.others[0]
+        assert isinstance(ref, TensorRef)
+        pair = (own.read(group.suspect, 0, ref.elements), other.read(ref, 0, ref.elements))
+        assert np.array_equal(*pair), group.name
+    # The router shows the order, or some numbers of every expert; others of the layer follow on the sample.
+    assert len(found.record.not_sought) == 0
+    assert found.record.on_sample >= experts.LAYERS
+
+
+def test_experts_of_strangers_are_left_in_their_order_and_not_taken_for_neurons(look: Look) -> None:
+    strangers = experts.one_by_one(experts.base(8))
+    found, _ = look(strangers, experts.one_by_one(experts.tuned(experts.base())))
+    assert found.orders == ()
+    assert found.record.unlike > 0
+
+
+def test_experts_in_one_order_cost_nothing(look: Look) -> None:
+    found, _ = look(experts.tuned(experts.base()), experts.base())
+    assert (found.orders, found.spent) == ((), Cost(0, 0))
 
 
 def test_models_in_one_order_cost_nothing(look: Look, tuned: Weights) -> None:

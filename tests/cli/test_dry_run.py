@@ -61,11 +61,25 @@ def test_a_plan_names_what_the_budget_leaves_out(audit: Audit, tmp_path: Path) -
     assert [s["fits"] for s in found["stages"]] == [True, False, False]
 
 
+def test_a_plan_bounds_what_may_be_read_beside_the_sample(audit: Audit) -> None:
+    free, paid = plan(audit)["looks"], plan(audit, "--budget", "10MB")["looks"]
+    assert free["layers"] == {"nbytes": 0, "requests": 0}
+    assert 0 < paid["orders"]["nbytes"] < 5_000_000 < free["orders"]["nbytes"]
+    stored = sum(len(data) for data in audit.site.files.values())
+    assert 0 < paid["methods"]["nbytes"] < free["methods"]["nbytes"] < stored
+
+
 def test_a_plan_is_told_in_words(audit: Audit) -> None:
     done = audit("--dry-run")
     assert done.code == 0
     assert done.out.startswith("Nothing was read but headers and cards.")
-    for words in ("other (control): 8 tensors in 1 files", "numbers of a tensor", "s of network", "mlp: 4"):
+    for words in (
+        "other (control): 8 tensors in 1 files",
+        "numbers of a tensor",
+        "s of network",
+        "mlp: 4",
+        "where units stand",
+    ):
         assert words in done.out
 
 

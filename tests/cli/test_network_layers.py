@@ -28,6 +28,10 @@ def test_repeated_layers_are_found_over_a_network_and_verified(
     site.files["/stack/model.safetensors"] = stacked()
     places = [f"{site.address}/stack", "-p", f"{site.address}/a", "-c", f"{site.address}/other"]
     saved, told = tmp_path / "e.json", tmp_path / "r.json"
+    assert run("audit", *places, "--dry-run", "--json", told).code == 0
+    # 1,024 numbers of two matrices in each of six and four layers, of two pairs.
+    assert plain(told)["looks"]["layers"] == {"nbytes": 2 * 20 * 2_048, "requests": 2 * 20}
+    told.unlink()
     assert run("audit", *places, "--evidence", saved, "--json", told).code == 0
     report = plain(told)
     assert report["verdict"]["relation"] == "passthrough-merge"

@@ -1,4 +1,4 @@
-"""What is read whole over a network for merge methods: the same tensors by price, and no more than is paid."""
+"""What is read whole over a network for merge methods: as many tensors as are paid for, by price."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from parentage.numerics.assignment import RowMatch, match_rows
 from parentage.records.absence import Absent
 from parentage.records.tensors import Order, TensorRef
 
-__all__ = ["undo_expert_orders"]
+__all__ = ["expert_refs", "experts_in", "reorder", "stacks_of", "undo_expert_orders"]
 
 _NUMBER = re.compile(r"(?<=\.experts\.)\d+(?=\.)")
 _ROLES = ("experts.up", "experts.down")
@@ -38,15 +38,15 @@ def undo_expert_orders(
     for k, other in enumerate(checkpoints[1:], start=1):
         if checkpoints[0].by_range or other.by_range:
             continue
-        for stack in _stacks(groups):
+        for stack in stacks_of(groups):
             match = _match(stack, k, groups, checkpoints[0], other)
             if match is not None and match.moved and not match.multiplied:
                 found.append(FoundOrder(k, groups[stack[0]], match, None, "experts"))
-                _reorder(groups, stack, k, match.order)
+                reorder(groups, stack, k, match.order)
     return replace(alignment, groups=tuple(groups)), tuple(found)
 
 
-def _stacks(groups: Sequence[AlignedTensor]) -> Iterator[list[int]]:
+def stacks_of(groups: Sequence[AlignedTensor]) -> Iterator[list[int]]:
     """The places of one layer's tensors of one kind: the one of all experts, or each expert's, in order."""
     single: dict[str, dict[int, int]] = {}
     for at, group in enumerate(groups):
@@ -65,19 +65,33 @@ def _stacks(groups: Sequence[AlignedTensor]) -> Iterator[list[int]]:
 def _match(
     stack: Sequence[int], model: int, groups: Sequence[AlignedTensor], own: Checkpoint, other: Checkpoint
 ) -> RowMatch | None:
-    refs = [groups[at].others[model - 1] for at in stack]
-    known = [r for r in refs if isinstance(r, TensorRef) and r.dtype.is_float]
-    mine = [groups[at].suspect for at in stack]
-    # Experts of one size, of which each is one of the other's.
-    if len(known) < len(refs) or len({r.shape for r in (*mine, *known)}) > 1:
+    pair = expert_refs(stack, model, groups)
+    if pair is None:
         return None
+    mine, known = pair
     first, second = _print(own, mine), _print(other, known)
     return None if np.array_equal(first, second) else match_rows(first, second)
 
 
+def expert_refs(
+    stack: Sequence[int], model: int, groups: Sequence[AlignedTensor]
+) -> tuple[list[TensorRef], list[TensorRef]] | None:
+    """The suspect's tensors and the other's; None unless all are of one size, each with its counterpart."""
+    refs = [groups[at].others[model - 1] for at in stack]
+    known = [r for r in refs if isinstance(r, TensorRef) and r.dtype.is_float]
+    mine = [groups[at].suspect for at in stack]
+    alike = len(known) == len(refs) and len({r.shape for r in (*mine, *known)}) == 1
+    return (mine, known) if alike else None
+
+
+def experts_in(refs: Sequence[TensorRef]) -> int:
+    """How many experts they hold: one tensor all of them, or each its own."""
+    return refs[0].shape[0] if len(refs) == 1 else len(refs)
+
+
 def _print(checkpoint: Checkpoint, refs: Sequence[TensorRef]) -> Floats:
     """The numbers in the middle of every expert's matrix [experts, 256 or fewer]."""
-    experts = refs[0].shape[0] if len(refs) == 1 else len(refs)
+    experts = experts_in(refs)
     size = refs[0].elements // experts if len(refs) == 1 else refs[0].elements
     count = min(PLACES, size)
     middle = (size - count) // 2
@@ -87,9 +101,10 @@ def _print(checkpoint: Checkpoint, refs: Sequence[TensorRef]) -> Floats:
     return np.stack([Side(checkpoint, ref).read(middle, count) for ref in refs])
 
 
-def _reorder(
+def reorder(
     groups: list[AlignedTensor], stack: Sequence[int], model: int, order: NDArray[np.int64]
 ) -> None:
+    """Put the other model's experts in the suspect's order."""
     if len(stack) == 1:
         group = groups[stack[0]]
         ref = group.others[model - 1]

@@ -16,7 +16,7 @@ from parentage.architectures.naming import Naming
 from parentage.errors import ReadError
 from parentage.records.absence import Absent
 
-__all__ = ["LayersFound", "choose_layers", "map_layers"]
+__all__ = ["LayersFound", "choose_layers", "map_layers", "stacks_compared_afar"]
 
 Floats = NDArray[np.float64]
 # Layers of one model, and of unrelated ones, correlate by some hundredths; a layer and its fine-tune by
@@ -42,14 +42,25 @@ class LayersFound:
     dropped: tuple[int, ...]
 
 
+def stacks_compared_afar(mine: Naming, theirs: Naming) -> list[str]:
+    """Stacks whose layers are compared by content over a network: those whose numbers of layers differ."""
+    if not (mine.checkpoint.by_range or theirs.checkpoint.by_range):
+        return []
+    return [s for s in _stacks(mine, theirs) if len(mine.layers(s)) != len(theirs.layers(s))]
+
+
+def _stacks(mine: Naming, theirs: Naming) -> list[str]:
+    shared = (s for s in mine.stacks() if len(mine.layers(s)) > 1 and theirs.layers(s))
+    return list(islice(shared, MOST_STACKS))
+
+
 def map_layers(mine: Naming, theirs: Naming, afar: bool = False) -> tuple[LayersFound, ...]:
     """A map for each stack whose layers do not all meet by number.
 
     Over a network content is read only where that is asked for (``afar``) and the numbers of layers differ:
     elsewhere layers meet by number, and only those that the suspect has fewer of are told.
     """
-    shared = (s for s in mine.stacks() if len(mine.layers(s)) > 1 and theirs.layers(s))
-    stacks = list(islice(shared, MOST_STACKS))
+    stacks = _stacks(mine, theirs)
     remote = mine.checkpoint.by_range or theirs.checkpoint.by_range
     find = _map_stack if not remote else _map_afar if afar else _fewer
     found = (find(mine, theirs, stack) for stack in stacks)

@@ -15,7 +15,7 @@ from parentage.numerics.formats import to_float64
 from parentage.records.absence import Absent
 from parentage.records.tensors import TensorRef
 
-__all__ = ["AFAR", "HERE", "Likeness", "Look", "compare_layers"]
+__all__ = ["AFAR", "HERE", "Likeness", "Look", "compare_layers", "layer_slices"]
 
 Floats = NDArray[np.float64]
 LEAST = 256
@@ -102,13 +102,7 @@ def _print_role(
     look: Look,
 ) -> tuple[Floats, Floats, int] | None:
     """Printed numbers of one matrix in each layer [layers, n], NaN where a layer has none of it."""
-    template = next(iter(holders.values()))
-    shape = own_shape(template)
-    places = _places(int(np.prod(shape, dtype=np.int64)), look)
-    same = (n for n in own if n in holders and own_shape(holders[n]) == shape)
-    first = {n: mine.checkpoint.tensors[holders[n].ref.name] for n in same}
-    matches = ((n, counterpart(template, mine, theirs, n)) for n in other)
-    second = {n: m.ref for n, m in matches if not isinstance(m, Absent) and _fits(m.ref, shape)}
+    first, second, places = _refs(holders, own, other, mine, theirs, look)
     printed = (
         _print_layers(mine.checkpoint, first, own, places),
         _print_layers(theirs.checkpoint, second, other, places),
@@ -116,11 +110,43 @@ def _print_role(
     return *printed, printed[0].shape[1]
 
 
+Places = tuple[NDArray[np.int64], int]
+Refs = dict[int, TensorRef]
+
+
+def _refs(
+    holders: dict[int, Holder],
+    own: Sequence[int],
+    other: Sequence[int],
+    mine: Naming,
+    theirs: Naming,
+    look: Look,
+) -> tuple[Refs, Refs, Places]:
+    """One matrix in each layer of both models, and the places that are read of it."""
+    template = next(iter(holders.values()))
+    shape = own_shape(template)
+    places = _places(int(np.prod(shape, dtype=np.int64)), look)
+    same = (n for n in own if n in holders and own_shape(holders[n]) == shape)
+    first = {n: mine.checkpoint.tensors[holders[n].ref.name] for n in same}
+    matches = ((n, counterpart(template, mine, theirs, n)) for n in other)
+    second = {n: m.ref for n, m in matches if not isinstance(m, Absent) and _fits(m.ref, shape)}
+    return first, second, places
+
+
+def layer_slices(mine: Naming, theirs: Naming, stack: str, look: Look) -> tuple[list[Slices], list[Slices]]:
+    """What :func:`compare_layers` reads of both models; nothing where it would not."""
+    own, other = mine.layers(stack), theirs.layers(stack)
+    found: tuple[list[Slices], list[Slices]] = ([], [])
+    if max(len(own), len(other)) <= MOST_LAYERS:
+        for holders in _roles(mine, stack, look.roles).values():
+            first, second, places = _refs(holders, own, other, mine, theirs, look)
+            for part, refs in zip(found, (first, second), strict=True):
+                part.extend(Slices(ref, *places) for ref in refs.values())
+    return found
+
+
 def _fits(ref: TensorRef, shape: tuple[int, ...]) -> bool:
     return ref.shape == shape and ref.dtype.is_float
-
-
-Places = tuple[NDArray[np.int64], int]
 
 
 def _print_layers(

@@ -78,6 +78,7 @@ def _stages(plan: AuditPlan) -> Iterator[str]:
             f"What that leaves open, up to {count_text(stage.elements)}: {_cost(stage.total)} in all if "
             f"it is everything, {fits} the budget."
         )
+    yield from _looks(plan)
     if not isinstance(plan.budget, Absent):
         yield f"Budget: {plan.budget}."
     yield (
@@ -85,6 +86,17 @@ def _stages(plan: AuditPlan) -> Iterator[str]:
         f"of memory."
     )
     yield from _processor(plan)
+
+
+def _looks(plan: AuditPlan) -> Iterator[str]:
+    if isinstance(plan.looks, Absent):
+        return
+    if plan.looks.layers.requests:
+        yield f"To compare layers by content, for their numbers differ: {_cost(plan.looks.layers)} more."
+    yield (
+        f"At most {_cost(plan.looks.orders)} more where units stand in another order, and "
+        f"{_cost(plan.looks.methods)} to replay merge methods where no blend explains everything."
+    )
 
 
 def _processor(plan: AuditPlan) -> Iterator[str]:

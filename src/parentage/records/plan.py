@@ -10,10 +10,12 @@ from parentage.records.absence import Absent
 from parentage.records.evidence import NotExamined
 
 __all__ = [
+    "NO_LOOKS",
     "SCHEMA",
     "VERSION",
     "AuditPlan",
     "PlannedComponent",
+    "PlannedLooks",
     "PlannedModel",
     "PlannedProcessor",
     "PlannedReading",
@@ -21,6 +23,7 @@ __all__ = [
 ]
 
 NOT_ESTIMATED = Absent("plans of this version estimated no processor time")
+NO_LOOKS = Absent("nothing but the sample is read of models on this machine, or it was not estimated")
 SCHEMA = "parentage.plan"
 VERSION = 1
 
@@ -72,6 +75,17 @@ class PlannedComponent:
 
 
 @dataclass(frozen=True, slots=True)
+class PlannedLooks:
+    """What may be read over a network beside the sample, at most: to compare ``layers`` whose numbers
+    differ, to find ``orders`` of units where matrices are unlike, and whole tensors for merge ``methods``
+    where no blend explains everything."""
+
+    layers: PlannedReading
+    orders: PlannedReading
+    methods: PlannedReading
+
+
+@dataclass(frozen=True, slots=True)
 class PlannedProcessor:
     """Seconds of one core, estimated: of the first stage's measures, of hashing files on this machine, and
     of replaying every element (0 where that is not asked for)."""
@@ -104,3 +118,4 @@ class AuditPlan:
     spent: PlannedReading
     notes: tuple[str, ...]
     processor: PlannedProcessor | Absent = NOT_ESTIMATED
+    looks: PlannedLooks | Absent = NO_LOOKS

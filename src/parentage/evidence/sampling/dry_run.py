@@ -11,6 +11,7 @@ from parentage.architectures.alignment import AlignedTensor, Alignment, align
 from parentage.checkpoints.remote.costs import Cost, opening_cost, reading_cost
 from parentage.evidence.measure import AuditInputs, Options, not_examined, readable
 from parentage.evidence.sampling.fetching import planned
+from parentage.evidence.sampling.planned_looks import planned_looks
 from parentage.evidence.sampling.positions import Sampling, plan_sample
 from parentage.evidence.sampling.processor_time import processor_time
 from parentage.evidence.sampling.reading_plan import ReadingBudget, cost_of_opening
@@ -83,6 +84,7 @@ def plan_audit(
         spent=PlannedReading(0, 0),
         notes=tuple(notes),
         processor=processor_time(groups, checkpoints, options),
+        looks=planned_looks(groups, checkpoints, options),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from parentage.architectures.afar.expert_orders import undo_expert_orders_afar
 from parentage.architectures.afar.looks import AfarLook, Places
 from parentage.architectures.afar.unit_orders import undo_orders_afar
 from parentage.architectures.alignment import AlignedTensor, Alignment
@@ -78,10 +79,15 @@ def look_afar(
     fetch(groups, checkpoints, sampling)
     look = AfarLook(places, Purse(limit))
     names = frozenset(g.name for g in groups)
-    found, orders = undo_orders_afar(alignment, checkpoints, names, look)
-    moved = {f.group.name for f in orders}
+    found, experts, apart = undo_expert_orders_afar(alignment, checkpoints, names, look)
+    # Experts that meet in no order are not taken for matrices with neurons in another.
+    found, units = undo_orders_afar(found, checkpoints, names - apart, look)
+    orders = (*experts, *units)
     # The sample of what is reordered was read in both orders.
-    twice = cost_of_reading([g for g in groups if g.name in moved], checkpoints, sampling)
+    moved = [
+        before for before, now in zip(alignment.groups, found.groups, strict=True) if before is not now
+    ]
+    twice = cost_of_reading([g for g in moved if g.name in names], checkpoints, sampling)
     return LookedAfar(found, orders, _record(look), look.purse.spent + twice, look.purse.limit)
 
 
