@@ -187,6 +187,42 @@ CASES = [
 ]
 
 
+CUT = [k for k, r in enumerate(COMBINED["recipes"]) if r["type"].endswith("svd")]
+
+
+def test_what_peft_decomposes_in_float32_comes_out_but_for_a_last_bit() -> None:
+    equal: dict[str, list[float]] = {"BF16": [], "F32": []}
+    for k in CUT:
+        peft, ours = case(k)
+        dtype = COMBINED["recipes"][k]["dtype"]
+        values = [to_float32(bits.reshape(-1), DType(dtype)).astype(np.float64) for bits in (peft, ours)]
+        # One step of bfloat16, or 2 ** -24 of a whole matrix whose numbers are below 1/4.
+        assert np.abs(values[0] - values[1]).max() <= (2**-8 if dtype == "BF16" else 2**-23), k
+        equal[dtype].append(float(np.mean(peft == ours)))
+    assert min(equal["BF16"]) > 0.998
+    assert min(equal["F32"]) > 0.35
+
+
+def test_svd_by_hand() -> None:
+    # 3 on one axis and 2 on the other: the larger stays.
+    pairs: tuple[Pair, ...] = (([[1, 0]], [[3], [0]]), ([[0, 1]], [[0], [2]]))
+    for profile in (OURS, PEFT):
+        one = combine("svd", ONES, additions(pairs, (1, 1)), profile)
+        assert np.abs(one - [[4, 1], [1, 1]]).max() < 1e-6
+        both = combine("svd", ONES, additions(pairs, (1, 1)), profile, svd_rank=2)
+        assert np.abs(both - [[4, 1], [1, 3]]).max() < 1e-6
+    # A weight can turn the order.
+    other = combine("svd", ONES, additions(pairs, (1, -2)))
+    assert np.abs(other - [[1, 1], [1, -3]]).max() < 1e-6
+
+
+def test_ties_of_changes_by_hand() -> None:
+    # Changes [[3, 0], [0, 0]] and [[-1, 0], [0, 2]]: signs + and +; 3 alone, and 2.
+    pairs: tuple[Pair, ...] = (([[1, 0]], [[3], [0]]), ([[1, 0], [0, 2]], [[-1, 0], [0, 1]]))
+    found = combine("ties_svd", 0 * ONES, additions(pairs, (1, 1)), density=1.0, svd_rank=2)
+    assert np.abs(found - [[3, 0], [0, 2]]).max() < 1e-6
+
+
 @pytest.mark.parametrize("k", CASES)
 def test_every_bit_that_peft_wrote_comes_out(k: int) -> None:
     peft, ours = case(k)
@@ -228,6 +264,26 @@ def test_a_rank_that_no_memory_holds_is_refused_before_the_factors_are_read() ->
         raise AssertionError("read")
 
     parts = (Addition(1.0, 1.0, never, "a"),)
-    for kind in ("linear", "cat"):
+    for kind in ("linear", "cat", "svd"):
         error = refused(kind, ONES, Additions(parts, ranks=(1 << 26,)))
         assert error.code == "adapter-rank-large"
+
+
+def test_a_decomposition_that_no_memory_holds_is_refused_before_it_begins() -> None:
+    def never() -> Any:
+        raise AssertionError("read")
+
+    class Wide(ArrayReader):
+        @property
+        def shape(self) -> tuple[int, ...]:
+            return (1 << 17, 1 << 17)
+
+    found = Additions((Addition(1.0, 1.0, never, "a"),), ranks=(64,))
+    with pytest.raises(UsageError) as raised:
+        method("adapter_ties_svd").prepare(
+            Wide(np.zeros((1, 2, 2), np.float32), DType.F32, 0),
+            Parameters((), {"density": 0.5, "svd_rank": 64}, additions=found),
+            OURS,
+            "t",
+        )
+    assert raised.value.code == "adapter-rank-large"

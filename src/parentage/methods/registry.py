@@ -39,6 +39,11 @@ METHODS: Final[Mapping[str, str]] = {
     "adapter_dare_linear": "parentage.methods.adapters.combinations:DARE_LINEAR",
     "adapter_dare_ties": "parentage.methods.adapters.combinations:DARE_TIES",
     "adapter_magnitude_prune": "parentage.methods.adapters.combinations:MAGNITUDE_PRUNE",
+    "adapter_svd": "parentage.methods.adapters.combinations:SVD",
+    "adapter_ties_svd": "parentage.methods.adapters.combinations:TIES_SVD",
+    "adapter_dare_linear_svd": "parentage.methods.adapters.combinations:DARE_LINEAR_SVD",
+    "adapter_dare_ties_svd": "parentage.methods.adapters.combinations:DARE_TIES_SVD",
+    "adapter_magnitude_prune_svd": "parentage.methods.adapters.combinations:MAGNITUDE_PRUNE_SVD",
     "abliteration": "parentage.methods.abliteration:ABLITERATION",
     "upcycling": "parentage.methods.upcycling:UPCYCLING",
 }

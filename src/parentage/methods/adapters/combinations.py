@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Final
 
 from parentage.errors import UsageError
 from parentage.methods.adapters.factors import by_factors, side_by_side, words_of_factors
 from parentage.methods.adapters.mixing import Mixing
+from parentage.methods.adapters.truncated import by_svd, words_of_changes
 from parentage.methods.method import (
     BASE_REQUIRED,
     Declared,
@@ -27,7 +29,6 @@ __all__ = [
     "MAGNITUDE_PRUNE",
     "PROFILES",
     "TIES",
-    "combination",
 ]
 
 PROFILES: Final = ("parentage-1", "peft")
@@ -43,13 +44,19 @@ BY_COUNT: Final = Declared(
 )
 
 
-def combination(
+RANK: Final = Declared(
+    "svd_rank", "ranks that are kept; 0: as many as the largest adapter has", kind="count", default=0, low=0
+)
+
+
+def _combination(
     name: str,
     about: str,
     paper: str,
     rule: Prepare,
     mixing: Mixing,
     more: tuple[Declared, ...] = (),
+    words: Callable[[Reader, Parameters, Profile], int] = words_of_factors,
 ) -> Method:
     """A method that combines adapters over one base. Raises what ``rule`` does."""
 
@@ -74,18 +81,18 @@ def combination(
         models=(1, 1),
         profiles=PROFILES,
         adapters=True,
-        random=words_of_factors if mixing.prune == "random" else None,
+        random=words if mixing.prune == "random" else None,
     )
 
 
 def _of_factors(name: str, about: str, paper: str, mixing: Mixing) -> Method:
-    return combination(name, about, paper, partial(by_factors, mixing), mixing)
+    return _combination(name, about, paper, partial(by_factors, mixing), mixing)
 
 
 LINEAR: Final = _of_factors(
     "linear", "adapters whose factors are weighted and added up, A with A and B with B", PEFT, Mixing()
 )
-CAT: Final = combination(
+CAT: Final = _combination(
     "cat", "adapters side by side: the weighted sum of their changes", PEFT, side_by_side, Mixing()
 )
 TIES: Final = _of_factors(
@@ -105,4 +112,38 @@ DARE_TIES: Final = _of_factors(
 )
 MAGNITUDE_PRUNE: Final = _of_factors(
     "magnitude_prune", "the largest numbers of adapters' factors, added up", PEFT, Mixing("largest")
+)
+
+
+def _of_changes(name: str, about: str, paper: str, mixing: Mixing) -> Method:
+    rule = partial(by_svd, mixing)
+    return _combination(name, about, paper, rule, mixing, (RANK,), words_of_changes)
+
+
+SVD: Final = _of_changes(
+    "svd", "the weighted sum of adapters' changes, cut back to a low rank", PEFT, Mixing()
+)
+TIES_SVD: Final = _of_changes(
+    "ties_svd",
+    "adapters' changes trimmed, signs elected, averaged, cut back to a low rank",
+    TIES_PAPER,
+    Mixing("largest", elect=True),
+)
+DARE_LINEAR_SVD: Final = _of_changes(
+    "dare_linear_svd",
+    "adapters' changes thinned at random and rescaled, added, cut back to a low rank",
+    DARE_PAPER,
+    Mixing("random"),
+)
+DARE_TIES_SVD: Final = _of_changes(
+    "dare_ties_svd",
+    "adapters' changes thinned at random and rescaled, signs elected, averaged, cut back to a low rank",
+    DARE_PAPER,
+    Mixing("random", elect=True),
+)
+MAGNITUDE_PRUNE_SVD: Final = _of_changes(
+    "magnitude_prune_svd",
+    "the largest numbers of adapters' changes, added up, cut back to a low rank",
+    PEFT,
+    Mixing("largest"),
 )
