@@ -72,7 +72,9 @@ def main() -> None:
         rule.apply(start, values)
     whole = time.perf_counter() - begin
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"{name} {rows} x {columns} rank {rank}: {prepared:.1f} s + {whole - prepared:.1f} s, {peak:.0f} MB")
+    print(
+        f"{name} {rows} x {columns} rank {rank}: {prepared:.1f} s + {whole - prepared:.1f} s, {peak:.0f} MB"
+    )
 
 
 if __name__ == "__main__":
