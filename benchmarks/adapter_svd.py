@@ -1,6 +1,6 @@
 """Memory and time of one large layer's combination of adapters, cut back by singular values.
 
-    python -m benchmarks.adapter_svd adapter_ties_svd 4096 14336 64
+    OPENBLAS_NUM_THREADS=1 python -m benchmarks.adapter_svd adapter_ties_svd 4096 14336 64
 
 Two random adapters of that rank over a matrix of zeros [rows, columns] that is never held, on one thread as
 under the command line. Prints seconds and the process's peak resident memory in MB.
@@ -8,14 +8,10 @@ under the command line. Prints seconds and the process's peak resident memory in
 
 from __future__ import annotations
 
-import os
 import resource
 import sys
 import time
 from collections.abc import Iterator
-
-for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ.setdefault(variable, "1")
 
 import numpy as np
 
