@@ -3,7 +3,8 @@
     python -m scripts.docs.make_methods
 
 The methods are read from the registry, the counts from ``docs/data/method_bits.json``, which
-``scripts/fixtures/measure_methods.py`` measures beside the tools.
+``scripts/fixtures/measure_methods.py`` measures beside the tools; what is recognised from
+``docs/data/confusion.json`` (:mod:`scripts.docs.confusion`).
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from scripts.docs.confusion import confusion
 
 from parentage.methods.method import ONE_ARITHMETIC, PROFILES, Declared, Method
 from parentage.methods.registry import method, names
@@ -38,7 +41,7 @@ A method states its forward rule once, in `src/parentage/methods/`. What it comp
 """
 
 _CONFUSION = """
-## What is recognised
+### An earlier run: weighted sums and spheres
 
 Random recipes (`tests/recognition/draws.py`), merged by mergekit 0.1.5 itself
 (`scripts/fixtures/make_recognition_merges.py`) from small real tensors of O, A and B or from a synthetic
@@ -104,7 +107,7 @@ elections by count: `tests/methods/test_adapter_combinations.py`.
 """
 
 _THINNED = """
-## How merges of thinned task vectors are named
+### An earlier run: thinned task vectors
 
 {number} merges by mergekit 0.1.5 of pieces of the real family (four tensors, 22,400 elements; random
 weights, densities and lambdas; half of the seeds small, half of 32 bits; computed in bfloat16 or float32,
@@ -215,7 +218,7 @@ def page() -> str:
     profiles = "".join(f"- `{name}`: {about}\n" for name, about in PROFILES.items())
     parts = [_HEAD, profiles, _TABLE.format(tools=tools), *_table(counts), _AFTER.format(elements=elements)]
     parts[-1], methods = parts[-1].split("\n## The methods\n")
-    parts += [*_adapters(), *_recognised(), *_thinned(), "\n## The methods\n", methods]
+    parts += [*_adapters(), *confusion(), *_recognised(), *_thinned(), "\n## The methods\n", methods]
     for name in names():
         parts += _section(method(name))
     return "".join(parts)

@@ -1,0 +1,182 @@
+"""The confusion matrix of ``docs/methods.md``: what merges, and what is no merge, are told to be.
+
+Rendered from ``docs/data/confusion.json``, which ``python -m tests.recognition.confusion.run`` writes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from tests.recognition.confusion.draws import DRAWS, NULLS
+
+from parentage.methods.registry import method
+from parentage.numerics.intervals_binomial import clopper_pearson
+from parentage.records.relations import MERGES
+
+__all__ = ["DATA", "RELATION_OF", "confusion", "false_merges", "load"]
+
+DATA = Path(__file__).resolve().parents[2] / "docs" / "data" / "confusion.json"
+LEVEL = 0.95
+Row = dict[str, Any]
+# The relation that a recipe's method is reported as.
+KINDS = {"adapter": "lora"}
+RELATION_OF = {
+    **{name: method(KINDS.get(name, name)).relation for name in DRAWS if name not in NULLS},
+    "fine-tune-of-O": "fine-tune",
+    "fine-tune-of-A": "fine-tune",
+    "run-average": "same-run-checkpoint",
+    "earlier-checkpoint": "same-run-checkpoint",
+    "independent": "independent",
+}
+# An added difference is the weighted sum 1, alpha, -alpha: either name is true.
+ALSO = {"add_difference": "linear-merge"}
+
+_ABOUT = """
+## What is recognised
+
+{count} suspects by other tools themselves, drawn at random (`tests/recognition/confusion/draws.py`) and
+made by `scripts/fixtures/make_confusion.py`: merges by mergekit 0.1.5 (passthrough by its planner,
+upcycling by its mergekit-moe), add-difference of whole image-model files by sd-mecha 1.1.8, adapters
+trained and merged by peft, abliterations by the published formula in torch; and what is no merge:
+trained fine-tunes of O and of A, averages over a training run and earlier checkpoints of one, each
+against the end of that run, and models of other weights. The models are small: corners of the real O, A
+and B (22,400 to 63,312 elements), and for methods that near models do not tell apart a synthetic family
+whose models point apart. Operands in bfloat16 or float32, either arithmetic, stored in bfloat16 or, of
+float32 arithmetic, at times in float32. Each is audited against all models of its family, none said to
+be the base (`python -m tests.recognition.confusion.run`). Twenty of each are drawn; where fewer stand
+here the run was ended by the clock.
+{codes}
+
+Rows: what was made. Columns: the relation of a supported verdict; `–`: undetermined. In bold: the relation
+is the true one (an added difference is task arithmetic, and the weighted sum 1, alpha, -alpha).
+
+"""
+
+_RATES = """
+How often the relation is told, and the method itself by name, with 95 % intervals (Clopper–Pearson).
+*Pattern*: told without a replay (DARE and DELLA of an unknown seed are told by their pattern alone,
+which leaves the method's variant open). *Otherwise*: a supported verdict of another relation. *Numbers
+held*: how many of the recipe's numbers that an answer states are equal to it or within its interval
+(weights that a tool divides by their sum: as proportions).
+
+| made by | suspects | relation told | method named | pattern | undetermined | otherwise | numbers held |
+|---|---|---|---|---|---|---|---|
+"""
+
+_NULLS = """
+None of {count} fine-tunes, independents, run averages, checkpoints and adapters is called a merge (upper
+limit at 95 %: {upper:.1%}).
+"""
+
+_SOME_NULLS = """
+{false} of {count} fine-tunes, independents, run averages, checkpoints and adapters are called a merge:
+{names}.
+"""
+
+
+def load() -> dict[str, Row]:
+    """The rows by name."""
+    found: dict[str, Row] = json.loads(DATA.read_text())
+    return found
+
+
+def false_merges(rows: dict[str, Row]) -> list[str]:
+    """What is no merge and was called one."""
+    no_merge = {*NULLS, "adapter"}
+    merges = MERGES | {"passthrough-merge"}
+    return [
+        name
+        for name, row in rows.items()
+        if row["true"] in no_merge and row["status"] == "supported" and row["relation"] in merges
+    ]
+
+
+def _right(told: str, made: str) -> bool:
+    return told in (RELATION_OF[made], ALSO.get(made))
+
+
+def _told(row: Row) -> str:
+    return str(row["relation"]) if row["status"] == "supported" else "–"
+
+
+def _of(rows: dict[str, Row], made: str) -> list[Row]:
+    return [row for row in rows.values() if row["true"] == made]
+
+
+def _matrix(rows: dict[str, Row], methods: Sequence[str]) -> Iterator[str]:
+    """Counts by what was made and what was told; columns that occur, in the methods' order."""
+    seen = Counter(_told(row) for row in rows.values())
+    columns = [c for c in (*dict.fromkeys(RELATION_OF.values()), *sorted(seen)) if c in seen and c != "–"]
+    columns = [*dict.fromkeys(columns), "–"]
+    heads = [c.removesuffix("-merge").replace("-", " ") for c in columns[:-1]] + ["–"]
+    yield f"| made by | {' | '.join(heads)} |\n|---|{'---|' * len(columns)}\n"
+    for made in methods:
+        counts = Counter(_told(row) for row in _of(rows, made))
+        cells = (_cell(counts[c], _right(c, made)) for c in columns)
+        yield f"| {made} | {' | '.join(cells)} |\n"
+
+
+def _cell(count: int, right: bool) -> str:
+    if count == 0:
+        return ""
+    return f"**{count}**" if right else str(count)
+
+
+def _rate(right: int, of: int) -> str:
+    low, high = clopper_pearson(right, of, level=LEVEL)
+    return f"{right} of {of} ({low:.0%} to {high:.0%})"
+
+
+def _rates(rows: dict[str, Row], methods: Sequence[str]) -> Iterator[str]:
+    for made in methods:
+        mine = _of(rows, made)
+        right = [r for r in mine if _right(_told(r), made)]
+        named = [r for r in mine if r["status"] == "supported" and r["method"] == made]
+        pattern = sum(r["by"] == "pattern" for r in right)
+        open_ = sum(_told(r) == "–" for r in mine)
+        others = Counter(_told(r) for r in mine if _told(r) != "–" and not _right(_told(r), made))
+        wrong = ", ".join(f"{k} {n}" for k, n in sorted(others.items())) or "–"
+        by_name = _rate(len(named), len(mine)) if any(r["method"] for r in right) or pattern else "–"
+        yield (
+            f"| {made} | {len(mine)} | {_rate(len(right), len(mine))} | {by_name} | {pattern} | {open_} "
+            f"| {wrong} | {_held(mine)} |\n"
+        )
+
+
+def _held(rows: Sequence[Row]) -> str:
+    found: dict[str, list[int]] = {}
+    for row in rows:
+        for name, (right, of) in row["held"].items():
+            mine = found.setdefault(name, [0, 0])
+            mine[0] += right
+            mine[1] += of
+    return ", ".join(f"{n} {right} of {of}" for n, (right, of) in sorted(found.items())) or "–"
+
+
+def _nulls(rows: dict[str, Row]) -> str:
+    of, false = sum(r["true"] in {*NULLS, "adapter"} for r in rows.values()), false_merges(rows)
+    if false:
+        return _SOME_NULLS.format(false=len(false), count=of, names=", ".join(false))
+    return _NULLS.format(count=of, upper=clopper_pearson(0, of, level=LEVEL)[1])
+
+
+def _codes(rows: dict[str, Row]) -> str:
+    """By which states of the package the rows were judged."""
+    found = Counter(row["code"] for row in rows.values())
+    told = ", ".join(f"`{code}` {count}" for code, count in sorted(found.items(), key=lambda c: -c[1]))
+    return f"Judged by (Git's id of `src/parentage`): {told}."
+
+
+def confusion() -> Iterator[str]:
+    """The section: matrix, rates, and what is said of what is no merge."""
+    rows = load()
+    methods = [m for m in DRAWS if _of(rows, m)]
+    yield _ABOUT.format(count=len(rows), codes=_codes(rows))
+    yield from _matrix(rows, methods)
+    yield _RATES
+    yield from _rates(rows, methods)
+    yield _nulls(rows)
