@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
+from itertools import islice, product
 from typing import Final
 
 import numpy as np
@@ -107,12 +107,15 @@ def refined(
     context: Context,
     names: Sequence[str] = (),
     also: Readings = _no_more,
+    *,
+    settled_too: bool = False,
 ) -> Iterator[Candidate]:
     """Variants of one recipe (its arithmetics, likeliest first), each with numbers that replay ``names``
     (the probe) where there are any near its own, the simplest of them; else with the nearest found.
 
     The first that replays ends it; once another method did, only plain numbers are tried. A recipe that is
-    far off on the first tensor is looked for no further. ``also``: what else may have been typed for them.
+    far off on the first tensor is looked for no further. ``also``: what else may have been typed for them;
+    ``settled_too``: even once another method replays, which may be the same in other numbers.
     """
     names = names or context.probes
     if not variants or not names:
@@ -128,6 +131,9 @@ def refined(
             if typed is not None:
                 yield typed
                 return
+        if context.settled and settled_too and left <= NEAR:
+            here = moved(smooth.numbers, free, [float(x) for x in at])
+            yield from islice(_other_readings(variants, here, context, names, also), 1)
         for one in variants if left <= NEAR and not context.settled else ():
             there, rest = _walk(one, free, context, names[0], at, NARROWING)
             exact = one.having(moved(one.numbers, free, [float(x) for x in there]))
@@ -149,6 +155,20 @@ def _near(
 ) -> bool:
     """May numbers next to these replay the other tensors too? What was changed later has none that do."""
     return all(_walk(candidate, free, context, name, at, NARROWING)[1] <= NEARLY for name in names)
+
+
+def _other_readings(
+    variants: Sequence[Candidate],
+    numbers: Numbers,
+    context: Context,
+    names: Sequence[str],
+    also: Readings,
+) -> Iterator[Candidate]:
+    """What else may have been typed for numbers, where it replays."""
+    for other in also(numbers):
+        for one in variants:
+            if replays_on(one.having(other), names, context):
+                yield one.having(other)
 
 
 def _at_last(

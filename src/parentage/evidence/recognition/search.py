@@ -50,6 +50,8 @@ MOST_RIVALS: Final = 8
 MOST_ALIKE: Final = 8
 # Recipes that one recogniser may have tried.
 MOST_TRIED: Final = 400
+# Characters by which numbers are longer than any that are typed: .404255186436067 for .38 : .56.
+UNTYPED: Final = 50.0
 # Elements off the whole-model recipe for which a tensor's own numbers are looked for.
 OWN_BELOW: Final = 1.0
 
@@ -173,12 +175,19 @@ def _score(candidate: Candidate, one: Recogniser, context: Context, best: float)
 
 
 def _best(scored: Sequence[Scored]) -> Scored | None:
-    """Of those that replay, the first method's with the shortest numbers; else what gives the most."""
+    """Of those that replay, the first method's with the shortest numbers, unless nobody types them and
+    another's are typed; else what gives the most."""
     exact = [s for s in scored if s.replays]
     if not exact:
         return max(scored, key=lambda s: s.share, default=None)
     first = exact[0].recogniser.id
-    return min((s for s in exact if s.recogniser.id == first), key=lambda s: _length(s.candidate.numbers))
+    best = min((s for s in exact if s.recogniser.id == first), key=_written)
+    other = min(exact, key=_written)
+    return other if _written(best) > _written(other) + UNTYPED else best
+
+
+def _written(scored: Scored) -> float:
+    return _length(scored.candidate.numbers)
 
 
 def _length(numbers: Numbers) -> float:

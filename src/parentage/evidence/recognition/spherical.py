@@ -72,7 +72,9 @@ def _refined(context: Context, start: Candidate | None) -> Iterator[Candidate]:
         for simple in islice(proportions([one.of(numbers) for one in free]), MOST_PROPORTIONS):
             yield moved(numbers, free, simple)
 
-    yield from refined(_variants(context, start), free, context, also=proportional)
+    # Of two models nuslerp is slerp, whose t is then a quotient that nobody types: both are named.
+    same = start.method == "nuslerp" and start.base is None
+    yield from refined(_variants(context, start), free, context, also=proportional, settled_too=same)
 
 
 def _own(context: Context, candidate: Candidate, tensor: str) -> Iterator[Numbers]:

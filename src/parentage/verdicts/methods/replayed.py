@@ -28,6 +28,8 @@ __all__ = [
 CONTROL_SHARE: Final = 0.9
 # The blend of changes from a base that is task arithmetic in 16 bits.
 TASK_16: Final = "task-16"
+# Methods that divide weights by their sum unless told otherwise.
+DIVIDING: Final = ("linear", "ties", "della", "nuslerp", "multislerp")
 METHOD_WORDS: Final = {
     "slerp": "spherical interpolation (slerp)",
     "nuslerp": "spherical interpolation of changes (nuslerp)",
@@ -206,6 +208,20 @@ def _alike(replay: MethodReplay) -> tuple[tuple[str, str], ...]:
     return tuple(told.items())
 
 
+def _same_otherwise(replay: MethodReplay) -> list[str]:
+    """What is the same merge by definition, in other words or numbers."""
+    shared = replay.numbers.shared
+    divided = shared.get("normalize", shared.get("normalize_weights", replay.method in DIVIDING))
+    weights = [float(row["weight"]) for row in replay.numbers.each if "weight" in row]
+    found = []
+    if divided and len(weights) > 1 and sum(weights):
+        shares = " : ".join(f"{w / sum(weights):.4g}" for w in weights)
+        found.append(f"The weights are divided by their sum: only their proportions ({shares}) are told.")
+    if replay.method == "ties":
+        found.append("Breadcrumbs with elected signs and without gamma are the same as TIES.")
+    return found
+
+
 def _limits(readings: Readings, replay: MethodReplay) -> tuple[str, ...]:
     limits = [
         f"{method_words(rival.method).capitalize()} ({rival.label or 'no parameters'}, {rival.arithmetic}) "
@@ -213,6 +229,7 @@ def _limits(readings: Readings, replay: MethodReplay) -> tuple[str, ...]:
         for rival in replay.alike
         if rival.method != replay.method or rival.label != replay.label
     ]
+    limits += _same_otherwise(replay)
     if replay.left and readings.evidence.used.get("by_range"):
         limits.append(
             f"Over a network the method was replayed on {len(replay.tensors):,} tensors whole, and not on "
