@@ -157,10 +157,13 @@ def _decimals(ends: Range, digits: int) -> list[float]:
     return sorted((x for x in found if x), key=lambda x: abs(x - middle))[:EACH]
 
 
-def scales(found: Thinned) -> list[list[Typed]]:
+def scales(found: Thinned, factors: Sequence[Sequence[float]] | None = None) -> list[list[Typed]]:
     """For weights that are averaged and whose ratios are known roughly (16 bits): weights along each
-    ratio's range, the others in the middle of theirs. Empty where nothing is to be looked along."""
-    effective = [found.coefficient(j) for j in range(found.parents)]
+    ratio's range, the others in the middle of theirs. Empty where nothing is to be looked along.
+    ``factors`` [K][tensors] of thinning."""
+    effective = [
+        found.coefficient(j, None if factors is None else factors[j]) for j in range(found.parents)
+    ]
     known = [e for e in effective if e is not None]
     ratios = _ratios(found) if found.averages and len(known) == found.parents else []
     factor = common(known) if ratios else None

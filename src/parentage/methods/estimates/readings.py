@@ -76,10 +76,13 @@ class Reading:
         return kept_by(self.parts, self.structure, self.outcome, j, elected=elected)
 
 
-def read(parts: Parts, row: int) -> Reading | None:
-    """The structure that explains most, the simpler one of equals; None where too little tells."""
+def read(parts: Parts, row: int, known: Sequence[Structure] = ()) -> Reading | None:
+    """The structure that explains most, the simpler one of equals; None where too little tells.
+
+    ``known``: structures of other tensors, to try instead of this one's own peaks.
+    """
     best: Reading | None = None
-    for structure in structures(parts):
+    for structure in known or structures(parts):
         outcome = outcomes_of(parts, structure)
         told = told_by(parts, structure, outcome)
         found = Reading(parts, row, structure, told, outcome)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from typing import Any, Final, cast
 
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from parentage.evidence.recognition.candidate import Candidate, Recogniser
 from parentage.evidence.recognition.context import Context
-from parentage.evidence.recognition.thinned.by_size import screened
+from parentage.evidence.recognition.thinned.climbing import Begun, Climb, Given, likeliest
 from parentage.evidence.recognition.thinned.looking import Look, looks
 from parentage.evidence.recognition.thinned.masks_drawn import (
     SEEDS,
@@ -30,7 +31,7 @@ from parentage.methods.dare import work_dtype
 from parentage.methods.della import ByRank
 from parentage.methods.draws import Draws
 from parentage.methods.estimates.masks import Spread
-from parentage.methods.estimates.numbers import Typed, typed, weights
+from parentage.methods.estimates.numbers import scales, typed, weights
 from parentage.methods.estimates.readings import Reading
 from parentage.methods.estimates.seeds import ALL_SEEDS
 from parentage.methods.grids import scalar_on_grid
@@ -41,8 +42,9 @@ from parentage.records.recognition import Finding, Numbers
 __all__ = ["THINNED_BY_CHANCE", "Thinning"]
 
 Row = Mapping[str, Any]
-# Numbers of one parameter, and combinations of all parents', that are tried.
+# Numbers of one parent that are tried.
 EACH: Final = 4
+# Combinations of all parents' numbers whose masks are drawn.
 SHARES: Final = 12
 # Probabilities under chance below which it was not chance.
 UNEVEN: Final = 1e-6
@@ -95,20 +97,42 @@ def _random(look: Look, j: int, spread: Spread) -> bool:
 def _propose(context: Context) -> Iterator[Candidate]:
     for found in _thinnings(context):
         if isinstance(found.drawn, Drawn):
-            yield from screened(context, found.look.names, _recipes(context, found, found.drawn))
+            yield from likeliest(list(_begun(context, found, found.drawn)))
 
 
-def _recipes(context: Context, found: Thinning, drawn: Drawn) -> Iterator[Candidate]:
-    look, elected = found.look, found.look.thinned.elected
+def _begun(context: Context, found: Thinning, drawn: Drawn) -> Iterator[Begun]:
+    """Every method that draws so, with and without rescaling."""
+    look = found.look
     by_rank = any(s is not None and s.epsilon[1] > 0 for s in found.spreads)
     for family in ("della", "dare") if by_rank else ("dare", "della"):
-        shares = _shares(context, found, drawn, family)
-        for rows in shares:
-            for rescale in (True, False):
-                factors = _factors(context, found, drawn, rows) if rescale else None
-                for given in weights(look.thinned, factors):
-                    for name in _names(family, elected):
-                        yield _candidate(found, drawn, name, rows, given, rescale)
+        rows = _shares(context, found, drawn, family)
+        for rescale in (True, False) if all(rows) else ():
+            rows, factors = _agreeing(context, found, drawn, rows) if rescale else (rows, None)
+            numbers, along = weights(look.thinned, factors), scales(look.thinned, factors)
+            for name in _names(family, look.thinned.elected):
+                climb = Climb(context, look.names, partial(_candidate, found, drawn, name, rescale))
+                begun = Begun.of(climb, rows, numbers, along, [_arithmetic(drawn)])
+                if begun is not None:
+                    yield begun
+
+
+def _agreeing(
+    context: Context, found: Thinning, drawn: Drawn, rows: list[list[Row]]
+) -> tuple[list[list[Row]], list[list[float]] | None]:
+    """The first numbers of each parent whose masks give factors by which all tensors agree on weights, put
+    in front; and the factors. A mask that is off by an element gives another factor."""
+    places = sorted(product(*(range(len(r)) for r in rows)), key=sum)[:SHARES]
+    for chosen in places:
+        first = [r[k] for r, k in zip(rows, chosen, strict=True)]
+        factors = _factors(context, found, drawn, first)
+        if weights(found.look.thinned, factors):
+            ordered = [[x, *(o for o in r if o is not x)] for x, r in zip(first, rows, strict=True)]
+            return ordered, factors
+    return rows, _factors(context, found, drawn, [r[0] for r in rows])
+
+
+def _arithmetic(drawn: Drawn) -> str:
+    return "parentage-1" if drawn.ours else "mergekit-0.1.5"
 
 
 def _names(family: str, elected: bool | None) -> tuple[str, ...]:
@@ -116,8 +140,8 @@ def _names(family: str, elected: bool | None) -> tuple[str, ...]:
     return (plain,) if elected is False else (signs,) if elected else (plain, signs)
 
 
-def _shares(context: Context, found: Thinning, drawn: Drawn, family: str) -> list[tuple[Row, ...]]:
-    """Densities (and epsilons) of the parents that the very draws allow, simplest first."""
+def _shares(context: Context, found: Thinning, drawn: Drawn, family: str) -> list[list[Row]]:
+    """Densities (and epsilons) of each parent that the very draws allow, simplest first."""
     each: list[list[Row]] = []
     for j, spread in enumerate(found.spreads):
         if spread is None:
@@ -126,8 +150,7 @@ def _shares(context: Context, found: Thinning, drawn: Drawn, family: str) -> lis
         else:
             rows = _dare(context, found, drawn, j) if family == "dare" else _della(context, found, drawn, j)
             each.append(rows)
-    combined = sorted(product(*each), key=lambda rows: sum(_length(r) for r in rows))
-    return combined[:SHARES]
+    return each
 
 
 def _length(row: Row) -> float:
@@ -204,18 +227,16 @@ def _factors(context: Context, found: Thinning, drawn: Drawn, rows: Sequence[Row
     return factors
 
 
-def _candidate(
-    found: Thinning, drawn: Drawn, name: str, rows: Sequence[Row], given: Typed, rescale: bool
-) -> Candidate:
+def _candidate(found: Thinning, drawn: Drawn, name: str, rescale: bool, given: Given) -> Candidate:
+    rows, numbers = given.rows, given.typed
     order = [*drawn.order, *(j for j in range(len(rows)) if j not in drawn.order)]
     operands = (found.look.operands[0], *(found.look.operands[1 + j] for j in order))
-    each = ({}, *({"weight": given.weights[j], **rows[j]} for j in order))
-    shared: dict[str, Any] = {"normalize": given.normalize, "lambda": given.factor, "rescale": rescale}
+    each = ({}, *({"weight": numbers.weights[j], **rows[j]} for j in order))
+    shared: dict[str, Any] = {"normalize": numbers.normalize, "lambda": numbers.factor, "rescale": rescale}
     declared = {d.name: d.default for d in method(name).parameters}
     shared = {k: v for k, v in shared.items() if v != declared[k]}
-    arithmetic = "parentage-1" if drawn.ours else "mergekit-0.1.5"
     return Candidate(
-        name, operands, 0, Numbers(each, shared), arithmetic, found.look.dtype, seed=drawn.seed
+        name, operands, 0, Numbers(each, shared), _arithmetic(drawn), found.look.dtype, seed=drawn.seed
     )
 
 

@@ -10,10 +10,17 @@ from typing import Any, Final
 from parentage.evidence.recognition.candidate import Candidate, Recogniser
 from parentage.evidence.recognition.context import Context
 from parentage.evidence.recognition.replaying import drawn_before, replay_tensor
-from parentage.evidence.recognition.thinned.climbing import Climb, Given, climbed
+from parentage.evidence.recognition.thinned.climbing import Begun, Climb, Given, every_arithmetic, likeliest
 from parentage.evidence.recognition.thinned.looking import Look, looks
 from parentage.methods.estimates.masks import Window
-from parentage.methods.estimates.numbers import densities, factors_by_size, gammas, scales, typed, weights
+from parentage.methods.estimates.numbers import (
+    densities,
+    factors_by_size,
+    gammas,
+    scales,
+    typed,
+    weights,
+)
 from parentage.methods.registry import method
 from parentage.numerics.candidates import description_length
 from parentage.records.dtypes import DType
@@ -34,28 +41,22 @@ def _propose(context: Context) -> Iterator[Candidate]:
         windows = [look.thinned.windows(j) for j in range(look.thinned.parents)]
         known = [w for w in windows if w]
         if len(known) == look.thinned.parents:
-            for name in _methods(look, known):
-                yield from _named(context, look, name, known)
+            yield from _likeliest(context, look, known)
 
 
-def _named(
-    context: Context, look: Look, name: str, windows: Sequence[Sequence[Window]]
-) -> Iterator[Candidate]:
-    """The recipe of one method that gives everything that was read, in every arithmetic; else the one that
-    gives the most."""
-    rows = _shares(name, windows)
-    best: Climb | None = None
-    for rescale in (False, True) if rows else ():
-        factors = [factors_by_size(look.thinned, j, w) for j, w in enumerate(windows)] if rescale else None
-        climb = Climb(context, look.names, partial(_candidate, look, name, rescale))
-        along = [] if rescale else scales(look.thinned)
-        climbed(climb, rows, weights(look.thinned, factors), along, _arithmetics(look, name))
-        if climb.candidate is not None and climb.exact:
-            yield from _every_arithmetic(climb.candidate)
-            return
-        best = climb if best is None or climb.best > best.best else best
-    if best is not None and best.candidate is not None:
-        yield best.candidate
+def _likeliest(context: Context, look: Look, windows: Sequence[Sequence[Window]]) -> Iterator[Candidate]:
+    """Breadcrumbs without gamma are TIES: where one replays, the other is not looked for."""
+    begun = [_begun(context, look, n, windows, r) for n in _methods(look, windows) for r in (False, True)]
+    yield from likeliest([b for b in begun if b is not None])
+
+
+def _begun(
+    context: Context, look: Look, name: str, windows: Sequence[Sequence[Window]], rescale: bool
+) -> Begun | None:
+    factors = [factors_by_size(look.thinned, j, w) for j, w in enumerate(windows)] if rescale else None
+    climb = Climb(context, look.names, partial(_candidate, look, name, rescale))
+    numbers, along = weights(look.thinned, factors), [] if rescale else scales(look.thinned)
+    return Begun.of(climb, _shares(name, windows), numbers, along, _arithmetics(look, name))
 
 
 def _arithmetics(look: Look, name: str) -> list[str]:
@@ -112,7 +113,7 @@ def screened(context: Context, names: Sequence[str], tried: Iterator[Candidate])
     for _, candidate in zip(range(SCREENED), tried, strict=False):
         share, nearer = _nearer(candidate, names[0], context, best[0] if best else 0.0)
         if share == 1.0:
-            yield from _every_arithmetic(nearer)
+            yield from every_arithmetic(nearer)
             handed += 1
             if handed == HANDED_ON:
                 return
@@ -139,13 +140,6 @@ def _share(candidate: Candidate, name: str, context: Context, enough: float) -> 
     drawn = drawn_before(candidate, context).get(name, 0)
     counted = replay_tensor(candidate, name, context, enough=enough, drawn=drawn)
     return -1.0 if counted is None else counted.share
-
-
-def _every_arithmetic(candidate: Candidate) -> Iterator[Candidate]:
-    for profile in candidate.rule.profiles:
-        ours = profile.startswith("parentage")
-        if not ours or candidate.dtype.value == "F32":
-            yield replace(candidate, arithmetic=profile)
 
 
 THINNED_BY_SIZE: Final = Recogniser("thinned-by-size", _propose)

@@ -15,18 +15,21 @@ from parentage.evidence.recognition.candidate import Candidate
 from parentage.evidence.recognition.context import Context
 from parentage.evidence.recognition.replaying import drawn_before, replay_tensor
 from parentage.methods.estimates.numbers import Typed
+from parentage.records.dtypes import DType
 
-__all__ = ["Climb", "Given", "climbed"]
+__all__ = ["Begun", "Climb", "Given", "every_arithmetic", "likeliest"]
 
 Row = Mapping[str, Any]
-# Recipes that one climb may replay, and rounds through all numbers.
-BUDGET: Final = 260
+# Rounds through all numbers.
 ROUNDS: Final = 3
+# Recipes that a climb has before it is given more, of the method that starts nearest, and of each other.
+START: Final = 8
+BUDGET: Final = 260
+LATER: Final = 60
 # Looks at a ratio of weights, ratios at one look, and the share of a recipe below which numbers are not it.
 LOOKS: Final = 3
 RATIOS: Final = 7
 HOPELESS: Final = 0.5
-OURS: Final = "parentage-1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,8 @@ class Climb:
 
     def __init__(self, context: Context, names: Sequence[str], made: Callable[[Given], Candidate]) -> None:
         self._context, self._names, self._made = context, names, made
-        self._left, self._seen = BUDGET, dict[str, tuple[float, float]]()
+        self._seen = dict[str, tuple[float, float]]()
+        self.budget = START
         self.arithmetic = ""
         self.given: Given | None = None
         self.candidate: Candidate | None = None
@@ -56,7 +60,16 @@ class Climb:
     @property
     def over(self) -> bool:
         """Is there nothing more to try?"""
-        return self.exact or self._left <= 0
+        return self.exact or self.budget <= 0
+
+    def start(self, given: Given, arithmetics: Sequence[str]) -> None:
+        """From one recipe, in the arithmetic that gives most of it: of changes of one size, which are many
+        where parents are stored in 16 bits, two tools keep different ones."""
+        best = (-2.0, -2.0), ""
+        for name in arithmetics:
+            self.arithmetic = name
+            best = max(best, (self.tries(given), name), key=lambda x: x[0])
+        self.arithmetic = best[1]
 
     def tries(self, given: Given) -> tuple[float, float]:
         """What one recipe gives; kept where it is the best."""
@@ -64,9 +77,9 @@ class Climb:
         candidate = replace(made, arithmetic=self.arithmetic or made.arithmetic)
         key = f"{candidate.arithmetic} {candidate.label}"
         if key not in self._seen:
-            if self._left <= 0:
+            if self.budget <= 0:
                 return -1.0, -1.0
-            self._left -= 1
+            self.budget -= 1
             self._seen[key] = self._score(candidate)
         score = self._seen[key]
         if score > self.best:
@@ -96,22 +109,67 @@ class Climb:
         return 1.0, matches / whole
 
 
-def climbed(
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A climb that was started, and what may have been typed: ``rows`` for each parent, ``numbers``
+    (weights, simplest first), and scales of weights to look ``along`` before."""
+
+    climb: Climb
+    rows: Sequence[Sequence[Row]]
+    numbers: Sequence[Typed]
+    along: Sequence[Sequence[Typed]] = ()
+
+    @classmethod
+    def of(
+        cls,
+        climb: Climb,
+        rows: Sequence[Sequence[Row]],
+        numbers: Sequence[Typed],
+        along: Sequence[Sequence[Typed]],
+        arithmetics: Sequence[str],
+    ) -> Begun | None:
+        """Started from the simplest numbers; None where none fit."""
+        if not rows or not all(rows) or not numbers:
+            return None
+        first = along[0][len(along[0]) // 2] if along else numbers[0]
+        climb.start(Given(tuple(r[0] for r in rows), first), arithmetics)
+        return cls(climb, rows, numbers, along)
+
+
+def likeliest(begun: Sequence[Begun]) -> Iterator[Candidate]:
+    """The first recipe that gives everything that was read, in every arithmetic; else what gives the most.
+
+    What starts nearest is climbed first; the others have fewer recipes to go.
+    """
+    ordered = sorted(begun, key=lambda b: b.climb.best, reverse=True)
+    for place, b in enumerate(ordered):
+        b.climb.budget = LATER if place else BUDGET
+        _climbed(b.climb, b.rows, b.numbers, b.along)
+        if b.climb.exact and b.climb.candidate is not None:
+            yield from every_arithmetic(b.climb.candidate)
+            return
+    best = max(ordered, key=lambda b: b.climb.best, default=None)
+    if best is not None and best.climb.candidate is not None:
+        yield best.climb.candidate
+
+
+def every_arithmetic(candidate: Candidate) -> Iterator[Candidate]:
+    """The recipe in each arithmetic of its dtype."""
+    for profile in candidate.rule.profiles:
+        if not profile.startswith("parentage") or candidate.dtype is DType.F32:
+            yield replace(candidate, arithmetic=profile)
+
+
+def _climbed(
     climb: Climb,
     rows: Sequence[Sequence[Row]],
     numbers: Sequence[Typed],
-    ratios: Sequence[Sequence[Typed]],
-    arithmetics: Sequence[str],
-) -> Climb:
-    """``rows`` [K]: what may have been typed for each parent; ``numbers``: weights, simplest first;
-    ``ratios`` to look along before them: each a scale of weights between the bounds of one ratio."""
-    start = tuple(r[0] for r in rows)
-    if not numbers and not ratios:
-        return climb
-    first = ratios[0][len(ratios[0]) // 2] if ratios else numbers[0]
-    climb.tries(Given(start, first))
-    _arithmetic(climb, arithmetics)
+    ratios: Sequence[Sequence[Typed]] = (),
+) -> None:
+    """From where it was started to a recipe that gives everything, or as far as its budget goes."""
     for round_ in range(ROUNDS):
+        if climb.over or climb.best[0] < HOPELESS:
+            return
         before = climb.best
         for k in range(len(rows)):
             climb.all_of(_rows(climb, k, rows[k]))
@@ -119,26 +177,13 @@ def climbed(
             _along(climb, scale)
         near = _near(climb, numbers) if ratios else numbers
         climb.all_of(Given(_now(climb).rows, t) for t in near)
-        if climb.over or (climb.best == before and round_) or climb.best[0] < HOPELESS:
-            break
-    return climb
+        if climb.best == before:
+            return
 
 
 def _now(climb: Climb) -> Given:
     assert climb.given is not None
     return climb.given
-
-
-def _arithmetic(climb: Climb, arithmetics: Sequence[str]) -> None:
-    """Of changes of one size, which are many where parents are stored in 16 bits, two tools keep different
-    ones: the arithmetic that gives more is held on to."""
-    given, best = _now(climb), (climb.best, "")
-    for name in arithmetics:
-        climb.arithmetic = name
-        score = climb.tries(given)
-        if score > best[0]:
-            best = score, name
-    climb.arithmetic = best[1]
 
 
 def _rows(climb: Climb, k: int, options: Sequence[Row]) -> Iterator[Given]:

@@ -21,6 +21,8 @@ __all__ = ["Look", "looks", "parts_of"]
 
 # Elements of all tensors that are read so together: a second of one core for two parents.
 TOGETHER: Final = 2**20
+# Tensors whose own peaks may mislead.
+MISLED: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,22 +52,29 @@ def _looks(context: Context) -> Iterator[Look]:
 
 
 def _look(context: Context, operands: tuple[int, ...], dtype: DType) -> Look | None:
-    readings, names, elements = list[Reading](), list[str](), 0
+    readings, elements = dict[str, Reading](), 0
+    # A tensor whose own peaks mislead is read by what others say, once they do.
+    waiting = dict[str, tuple[Parts, int]]()
     for name in context.probes:
         parts, row = parts_of(context, name, operands, dtype) or (None, 0)
         if parts is None or (readings and elements + parts.base.size > TOGETHER):
             continue
         elements += parts.base.size
         reading = read(parts, row)
-        if reading is None:
-            if _speaks(parts):
+        if reading is not None and reading.holds:
+            readings[name] = reading
+        elif reading is not None or _speaks(parts):
+            waiting[name] = parts, row
+            if len(waiting) > MISLED:
                 return None
-            continue
-        if not reading.holds:
+    known = [r.structure for r in readings.values()]
+    for name, (parts, row) in waiting.items() if known else ():
+        reading = read(parts, row, known)
+        if reading is None or not reading.holds:
             return None
-        readings.append(reading)
-        names.append(name)
-    found = together(readings)
+        readings[name] = reading
+    names = [n for n in context.probes if n in readings]
+    found = together([readings[n] for n in names])
     return None if found is None else Look(operands, dtype, tuple(names), found)
 
 
