@@ -7,15 +7,18 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from parentage import api
+from parentage.methods.registry import method
 from parentage.records.absence import Absent
 from parentage.records.recognition import Finding, MethodReplay, Recognition
 
-__all__ = ["held", "told"]
+__all__ = ["held", "of_replay", "told"]
 
 Recipe = Mapping[str, Any]
 # Sums of weights are divided by: what is left to compare are proportions, in the last digits of a search.
 PROPORTION = 2e-3
 EACH = ("density", "gamma", "epsilon")
+# Weights of these are proportions always.
+PROPORTIONS = ("linear", "nuslerp", "multislerp")
 SHARED = ("lambda", "alpha", "select_topk", "t")
 
 
@@ -68,11 +71,11 @@ def _named(result: api.AuditResult, recipe: Recipe, name: str) -> str:
 
 
 def _numbers(result: api.AuditResult, recipe: Recipe) -> Iterator[tuple[str, bool]]:
-    method, by = told(result)
+    named, by = told(result)
     found = _replayed(result)
-    if by == "replay" and method == recipe["method"] and found is not None:
-        yield from _of_replay(found, recipe)
-    elif by in ("replay", "likelihood") and method == recipe["method"] == "linear":
+    if by == "replay" and named == recipe["method"] and found is not None:
+        yield from of_replay(found, recipe)
+    elif by in ("replay", "likelihood") and named == recipe["method"] == "linear":
         yield from _of_blend(result, recipe)
     elif by == "pattern":
         yield from _of_pattern(result, recipe)
@@ -82,7 +85,8 @@ def _rows(recipe: Recipe) -> dict[str, Mapping[str, Any]]:
     return dict(zip(recipe["models"], recipe["each"] or [{}] * len(recipe["models"]), strict=True))
 
 
-def _of_replay(found: MethodReplay, recipe: Recipe) -> Iterator[tuple[str, bool]]:
+def of_replay(found: MethodReplay, recipe: Recipe) -> Iterator[tuple[str, bool]]:
+    """Each number that the replay states, and whether the recipe has it."""
     letters, true = [_letter(recipe, k) for k in found.operands], _rows(recipe)
     for letter, row in zip(letters, found.numbers.each, strict=False):
         yield from ((k, row[k] == true[letter].get(k)) for k in EACH if k in row and letter in true)
@@ -90,7 +94,7 @@ def _of_replay(found: MethodReplay, recipe: Recipe) -> Iterator[tuple[str, bool]
     for name in SHARED:
         if name in recipe["shared"] and name not in ranged and name in found.numbers.shared:
             yield name, found.numbers.shared[name] == recipe["shared"][name]
-    scale = _scale(found, true)
+    scale = _scale(found, recipe)
     for known in found.ranges:
         if known.parameter == "weight" and not isinstance(known.operand, Absent):
             wanted = true.get(letters[known.operand], {}).get("weight")
@@ -104,13 +108,20 @@ def _of_replay(found: MethodReplay, recipe: Recipe) -> Iterator[tuple[str, bool]
             yield known.parameter, known.low <= wanted <= known.high
 
 
-def _scale(found: MethodReplay, true: Mapping[str, Any]) -> float:
-    """What true weights are multiplied by to stand beside the recovered ones."""
-    whole = sum(r.get("weight", 0.0) for r in true.values())
+def _scale(found: MethodReplay, recipe: Recipe) -> float:
+    """What true weights are multiplied by to stand beside the recovered ones: proportions, where a merge
+    divides by their sum or multiplies all of them."""
+    whole = sum(r.get("weight", 0.0) for r in recipe["each"])
     stated = sum(r.get("weight", 0.0) for r in found.numbers.each)
-    if found.method in ("linear", "nuslerp", "multislerp") and whole:
-        return float(stated / whole)
-    return float(stated / whole) if found.numbers.shared.get("lambda", 1.0) != 1.0 and whole else 1.0
+    divided = recipe["method"] in PROPORTIONS or recipe["shared"].get("normalize", _normalised(recipe))
+    scaled = found.numbers.shared.get("lambda", 1.0) != 1.0
+    return float(stated / whole) if whole and (divided or scaled) else 1.0
+
+
+def _normalised(recipe: Recipe) -> bool:
+    """What the method does unless it is told."""
+    declared = {d.name: d.default for d in method(recipe["method"]).parameters}
+    return bool(declared.get("normalize", False))
 
 
 def _of_blend(result: api.AuditResult, recipe: Recipe) -> Iterator[tuple[str, bool]]:
