@@ -21,7 +21,7 @@ from parentage.records.codec import from_plain, to_plain
 from parentage.verdicts.dossier.compose import compose
 from tests.behaviour.answered import answers_of
 from tests.cards.test_signing import Pair, pair
-from tests.cli.running import Run
+from tests.cli.running import FIXTURES, Run
 from tests.verdicts.cards.weighing import audited
 from tests.verdicts.dossier.worlds import CALLED, CLOSED, OPEN_CARD, card_of, interview_of
 
@@ -187,9 +187,23 @@ def test_inputs_that_are_not_there_are_told_and_are_no_difference(tmp_path: Path
 
 
 @pytest.mark.slow
-def test_inputs_that_are_there_are_measured_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(Path(__file__).resolve().parents[2])
-    found = api.check_archive(saved(tmp_path), workers=1)
-    assert {step.status for step in found.steps} == {"agrees"}
+def test_inputs_that_are_there_are_measured_again_and_others_are_told_from_them(tmp_path: Path) -> None:
+    run = FIXTURES / "training-run"
+    given = api.DossierInputs(
+        str(run / "merge.safetensors"),
+        (str(run / "end.safetensors"), str(run / "base.safetensors")),
+        sample=512,
+        workers=1,
+    )
+    path = tmp_path / "dossier.zip"
+    api.save_archive(api.dossier(given), path)
+    found = api.check_archive(path, workers=1)
+    status = {step.what: step.status for step in found.steps}
+    assert status["evidence from the pinned inputs"] == "agrees"
+    assert found.holds
     assert not isinstance(found.evidence, Absent)
-    assert found.evidence.files == 4
+    assert found.evidence.files == 3
+    elsewhere = {"end.safetensors": str(run / "sibling-1.safetensors")}
+    other = api.check_archive(path, workers=1, places=elsewhere)
+    assert other.steps[0].status == "differs"
+    assert not other.holds

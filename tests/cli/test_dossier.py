@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from parentage import api
+from parentage.cards.archives import members_of
 from parentage.records.dossier import load_dossier
 from tests.behaviour.answered import answered_twice
+from tests.behaviour.servers import Persona, Scripted
 from tests.cards.test_signing import pair
 from tests.cli.running import FIXTURES, Outcome, Run
 
@@ -120,3 +123,40 @@ def test_a_suspect_without_a_card_is_told_to_have_none(run: Run) -> None:
     found = json.loads(done.out)
     assert {n["what"] for n in found["not_looked_at"]} >= {"what it says", "the card"}
     assert [f["kind"] for f in found["findings"]] == ["made-of"]
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Scripted]:
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, "*")
+    started = Scripted(Persona(shipped="I am Rio.", empty_system="I am Nex."))
+    yield started
+    started.close()
+
+
+def test_a_server_is_asked_its_answers_are_kept_and_no_key_is(
+    run: Run, server: Scripted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-never-written")
+    archive, folder = tmp_path / "d.zip", tmp_path / "kept"
+    done = run(
+        "dossier", *MODELS, "--sample", "512", "--workers", "1", "--ask", server.url, "--samples", "24",
+        "--answers", folder, "--called", "end.safetensors=nex-lab/Nex-7B", "--card", CARD[1],
+        "--archive", archive,
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    assert "planned" in done.err
+    assert "at most 96 answers of 1 model(s)" in done.err
+    words = " ".join(done.out.split())
+    assert "Asked with a system message of no words, it calls itself Nex in 24 of 24 answers" in words
+    assert "a panel of relatives: nobody else was asked the same" in words
+    members = members_of(archive.read_bytes(), "d.zip")
+    assert members["answers/suspect.jsonl"] == (folder / "suspect.jsonl").read_bytes()
+    assert server.persona.headers[0]["Authorization"] == "Bearer sk-never-written"
+    assert b"sk-never-written" not in archive.read_bytes()
+    assert "sk-never-written" not in done.out + done.err
+    # Checking it asks nobody anything: what is kept is read.
+    asked = len(server.persona.asked)
+    again = run("verify", archive, "--without-inputs")
+    assert again.code == 0, again.err
+    assert len(server.persona.asked) == asked
