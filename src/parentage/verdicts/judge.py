@@ -12,6 +12,7 @@ from parentage.records.report import Report
 from parentage.verdicts.assemble import assemble
 from parentage.verdicts.copies import weigh_cast_copy, weigh_copy, weigh_passthrough
 from parentage.verdicts.linear_merge import weigh_linear_merge
+from parentage.verdicts.methods.adapters import weigh_adapters
 from parentage.verdicts.methods.experts import weigh_upcycled
 from parentage.verdicts.methods.low_rank import weigh_low_rank
 from parentage.verdicts.methods.registry import weigh_methods
@@ -46,6 +47,7 @@ def weigh_all(readings: Readings, tensors: Sequence[TensorReading]) -> tuple[Wei
         weigh_quantized_copy(readings),
         weigh_cast_copy(readings),
         weigh_passthrough(readings),
+        weigh_adapters(readings),
         *weigh_methods(readings, tensors),
         weigh_linear_merge(readings, tensors),
         weigh_quantized_merge(readings),
