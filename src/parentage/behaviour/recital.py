@@ -10,19 +10,36 @@ from __future__ import annotations
 import math
 import os
 import re
-import unicodedata
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from parentage.behaviour.answers_file import load_answers
+from parentage.behaviour.near_verbatim import Aligned, Written, near_passages, sides
 from parentage.behaviour.targets import Target
+from parentage.behaviour.words import UNIT, Units, units_of
 from parentage.checkpoints.places import open_file
 from parentage.errors import UsageError
 from parentage.records.absence import Absent
-from parentage.records.interview import Answers, PassageRatio, PassageScore, Recital, Run
+from parentage.records.interview import (
+    Answer,
+    Answers,
+    NearPassage,
+    PassageRatio,
+    PassageScore,
+    Recital,
+    Run,
+)
 
-__all__ = ["Source", "longest_runs", "passages_of", "read_source", "recital_of", "score_passages"]
+__all__ = [
+    "Source",
+    "longest_runs",
+    "near_of",
+    "passages_of",
+    "read_source",
+    "recital_of",
+    "score_passages",
+]
 
 MAX_SOURCE = 2**18
 MOST_PASSAGES = 16
@@ -30,9 +47,11 @@ PASSAGE_CHARACTERS = 300
 # Runs of fewer words are ordinary phrases: "a large language model developed by" has six.
 LEAST_RUN = 8
 MOST_RUNS = 12
-ANSWER_CHARACTERS = 8_000
-# A word, or one sign of a script that has no blanks.
-_UNIT = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]|[^\W_]+(?:['’-][^\W_]+)*")
+MOST_NEAR = 12
+# Of one answer all that is kept of it; of all of one model's so many in all, and then the first of each.
+ANSWER_CHARACTERS = 2**18
+ALL_CHARACTERS = 2**22
+FIRST_CHARACTERS = 8_000
 _SENTENCES = re.compile(r"(?<=[.!?。！？؟])\s*|\n+")
 OPENING = "Who are you?"
 
@@ -57,7 +76,7 @@ def read_source(path: Path) -> Source:
             text = data.decode("utf-8") if len(data) <= MAX_SOURCE else ""
         except UnicodeDecodeError:
             text = ""
-    if not _UNIT.search(text):
+    if not UNIT.search(text):
         raise UsageError(
             f"no text of at most {MAX_SOURCE:,} bytes in UTF-8",
             code="recital-source",
@@ -70,7 +89,7 @@ def read_source(path: Path) -> Source:
 def passages_of(text: str) -> tuple[str, ...]:
     """Sentences to be scored: the longest that are not too long, in their order."""
     found = dict.fromkeys(s.strip() for s in _SENTENCES.split(text))
-    usable = [s for s in found if len(_UNIT.findall(s)) >= LEAST_RUN and len(s) <= PASSAGE_CHARACTERS]
+    usable = [s for s in found if len(UNIT.findall(s)) >= LEAST_RUN and len(s) <= PASSAGE_CHARACTERS]
     longest = sorted(usable, key=lambda s: (-len(s), s))[:MOST_PASSAGES]
     return tuple(s for s in usable if s in longest)
 
@@ -86,20 +105,6 @@ async def score_passages(
             return scores
         found.append(PassageScore(passage, len(scores), math.fsum(scores)))
     return tuple(found)
-
-
-@dataclass(frozen=True, slots=True)
-class _Units:
-    """A text's words, folded, with their places."""
-
-    words: tuple[str, ...]
-    spans: tuple[tuple[int, int], ...]
-
-
-def _units(text: str) -> _Units:
-    found = [(m[0], m.span()) for m in _UNIT.finditer(text)]
-    folded = tuple(unicodedata.normalize("NFKC", w).casefold() for w, _ in found)
-    return _Units(folded, tuple(s for _, s in found))
 
 
 class _Automaton:
@@ -159,18 +164,14 @@ class _Automaton:
 
 def longest_runs(answers: Answers, source: Source) -> tuple[Run, ...]:
     """The longest run of each answer, of ``LEAST_RUN`` words at least, longest first, each run once."""
-    own = _units(source.text)
+    own = units_of(source.text)
     automaton = _Automaton(own.words)
     runs: dict[tuple[str, ...], Run] = {}
-    for answer in sorted(answers.answers, key=lambda a: a.number):
-        if not isinstance(answer.text, str):
-            continue
-        text = answer.text[:ANSWER_CHARACTERS]
-        units = _units(text)
+    for answer, text in _texts(answers):
+        units = units_of(text)
         length, end, there = automaton.longest(units.words)
         if length >= LEAST_RUN:
-            said = text[units.spans[end - length][0] : units.spans[end - 1][1]]
-            written = source.text[own.spans[there - length][0] : own.spans[there - 1][1]]
+            said, written = units.between(end - length, end), own.between(there - length, there)
             key = units.words[end - length : end]
             before = runs.get(key)
             times = 1 if before is None else before.answers + 1
@@ -183,15 +184,59 @@ def longest_runs(answers: Answers, source: Source) -> tuple[Run, ...]:
     return tuple(ordered[:MOST_RUNS])
 
 
+def _texts(answers: Answers) -> Iterator[tuple[Answer, str]]:
+    """What is read of each answer, in the plan's order."""
+    left = ALL_CHARACTERS
+    for answer in sorted(answers.answers, key=lambda a: a.number):
+        if isinstance(answer.text, str):
+            text = answer.text[: min(ANSWER_CHARACTERS, max(left, FIRST_CHARACTERS))]
+            left -= len(text)
+            yield answer, text
+
+
+def _cut(answers: Answers) -> int:
+    """Answers of which not all was read."""
+    return sum(len(text) < len(str(answer.text)) for answer, text in _texts(answers))
+
+
+def near_of(answers: Answers, source: Source) -> tuple[NearPassage, ...]:
+    """Passages that are nearly the text's, with the words that differ; most equal words first."""
+    written = Written(units_of(source.text))
+    found: dict[tuple[int, int], NearPassage] = {}
+    for answer, text in _texts(answers):
+        units = units_of(text)
+        for aligned in near_passages(units, written):
+            before = found.get(aligned.written)
+            if before is None or before.same < aligned.same:
+                told = _passage(aligned, units, written.units, answer.condition)
+            else:
+                told = before
+            times = 1 if before is None else before.answers + 1
+            found[aligned.written] = replace(told, answers=times)
+    ordered = sorted(found.items(), key=lambda item: (-item[1].same, -item[1].answers, item[0]))
+    return tuple(passage for _, passage in ordered[:MOST_NEAR])
+
+
+def _passage(aligned: Aligned, said: Units, written: Units, condition: str) -> NearPassage:
+    ours, theirs = sides(aligned, said, written)
+    words = (aligned.said[1] - aligned.said[0], aligned.written[1] - aligned.written[0])
+    return NearPassage(aligned.same, *words, ours, theirs, 1, condition)
+
+
 def recital_of(found: Sequence[tuple[str, Answers]], source: Source) -> Recital:
     """The suspect's runs and its panel's beside them, and likelihood ratios of the passages."""
     runs = tuple((label, longest_runs(answers, source)) for label, answers in found)
+    near = tuple((label, near_of(answers, source)) for label, answers in found)
+    left = [(label, _cut(answers)) for label, answers in found]
     return Recital(
         source=source.place,
         longest={label: max((r.words for r in own), default=0) for label, own in runs},
         runs=runs[0][1],
         panel_runs={label: own[:3] for label, own in runs[1:]},
         ratios=_ratios(found),
+        near=near[0][1],
+        panel_near={label: own[:3] for label, own in near[1:]},
+        limits=tuple(f"of {cut:,} long answers of {label} not all was read" for label, cut in left if cut),
     )
 
 

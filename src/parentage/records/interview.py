@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from parentage.records.absence import Absent
 from parentage.records.estimate import Estimate
@@ -28,7 +28,9 @@ __all__ = [
     "Line",
     "LinePoint",
     "NameRate",
+    "NearPassage",
     "NextTokens",
+    "Part",
     "PassageRatio",
     "PassageScore",
     "Recital",
@@ -292,6 +294,27 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """A stretch of a passage's words; ``same``: the other side has them, too."""
+
+    text: str
+    same: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NearPassage:
+    """A passage that is nearly a published text's: ``same`` words are equal, in order, on both sides."""
+
+    same: int
+    words_said: int
+    words_written: int
+    said: tuple[Part, ...]
+    written: tuple[Part, ...]
+    answers: int
+    condition: str
+
+
+@dataclass(frozen=True, slots=True)
 class PassageRatio:
     """A passage's log-probability (natural, of all its tokens) to the suspect and to one of the panel."""
 
@@ -311,6 +334,9 @@ class Recital:
     runs: tuple[Run, ...]
     panel_runs: Mapping[str, tuple[Run, ...]]
     ratios: tuple[PassageRatio, ...] | Absent
+    near: tuple[NearPassage, ...] = ()
+    panel_near: Mapping[str, tuple[NearPassage, ...]] = field(default_factory=dict)
+    limits: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from parentage.records.absence import Absent
 from parentage.records.interview import (
@@ -10,6 +10,7 @@ from parentage.records.interview import (
     HiddenPrompt,
     Interview,
     Line,
+    Part,
     Recital,
     SecondReading,
     Subject,
@@ -92,6 +93,17 @@ def _recital(found: Recital | Absent) -> Iterator[str]:
         yield f"  {run.words} words in {run.answers} answers ({run.condition})"
         yield f"    said     {clipped(run.said, 400)}"
         yield f"    written  {clipped(run.written, 400)}"
+    for near in found.near[:6]:
+        yield (
+            f"  {near.same} equal words of {near.words_said} said and {near.words_written} written, in "
+            f"{near.answers} answers ({near.condition}); [words] that the other side has not"
+        )
+        yield f"    said     {clipped(_marked(near.said), 600)}"
+        yield f"    written  {clipped(_marked(near.written), 600)}"
+    for label, theirs in found.panel_near.items():
+        most = max((p.same for p in theirs), default=0)
+        yield f"  {label}: nearest passage {most} equal words"
+    yield from (f"  {clipped(limit, 200)}" for limit in found.limits)
     if isinstance(found.ratios, Absent):
         yield f"  likelihood ratios: {clipped(found.ratios.reason, 200)}"
         return
@@ -100,6 +112,10 @@ def _recital(found: Recital | Absent) -> Iterator[str]:
             f"  ln ratio to {ratio.label}: {ratio.suspect - ratio.panel:+.1f} over {ratio.tokens} tokens: "
             f"{clipped(ratio.passage, 100)}"
         )
+
+
+def _marked(parts: Sequence[Part]) -> str:
+    return " ".join(p.text if p.same else f"[{p.text}]" for p in parts)
 
 
 def _second(found: SecondReading | Absent) -> Iterator[str]:
