@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from parentage.api.files import load_evidence, load_report
 from parentage.checkpoints.remote.remote_limits import RemoteLimits, SharedSession
-from parentage.errors import EvidenceError
+from parentage.errors import EvidenceError, UsageError
 from parentage.records.absence import Absent
+from parentage.records.card_proposals import Proposals
 from parentage.records.card_report import NO_REPORT, CardReport
 from parentage.records.card_sources import NO_DATE, NO_VERSIONS, CardSources, CardText, ParentText
 from parentage.records.report import Report
@@ -61,12 +62,15 @@ def card(
     words: Sequence[Path] = (),
     scores: Path | None = None,
     history: str | Sequence[str] | None = None,
+    reader: str | None = None,
+    key: str | None = None,
     limits: RemoteLimits | None = None,
 ) -> CardReport:
     """What the card of ``model`` (a folder, a repository, a card's file) claims, against the evidence.
 
     ``evidence``: evidence or a report of an audit; ``interview``: a saved interview (JSON); the others as
-    the options of ``parentage card`` (docs/cards.md). Raises ``ParentageError``.
+    the options of ``parentage card`` (docs/cards.md). ``reader``: an endpoint whose model proposes claims,
+    with its ``key``; what it proposes is shown and never weighed. Raises ``ParentageError``.
     """
     from parentage.api.interviews import load_interview
     from parentage.cards.claims.vocabulary import load_vocabulary
@@ -82,8 +86,32 @@ def card(
     asked = given.asked() | {
         "from_evidence": None if evidence is None else str(evidence),
         "from_interview": None if interview is None else str(interview),
+        "reader": reader,
     }
-    return card_report(sources, report, said, asked, load_vocabulary(given.words))
+    found = card_report(sources, report, said, asked, load_vocabulary(given.words))
+    return found if reader is None else replace(found, proposed=_proposed(reader, key, sources, found))
+
+
+def _proposed(reader: str, key: str | None, sources: CardSources, found: CardReport) -> Proposals:
+    """What a model behind an endpoint takes for claims of the card."""
+    import asyncio
+
+    from parentage.behaviour.card_reader import propose_claims
+    from parentage.behaviour.endpoints.client import Limits
+    from parentage.behaviour.opening import ENDPOINT, open_target, spec_of
+
+    spec = spec_of(reader)
+    if spec.kind != ENDPOINT:
+        raise UsageError("a reader is asked through an endpoint", code="interview-target", where=reader)
+
+    async def ask() -> Proposals:
+        target = open_target(spec, key, Limits())
+        try:
+            return await propose_claims(target, sources.card.text, found.reading)
+        finally:
+            await target.close()
+
+    return asyncio.run(ask())
 
 
 def audited(path: Path) -> tuple[Report, tuple[str, ...]]:

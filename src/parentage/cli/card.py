@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -83,6 +84,17 @@ def command(
             help="Versions of card and weights: a clone, org/name on the hub, or folders, oldest first.",
         ),
     ] = None,
+    reader: Annotated[
+        str | None,
+        typer.Option(
+            "--reader",
+            metavar="ADDRESS",
+            help="An endpoint whose model proposes claims too; they are shown and never weighed.",
+        ),
+    ] = None,
+    api_key_env: Annotated[
+        str, typer.Option("--api-key-env", help="The environment variable that holds its key.")
+    ] = "OPENAI_API_KEY",
     declarations: Annotated[
         Path | None, typer.Option("--declarations", help="Write CycloneDX declarations here.")
     ] = None,
@@ -113,6 +125,8 @@ def command(
         words=words or [],
         scores=scores,
         history=history,
+        reader=reader,
+        key=os.environ.get(api_key_env),
         limits=limits_of(budget, budget_requests, cache),
     )
     if declarations is not None:

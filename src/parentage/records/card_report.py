@@ -10,6 +10,7 @@ from typing import Any
 from parentage.errors import EvidenceError
 from parentage.records.absence import Absent
 from parentage.records.card import CardReading, Claim
+from parentage.records.card_proposals import NO_READER, Proposals
 from parentage.records.codec import from_plain
 from parentage.records.estimate import Estimate
 from parentage.records.findings import NOT_MEASURED
@@ -175,6 +176,7 @@ class CardReport:
     honest: HonestCard | Absent = NO_REPORT
     limits: tuple[str, ...] = ()
     weights: WeightHistory | Absent = NO_WEIGHTS
+    proposed: Proposals | Absent = NO_READER
 
     def counts(self) -> dict[str, int]:
         """Claims by status, in the order of ``STATUSES``."""

@@ -51,6 +51,24 @@ def _weights(report: CardReport) -> Iterator[str]:
     yield from _side_by_side(history)
 
 
+def _proposed(report: CardReport) -> Iterator[str]:
+    """What a model takes for claims."""
+    found = report.proposed
+    if isinstance(found, Absent):
+        return
+    model = "" if isinstance(found.model, Absent) else f" ({clipped(found.model, WORDS)})"
+    more = sum(not c.read for c in found.claims)
+    yield (
+        f"\nproposed by a model at {clipped(found.locator, WORDS)}{model}, not weighed: "
+        f"{len(found.claims)} claims, {more} of which the rules did not read; {found.dropped} dropped"
+    )
+    for claim in found.claims:
+        sign = "" if claim.read else "  (not read by the rules)"
+        yield f"  {claim.kind} {clipped(claim.value, WORDS)}{sign}"
+        yield f"    says (line {claim.line}): {clipped(claim.words, WORDS)}"
+    yield from (f"  {clipped(limit, PROSE)}" for limit in found.limits)
+
+
 def _side_by_side(history: WeightHistory) -> Iterator[str]:
     yield "card and weights:"
     for moment in history.moments:
@@ -87,6 +105,7 @@ def _rest(report: CardReport) -> Iterator[str]:
             yield f"  {at} {visible(change.what)}: {clipped(change.text, PROSE)}"
             if not isinstance(change.before, Absent):
                 yield f"    before: {clipped(change.before, PROSE)}"
+    yield from _proposed(report)
     if not isinstance(report.honest, Absent):
         yield "\nWhat the evidence alone would let the card say:"
         yield from (f"  {line}" for line in report.honest.front_matter.splitlines())
