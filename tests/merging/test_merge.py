@@ -130,7 +130,10 @@ def test_nothing_is_recast_unasked_and_nothing_vanishes(tmp_path: Path) -> None:
         head: f"copied from {a}: not in {b}",
         "ids": f"copied from {a}: it holds no floating-point numbers",
     }
-    assert any("recasts nothing" in note for note in record.notes)
+    (note,) = [note for note in record.notes if "recasts nothing" in note]
+    assert note.startswith("dtype: bfloat16 recasts nothing here: 1 tensor keeps its parents' dtype (F32)")
+    assert "out_dtype: bfloat16" in note
+    assert "--profile mergekit-0.1.5" in note
 
 
 def test_out_dtype_recasts_everything_that_is_a_number(tmp_path: Path) -> None:

@@ -160,7 +160,9 @@ def make_plan(
         for model in layouts
         if model not in sources_named
     )
-    notes = (*_notes(recipe, chosen), *aside, *_dtype_notes(tensors))
+    ours = chosen == DEFAULT_PROFILE and recipe.dtype and recipe.out_dtype is None
+    words = (_dtype_words(recipe, tensors),) if ours else ()
+    notes = (*_notes(recipe), *words, *aside, *_dtype_notes(tensors))
     return Plan(
         recipe, method, chosen, planner.seed, template, layouts, tensors, dropped, notes, vocabulary
     )
@@ -357,16 +359,30 @@ def _why_dropped(model: ModelName, name: str, recipe: Recipe, layouts: Mapping[M
     return "nothing in the output is made of it"
 
 
-def _notes(recipe: Recipe, profile: str) -> Iterator[str]:
+def _notes(recipe: Recipe) -> Iterator[str]:
     scopes = [recipe.parameters, *(s.parameters for s in recipe.models)]
     for name, note in WITHOUT_EFFECT.items():
         if any(name in scope for scope in scopes):
             yield note
-    if profile == DEFAULT_PROFILE and recipe.dtype and recipe.out_dtype is None:
-        yield (
-            f"dtype: {recipe.dtype} recasts nothing in the arithmetic {profile}: tensors keep their "
-            "parents' dtype; out_dtype recasts"
-        )
+
+
+def _dtype_words(recipe: Recipe, tensors: Sequence[PlannedTensor]) -> str:
+    """What ``dtype`` does not do in our own arithmetic, and what does it."""
+    wanted = DTYPES[str(recipe.dtype)]
+    kept = [t.dtype for t in tensors if t.dtype.is_float and t.dtype is not wanted]
+    arithmetic = (
+        f"{DEFAULT_PROFILE} computes in float32 and rounds once, where mergekit computes in the recipe's "
+        "dtype in part (--profile mergekit-0.1.5 does as it does)"
+    )
+    if not kept:
+        return f"dtype: {recipe.dtype} is how the tensors are stored anyway; {arithmetic}"
+    kinds = ", ".join(sorted({d.value for d in kept}))
+    keep = "1 tensor keeps its" if len(kept) == 1 else f"{len(kept):,} tensors keep their"
+    return (
+        f"dtype: {recipe.dtype} recasts nothing here: {keep} parents' dtype "
+        f"({kinds}), which mergekit would store as {recipe.dtype}, and so does out_dtype: {recipe.dtype}; "
+        f"{arithmetic}"
+    )
 
 
 def _dtype_notes(tensors: Sequence[PlannedTensor]) -> Iterator[str]:

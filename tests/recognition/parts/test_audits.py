@@ -110,14 +110,6 @@ def test_weights_that_run_over_the_model_are_written_as_they_were(a: Any, b: Any
 
 
 @pytest.mark.slow
-def test_a_density_that_runs_over_the_model_is_recovered(tmp_path: Path) -> None:
-    found, recipe = _audited(lambda m: recipes.ties(m, [0.3, 0.8]), tmp_path, "OAB", apart=NEAR)
-    assert (found.report.verdict.relation, found.report.verdict.status) == ("ties-merge", "supported")
-    values = [s.parameters["density"].clauses for s in recipe.models if "density" in s.parameters]
-    assert (Clause((0.3, 0.8)),) in values
-
-
-@pytest.mark.slow
 @pytest.mark.parametrize("rule", ["ties", "linear"])
 def test_layers_taken_over_beside_merged_ones_are_parts(rule: str, tmp_path: Path) -> None:
     def make(models: Mapping[str, Path]) -> dict[str, Any]:

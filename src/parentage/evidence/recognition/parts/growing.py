@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import islice
+from itertools import chain, islice
 from typing import Final
 
 from parentage.evidence.recognition.candidate import Candidate, Recogniser
@@ -140,12 +140,13 @@ def _outward(
     above = [n for n in names if _layer(ground, n) >= at]
     below = [n for n in reversed(names) if _layer(ground, n) < at]
     for side in (above, below):
-        missed = 0
+        missed, nearest = 0, first
         for name in side:
-            numbers = _own_numbers(first, one, name, ground)
+            numbers = _own_numbers(nearest, one, name, ground)
             missed = missed + 1 if numbers is None else 0
             if numbers is not None:
-                found[name] = numbers
+                # A neighbour's numbers are a nearer start than the seed's.
+                found[name], nearest = numbers, first.having(numbers)
             elif missed == ENDS:
                 break
     return found
@@ -154,8 +155,8 @@ def _outward(
 def _own_numbers(first: Candidate, one: Recogniser, name: str, ground: Ground) -> Numbers | None:
     """Numbers with which the rule gives one tensor, where it has any."""
     here = alone(ground.context, name)
-    rows = one.own(here, first, name) if one.looks_alone else _proposed(first, one, here)
-    for numbers in islice(rows, PROPOSED):
+    own = one.own(here, first, name) if one.looks_alone else ()
+    for numbers in islice(chain(own, _proposed(first, one, here)), PROPOSED):
         counted = ground.comes_out(first.giving(name, numbers), name)
         if counted is not None and counted.informative >= LEAST:
             return numbers

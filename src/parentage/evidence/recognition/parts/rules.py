@@ -36,16 +36,18 @@ def seeds(ground: Ground, refused: set[str]) -> Iterator[str]:
             yield name
 
 
-def rules_on(seed: str, ground: Ground) -> tuple[Candidate, Recogniser] | None:
+def rules_on(seed: str, ground: Ground) -> list[tuple[Candidate, Recogniser]]:
     """The rule that makes every element of the seed, of several the one that makes most of other tensors
-    with the same numbers; of equals the simplest."""
+    with the same numbers, of equals the simplest; then the same method from another base, which the seed
+    may not tell apart from it."""
     found = list(islice(_making(seed, ground), COMPARED))
     if len(found) < 2:
-        return found[0] if found else None
+        return found
     others = [n for n in ground.open if n != seed and tells(ground, n)]
     others = sorted(others, key=lambda n: (ground.places[n].elements, n))[:SAMPLED]
     scores = [sum(ground.comes_out(c, n) is not None for n in others) for c, _ in found]
-    return found[scores.index(max(scores))]
+    best = found[scores.index(max(scores))]
+    return [best, *(f for f in found if f is not best and f[0].method == best[0].method)]
 
 
 def _making(seed: str, ground: Ground) -> Iterator[tuple[Candidate, Recogniser]]:

@@ -35,6 +35,8 @@ from parentage.records.recognition import EVERYWHERE, MethodReplay, MethodTensor
 __all__ = ["Found", "by_parts"]
 
 MOST_RULES: Final = 5
+# Rules of one method that are followed from a matrix.
+FOLLOWED: Final = 3
 # Matrices that no rule makes before the search is given up.
 REFUSED: Final = 2
 # Tensors up to this size, and those in which the operands agree, are tried with every part's rule: several
@@ -87,12 +89,23 @@ def _rules(ground: Ground, copied: Mapping[str, int]) -> list[Grown]:
         if seed is None:
             break
         ground.context.progress("parts of the merge", len(found), len(found) + 1)
-        rule = rules_on(seed, ground)
-        if rule is None:
+        rules = rules_on(seed, ground)
+        if rules:
+            found.append(_followed(rules, seed, ground))
+        else:
             refused.add(seed)
-            continue
-        found.append(grow(*rule, seed, ground))
     return found
+
+
+def _followed(rules: Sequence[tuple[Candidate, Recogniser]], seed: str, ground: Ground) -> Grown:
+    """The rule that gives most of what is open, the first of equals."""
+    best = grow(*rules[0], seed, ground)
+    for candidate, one in rules[1:FOLLOWED]:
+        if len(best.given) == len(ground.open):
+            break
+        other = grow(candidate, one, seed, ground)
+        best = other if len(other.given) > len(best.given) else best
+    return best
 
 
 def _copied(context: Context, name: str) -> int | None:
