@@ -9,7 +9,7 @@ import pytest
 from parentage import api
 from parentage.checkpoints.formats.safetensors_writer import write_safetensors
 from tests.checkpoints.remote.servers import Site
-from tests.cli.networks import plain, received
+from tests.cli.networks import plain
 from tests.cli.running import Run
 from tests.recognition.worlds import Made, family, made
 from tests.worlds.planted import Model
@@ -49,15 +49,3 @@ def test_ties_over_a_network_is_named_and_derived_again_from_files_that_lie_here
     assert (verdict["relation"], verdict["status"]) == ("ties-merge", "supported")
     here = {name: str(tmp_path / name) for name in ("S", "A", "B", "O")}
     assert api.verify(saved, places=here).holds
-
-
-@pytest.mark.slow
-def test_what_whole_tensors_would_take_is_told_where_the_budget_does_not_hold_them(
-    run: Run, put: Site, tmp_path: Path
-) -> None:
-    told = tmp_path / "r.json"
-    run("audit", *places(put), "--sample", "1024", "--budget", "480000", "--json", told)
-    verdict = plain(told)["verdict"]
-    assert verdict["relation"] != "ties-merge"
-    assert any("MB would have to be read for the first of them" in limit for limit in verdict["limits"])
-    assert received(put) <= 480_000
