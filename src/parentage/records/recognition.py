@@ -13,6 +13,7 @@ from typing import Any
 from parentage.records.absence import Absent
 
 __all__ = [
+    "CODES",
     "EVERYWHERE",
     "HOLDS",
     "NETWORK",
@@ -38,6 +39,7 @@ NETWORK = Absent("a model is read over a network, and methods are replayed on wh
 # After the reason NETWORK, where reading whole tensors was possible and too dear.
 PRICE = "{}: {:,.1f} MB would have to be read for the first of them; --budget raises what may be"
 TOO_LARGE = Absent("no tensor that the models share is small enough to replay methods on")
+CODES = Absent("the suspect stores codes, and methods are replayed on numbers")
 HOLDS = Absent("the recipe's numbers hold")
 
 
@@ -50,7 +52,7 @@ def missed(found: object) -> str:
     """Why merge methods were not looked for though there is something to be found; else empty."""
     if not isinstance(found, Absent):
         return ""
-    known = found in (NETWORK, TOO_LARGE) or found.reason.startswith(f"{NETWORK.reason}: ")
+    known = found in (CODES, NETWORK, TOO_LARGE) or found.reason.startswith(f"{NETWORK.reason}: ")
     return found.reason if known else ""
 
 

@@ -19,7 +19,7 @@ from parentage.methods.method import ONE_ARITHMETIC
 from parentage.records.absence import Absent
 from parentage.records.dtypes import DType
 from parentage.records.evidence import Replay, TensorEvidence
-from parentage.records.recognition import NETWORK, TOO_LARGE, Numbers, Recognition, too_dear
+from parentage.records.recognition import CODES, NETWORK, TOO_LARGE, Numbers, Recognition, too_dear
 
 __all__ = ["recognise_methods"]
 
@@ -69,7 +69,7 @@ def recognise_methods(
     if not probes:
         if far and whole is not None and chosen:
             reason = too_dear(whole.price([chosen[0].name], read).nbytes)
-        reason = reason or TOO_LARGE
+        reason = reason or (CODES if _coded(groups) else TOO_LARGE)
         return Recognition(0, (), (), (), experts) if experts else reason
     context = Context(
         tensors=tensors,
@@ -109,6 +109,12 @@ def _why_not(
     if any(all(k in t.present and t.equal[k - 1] == t.finite for t in tensors) for k in sources):
         return COPY
     return None if related else UNRELATED
+
+
+def _coded(groups: dict[str, AlignedTensor]) -> bool:
+    """Is every matrix of the suspect stored in codes of a quantiser?"""
+    shapes = [g.suspect for g in groups.values() if len(g.suspect.shape) >= 2]
+    return bool(shapes) and all(s.encoding or s.dtype not in FLOATS for s in shapes)
 
 
 def _one_blend(linear: Replay) -> bool:
