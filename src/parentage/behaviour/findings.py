@@ -64,7 +64,7 @@ def _condition(group: Group) -> Iterator[str]:
     told = [r for r in group.names if r.share.estimate >= LEAST_SHARE]
     if not told:
         how = _WORDS[group.condition]
-        yield f"Asked {how}, it claims no listed name in 5 % of {group.answers} answers."
+        yield f"Asked {how}, it claims no listed name in as much as 5 % of {group.answers} answers."
         return
     listed = ", ".join(f"{r.shown} {_percent(r.share.estimate)}" for r in told[:6])
     yield f"Asked {_WORDS[group.condition]}, it claims in {group.answers} answers: {listed}."
