@@ -69,6 +69,8 @@ def test_every_code_of_input_is_provoked_by_a_hostile_one() -> None:
     # Clusters are no input, and fail in ways of their own.
     hostile += (TESTS / "engines" / "test_ray.py").read_text()
     hostile += (TESTS / "engines" / "test_ray_address.py").read_text()
+    hostile += (TESTS / "evidence" / "test_full_pass_nodes.py").read_text()
+    hostile += (TESTS / "merging" / "test_adapter_recipes.py").read_text()
     inputs = [r.code for r in raised_codes() if r.exit_code in (3, 4)]
     assert [code for code in inputs if f'"{code}"' not in hostile] == []
 

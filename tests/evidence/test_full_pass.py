@@ -179,6 +179,7 @@ def test_neither_threads_nor_chunks_move_anything(tmp_path: Path, monkeypatch: p
         assert everything(world.audit(workers=2)) == wanted
 
 
+@pytest.mark.slow
 def test_one_changed_element_that_no_sample_met_is_found(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.change(FIRST, outside_the_sample(FIRST)[12_345])

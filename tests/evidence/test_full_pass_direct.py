@@ -98,6 +98,7 @@ def test_what_all_workers_hold_is_bounded_however_many_they_are(workers: int) ->
         counter.reader.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("refused", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_no_byte_of_the_evidence_depends_on_how_it_was_read(
     refused: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -64,6 +64,7 @@ def test_a_worker_that_is_killed_in_the_middle_moves_no_byte_of_the_evidence(wor
     assert found == saved(world)
 
 
+@pytest.mark.slow
 def test_a_cluster_goes_on_where_threads_were_killed(world: World) -> None:
     progress = world.folder / "progress"
     assert interrupt(world, progress, 100, signal.SIGKILL) == -signal.SIGKILL

@@ -58,6 +58,7 @@ def test_files_on_a_server_are_counted_as_local_ones(site: Site, world: World) -
     assert counted(audit(site, world)) == counted(world.audit())
 
 
+@pytest.mark.slow
 def test_a_budget_that_ends_in_the_middle_is_told_and_a_later_run_goes_on(
     site: Site, world: World, tmp_path: Path
 ) -> None:

@@ -128,6 +128,7 @@ def test_progress_of_another_pass_is_refused_and_left_alone(world: World, other:
     assert progress.read_bytes() == kept
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "damage", ["torn", *(pytest.param(d, marks=pytest.mark.slow) for d in ("turned", "forged", "header"))]
 )
@@ -198,6 +199,7 @@ def test_options_that_make_no_sense_are_refused(options: dict[str, Any], code: s
     assert raised.value.code == code
 
 
+@pytest.mark.slow
 def test_verify_keeps_its_progress_too(world: World) -> None:
     saved(world)
     progress = world.folder / "progress"

@@ -114,6 +114,7 @@ def test_controls_walk_the_same_path_and_do_not_pass() -> None:
     assert comparison(control).delta_ll < 10
 
 
+@pytest.mark.slow
 def test_a_blend_stored_in_bf16_and_published_in_float32_shows_its_grid() -> None:
     parents = siblings(6, 3)
     rng = np.random.default_rng(6)

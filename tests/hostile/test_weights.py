@@ -132,6 +132,7 @@ def test_a_tensor_that_no_parent_changed_is_a_copy_and_the_rest_a_merge(run: Run
     assert next(t for t in report["tensors"] if t["name"] == MATRIX)["relation"] == "copy"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", [pytest.param(1e30, marks=pytest.mark.slow), 1e-36])
 def test_weights_of_absurd_size_are_no_mistake_of_ours(scale: float, run: Run, tmp_path: Path) -> None:
     def damage(*models: Model) -> None:

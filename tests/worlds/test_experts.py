@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from parentage.records.dtypes import DType
 from parentage.records.report import ExpertsSeen
@@ -40,6 +41,7 @@ def test_untouched_experts_are_counted() -> None:
     assert experts_text(seen).endswith("none has a number off the replay")
 
 
+@pytest.mark.slow
 def test_experts_that_were_trained_after_the_merge_are_named() -> None:
     parents = _parents()
     suspect = merged((4 / 7, 3 / 7), parents, DType.BF16)

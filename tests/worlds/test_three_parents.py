@@ -90,6 +90,7 @@ def test_a_blend_that_was_never_stored_before_its_change_is_no_merge(family: Pat
     assert report.post_training.status == "undetermined"
 
 
+@pytest.mark.slow
 def test_a_fourth_parent_that_is_not_listed_is_not_training(family: Path) -> None:
     models = _models(False, 7)
     names = ("A", "O", "B", "D")
@@ -112,6 +113,7 @@ def test_three_parents_whose_sums_are_ties_are_replayed_in_their_own_order(famil
     }
 
 
+@pytest.mark.slow
 def test_matrices_that_two_parents_explain_do_not_hide_the_third(family: Path) -> None:
     """Two of three matrices are as well a blend of A and O, with something after; one needs all three."""
     report = audited(merge_world("three-changed", 30)).report

@@ -29,6 +29,7 @@ def _weights(recipe: Recipe) -> dict[str, tuple[Clause, ...]]:
     return {Path(s.model.model).stem: s.parameters["weight"].clauses for s in recipe.models}
 
 
+@pytest.mark.slow
 def test_layers_of_two_merges_are_told_apart() -> None:
     found, recipe = _audited("stack")
     report = found.report

@@ -31,6 +31,9 @@ def mixed_parts(readings: Readings) -> tuple[MethodReplay, ...]:
     parts = tuple(p for p in found.parts if p.subject == 0)
     rules = [p for p in parts if p.method != TAKEN_OVER]
     taken = [p for p in parts if p.method == TAKEN_OVER]
+    if not taken and {p.method for p in rules} == {"linear"}:
+        # Weights that differ from part to part are one rule's; two tools' last bits are no two rules.
+        return ()
     apart = len(rules) == 1 and any(_whole_layers(readings, p) for p in taken)
     return parts if len(rules) > 1 or (apart and _whole_layers(readings, rules[0])) else ()
 
