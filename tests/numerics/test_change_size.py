@@ -96,7 +96,7 @@ def test_few_whole_steps_are_no_size_that_moments_can_tell() -> None:
 @settings(max_examples=40, deadline=None)
 @given(start=st.floats(-1.5, 1.5), seed=st.integers(0, 2**16))
 def test_the_size_does_not_depend_on_where_the_search_starts(start: float, seed: int) -> None:
-    # A stream of its own: the weights' would make the change a multiple of them, with a size at each of theirs.
+    # A stream of its own: that of the weights would make the change a multiple of them.
     noise = 0.02 * 3e-3 * np.random.default_rng([seed, 1]).normal(size=SHAPE)
     first, scale = _measured(noise, seed=seed)
     other, _ = _measured(noise, scale=scale * 2.0**start, seed=seed)
