@@ -324,7 +324,7 @@ def _finding(found: _Set, recipe: _Recipe, counts: _Counts, context: Context) ->
 
 def _scaling_of(found: _Set, k: int) -> float:
     """Of the first matrix that the adapter changes."""
-    return next(t.how[k].scaling for t in found.targets if t.how[k] is not None)  # type: ignore[union-attr]
+    return next(how.scaling for t in found.targets if (how := t.how[k]) is not None)
 
 
 def _nothing(context: Context) -> Iterable[Candidate]:
