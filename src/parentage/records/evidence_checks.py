@@ -35,6 +35,8 @@ __all__ = ["read_evidence"]
 MOST_MODELS = 300
 MOST_PARENTS = 8
 OFFSETS = 17
+# Squares of what is larger are no numbers; weights of such a size are in no model.
+LARGEST = 1e150
 
 
 def read_evidence(plain: Mapping[str, Any]) -> Evidence:
@@ -137,8 +139,10 @@ def _check_tensor(tensor: TensorEvidence, real: int, models: int) -> None:
     _ordered((tensor.finite, tensor.examined, tensor.elements), where)
     for count in (*tensor.equal, *tensor.cast_equal, tensor.parents_all_equal):
         _ordered((count, tensor.finite), where)
-    if tensor.spread < 0:
-        raise _wrong("a spread below zero", f"{where}.spread")
+    if not 0 <= tensor.spread <= LARGEST:
+        raise _wrong("a spread below zero or beyond what squares reach", f"{where}.spread")
+    if tensor.square < 0:
+        raise _wrong("a sum of squares below zero", f"{where}.square")
     if any(row[k] < 0 for k, row in enumerate(tensor.gram)):
         raise _wrong("a squared distance below zero", f"{where}.gram")
     for k, mixture in enumerate(tensor.mixtures):
