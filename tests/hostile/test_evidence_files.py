@@ -347,7 +347,9 @@ def test_evidence_changed_anywhere_is_judged_or_refused_by_code(plain: Plain, da
         (("mixtures", 0, "comparison", "change_rms_error"), -1.0),
     ],
 )
-def test_sizes_below_zero_or_beyond_all_numbers_are_refused(place: tuple[Any, ...], value: float, changed_later: Plain) -> None:
+def test_sizes_below_zero_or_beyond_all_numbers_are_refused(
+    place: tuple[Any, ...], value: float, changed_later: Plain
+) -> None:
     tensor = next(t for t in changed_later["tensors"] if "delta_ll" in t["mixtures"][0]["comparison"])
     if place == ("gram",):
         tensor["gram"][0][0] = value
