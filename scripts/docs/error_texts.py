@@ -9,6 +9,7 @@ from scripts.docs.error_texts_dossier import DOSSIER
 from scripts.docs.error_texts_interview import INTERVIEW
 from scripts.docs.error_texts_labels import LABELS
 from scripts.docs.error_texts_merging import MERGING
+from scripts.docs.error_texts_training import TRAINING
 
 __all__ = ["EXIT_CODES", "TEXTS"]
 
@@ -546,6 +547,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "Switch `normalize` off, or choose other weights.",
     ),
     **MERGING,
+    **TRAINING,
     **INTERVIEW,
     **CARDS,
     **DOSSIER,
