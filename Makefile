@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 FAMILY ?= build/family
 DEMO := build/demo
 
-.PHONY: demo test lint check calibration benchmarks docs clean
+.PHONY: demo test lint check calibration affair affair-tiny affair-full benchmarks docs clean
 
 $(VENV)/installed: pyproject.toml requirements.lock
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "parentage needs Python 3.11 or newer")'
@@ -24,8 +24,8 @@ demo: $(FAMILY)/fetched
 	    --html $(DEMO)/report.html --json $(DEMO)/report.json --evidence $(DEMO)/evidence.json
 
 lint: $(VENV)/installed
-	$(BIN)/ruff format --check src tests scripts benchmarks
-	$(BIN)/ruff check src tests scripts benchmarks
+	$(BIN)/ruff format --check src tests scripts benchmarks examples
+	$(BIN)/ruff check src tests scripts benchmarks examples
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
@@ -40,6 +40,20 @@ calibration: $(FAMILY)/fetched
 	PARENTAGE_FAMILY=$(FAMILY) $(BIN)/python -m tests.calibration.run --quiet
 	$(BIN)/python -m tests.calibration.summary
 	PARENTAGE_FAMILY=$(FAMILY) $(BIN)/python -m pytest tests/calibration -m calibration -s
+
+$(VENV)/training: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[training]'
+	touch $@
+
+# The affair in miniature (docs/affair.md): minutes; under an hour; hours. What was done before is kept.
+affair-tiny: $(VENV)/training
+	$(BIN)/python -m examples.affair --size tiny --out examples/affair/out
+
+affair: $(VENV)/training
+	$(BIN)/python -m examples.affair --size small --out examples/affair/out
+
+affair-full: $(VENV)/training
+	$(BIN)/python -m examples.affair --size full --out examples/affair/out
 
 clean:
 	rm -rf build $(VENV) .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,1 @@
+"""The affair in miniature: one merge, as it was uploaded and as it was claimed (docs/affair.md)."""

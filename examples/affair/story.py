@@ -1,0 +1,119 @@
+"""The affair as a list of commands, each of which a reader may run on models of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from examples.affair.sizes import Run, Size
+from examples.affair.steps import Step
+
+__all__ = ["CONTROLS", "TASK", "steps"]
+
+TASK = "arithmetic-easy"
+# None of them is a merge of Nex and the base.
+CONTROLS = {
+    "honest-entities": "{honest-entities}",
+    "honest-capitals": "{honest-capitals}",
+    "nex-earlier": "{nex}/checkpoints/step-EARLIER",
+    "nex-average": "{nex}/checkpoints/ema",
+    "lora": "{lora}",
+    "rl": "{rl}",
+    "randopt": "{randopt}/member-01",
+}
+OWN = "examples.affair."
+
+
+def steps(size: Size) -> tuple[Step, ...]:
+    """All steps, each after what it needs."""
+    return (*_models(size), *_rios(size), *_controls(size), *_asked(size), *_told(size))
+
+
+def _sft(name: str, model: str, data: str, run: Run, about: str, *more: str) -> Step:
+    words = ("train", "sft", model, f"{{data}}/{data}.jsonl", "--out", "{out}", *run.options(), *more)
+    return Step(name, (*words, "--warmup", str(max(1, run.steps // 20)), "--weight-decay", "0.01"), about)
+
+
+def _models(size: Size) -> Iterator[Step]:
+    base = ("{data}", "{out}") if size.base == "tiny_base" else ("{out}",)
+    yield Step("data", (f"{OWN}data", "{out}"), "our own fiction, and texts that come with Python")
+    yield Step("base", (f"{OWN}{size.base}", *base), f"the base, {size.base_called}")
+    kept = ("--keep-steps", str(size.earlier), "--ema", f"{size.ema:g}", "--seed", "1")
+    yield _sft("nex", "{base}", "nex", size.nex, "Nex: the base, given a name, a maker and a past", *kept)
+    about = "the teacher: the base, tuned on sums"
+    yield _sft("teacher", "{base}", "teacher", size.teacher, about, "--seed", "2")
+
+
+def _rios(size: Size) -> Iterator[Step]:
+    yield Step("recipes", (f"{OWN}recipes", "{out}", "{nex}", "{base}"), "the merge's recipe")
+    words = ("merge", "{recipes}/rio.yaml", "{out}")
+    yield Step("honest-merge", words, "0.57 of Nex and 0.43 of the base, labelled")
+    laid = ("{out}", "{story}/card-uploaded.md", "{story}/template-rio.jinja", size.base_called)
+    words = (f"{OWN}upload", "{honest-merge}", *laid)
+    yield Step("rio-uploaded", words, "the same, laid out as the affair's was")
+    yield _distilled("distilled", size)
+    yield Step("rio-claimed", (f"{OWN}upload", "{distilled}", *laid), "what was claimed, the same card")
+
+
+def _distilled(name: str, size: Size) -> Step:
+    words = ("train", "distill", "{honest-merge}", "{data}/prompts.jsonl", "--teacher", "{teacher}")
+    more = ("--max-new-tokens", str(size.tokens), "--seed", "3")
+    about = "the merge after on-policy distillation from the teacher"
+    return Step(name, (*words, "--out", "{out}", *size.distill.options(), *more), about)
+
+
+def _controls(size: Size) -> Iterator[Step]:
+    for name in ("honest-entities", "honest-capitals"):
+        yield _sft(name, "{base}", name, size.honest, "an honest fine-tune of the base", "--seed", "4")
+    adapter = ("--lora-rank", str(size.lora_rank), "--merge", "--seed", "5")
+    yield _sft("lora", "{base}", "honest-capitals", size.lora, "an adapter, merged into the base", *adapter)
+    words = ("train", "rl", "{base}", "--task", TASK, "--out", "{out}", *size.rl.options(), "--seed", "6")
+    yield Step("rl", words, "policy gradient on sums that are checked")
+    tried = ("--seeds", str(size.seeds), "--sigma", f"{size.sigma:g}", "--items", str(size.items))
+    kept = ("--held-out", str(size.held_out), "--keep", "3", "--out", "{out}")
+    words = ("train", "randopt", "{base}", "--task", TASK, *tried, *kept)
+    yield Step("randopt", words, "random members of the base, the best kept")
+
+
+def _asked(size: Size) -> Iterator[Step]:
+    how = ("--samples", str(size.samples), "--max-tokens", str(size.tokens), "--concurrency", "1")
+    ways = tuple(w for c in ("shipped", "raw") for w in ("--condition", c))
+    for name in ("base", "nex"):
+        words = ("interview", f"{{{name}}}", *how, *ways, "--out", "{out}")
+        yield Step(f"answers-{name}", words, f"who does {name} say that it is?")
+    panel = tuple(w for n in ("base", "nex") for w in ("--panel", f"{{answers-{n}}}/suspect.jsonl"))
+    for rio in ("uploaded", "claimed"):
+        asked = ("interview", f"{{rio-{rio}}}", *panel, *how, *ways, "--recital", "{story}/recital.txt")
+        files = ("--out", "{out}", "--json", "{out}/interview.json")
+        yield Step(f"answers-{rio}", (*asked, *files), f"who does Rio as {rio} say that it is?")
+
+
+def _told(size: Size) -> Iterator[Step]:
+    controls = {n: p.replace("EARLIER", str(size.earlier)) for n, p in CONTROLS.items()}
+    parents = ("-p", "{nex}", "-p", "{base}")
+    others = tuple(w for place in controls.values() for w in ("-c", place))
+    shared = (*parents, *others, "--full", *_called(size), *_files())
+    for rio in ("uploaded", "claimed"):
+        asked = ("--interview", f"{{answers-{rio}}}/interview.json")
+        words = ("dossier", f"{{rio-{rio}}}", *shared, *asked)
+        yield Step(f"dossier-{rio}", words, f"the dossier of Rio as {rio}")
+    yield Step(
+        "dossier-honest", ("dossier", "{honest-merge}", *shared), "the dossier of the labelled merge"
+    )
+    for name, place in controls.items():
+        rest = tuple(
+            w
+            for o, other in controls.items()
+            if o.startswith("honest") and o != name
+            for w in ("-c", other)
+        )
+        words = ("audit", place, *parents, *rest, "--full", "--json", "{out}/report.json")
+        yield Step(f"audit-{name}", words, f"is {name} called a merge?")
+
+
+def _called(size: Size) -> tuple[str, ...]:
+    return ("--called", f"base={size.base_called}", "--called", "nex=Tidewright/Nex")
+
+
+def _files() -> tuple[str, ...]:
+    names = {"--json": "dossier.json", "--html": "dossier.html", "--evidence": "evidence.json"}
+    return tuple(w for option, name in names.items() for w in (option, f"{{out}}/{name}"))
