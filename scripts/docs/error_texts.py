@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 from scripts.docs.error_texts_cards import CARDS
 from scripts.docs.error_texts_dossier import DOSSIER
+from scripts.docs.error_texts_exploring import EXPLORING
 from scripts.docs.error_texts_interview import INTERVIEW
 from scripts.docs.error_texts_labels import LABELS
 from scripts.docs.error_texts_merging import MERGING
-from scripts.docs.error_texts_training import TRAINING
 
 __all__ = ["EXIT_CODES", "TEXTS"]
 
@@ -547,7 +547,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "Switch `normalize` off, or choose other weights.",
     ),
     **MERGING,
-    **TRAINING,
+    **EXPLORING,
     **INTERVIEW,
     **CARDS,
     **DOSSIER,

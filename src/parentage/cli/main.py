@@ -24,6 +24,7 @@ from parentage.cli import (
     merge,
     replay,
     report,
+    train,
     verify,
 )
 from parentage.cli.compiler_cache import compiler_cache
@@ -82,6 +83,7 @@ for module in (audit, dossier, verify, report, card, inspect, diff, merge, repla
     name = module.__name__.rpartition(".")[2]
     app.command(name, help=module.HELP, epilog=module.EXAMPLES)(_printing(module.command))
 app.add_typer(label.app, name="label")
+app.add_typer(train.app, name="train")
 
 
 def _version(value: bool) -> None:
