@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import threading
+from concurrent.futures import Future
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,7 @@ import pytest
 
 from parentage.checkpoints import direct_files
 from parentage.checkpoints.checkpoint import Checkpoint
-from parentage.checkpoints.direct_files import DirectReader, in_memory
+from parentage.checkpoints.direct_files import DirectReader, DirectSpan, in_memory
 from parentage.evidence.full import full_pass
 from parentage.evidence.full import worker as full_worker
 from tests.evidence.test_full_pass import FIRST, World
@@ -131,3 +133,42 @@ def test_only_what_is_larger_than_memory_is_read_so(
     assert direct_files.larger_than_memory(2**60)
     monkeypatch.setattr(direct_files, "MEMORY", tmp_path / "absent")
     assert not direct_files.larger_than_memory(2**60)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_worker_begins_with_the_next_slice_before_it_ends_the_last(
+    workers: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a disk stands still at the end of each slice; and never is more begun than there is room for."""
+    monkeypatch.setattr(full_pass, "SLICE", SLICE)
+    monkeypatch.setattr(full_worker, "PIECE", 2**10)
+    monkeypatch.setattr(full_worker, "REQUEST", 2 * SLICE)
+    monkeypatch.setattr(full_worker, "in_memory", lambda number, offset: False)
+    monkeypatch.setattr(full_pass, "larger_than_memory", lambda nbytes: True)
+    before, ended = threading.Lock(), list[int]()
+    under_way, most, ahead = dict[int, int](), 0, 0
+    begin, end = DirectReader.begin, DirectReader.end
+
+    def begun(self: DirectReader, files: list[tuple[int, int]], sizes: list[int]) -> object:
+        nonlocal most
+        with before:
+            under_way[id(self)] = under_way.get(id(self), 0) + 1
+            most = max(most, under_way[id(self)])
+        return begin(self, files, sizes)
+
+    def done(self: DirectReader, read: list[Future[DirectSpan]]) -> None:
+        nonlocal ahead
+        with before:
+            under_way[id(self)] -= 1
+            # One part a slice here: whatever else is under way is of later slices.
+            ahead += under_way[id(self)] > 0
+            ended.append(1)
+        end(self, read)
+
+    monkeypatch.setattr(DirectReader, "begin", begun)
+    monkeypatch.setattr(DirectReader, "end", done)
+    saved(World(tmp_path), workers=workers)
+    assert len(ended) == SLICES
+    assert ahead >= SLICES - 1 - workers
+    assert 2 <= most <= full_worker.DEPTH + 1
+    assert not any(under_way.values())

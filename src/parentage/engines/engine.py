@@ -8,12 +8,13 @@ engine, any number of workers, and any failure on the way.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
-__all__ = ["Engine", "Work", "Worker"]
+__all__ = ["AheadWorker", "Engine", "Work", "Worker"]
 
 T = TypeVar("T")
 R = TypeVar("R")
+Task = TypeVar("Task")
 Task_contra = TypeVar("Task_contra", contravariant=True)
 Result_co = TypeVar("Result_co", covariant=True)
 
@@ -23,6 +24,15 @@ class Worker(Protocol[Task_contra, Result_co]):
 
     def do(self, task: Task_contra) -> Result_co:
         """The result; raises ``ParentageError`` where what the task reads cannot be read."""
+
+
+@runtime_checkable
+class AheadWorker(Protocol[Task, Result_co]):
+    """A worker that begins with the next task while it ends the last, where its engine gives it several."""
+
+    def each(self, tasks: Iterator[Task]) -> Iterator[tuple[Task, Result_co]]:
+        """Each task with its result, in order; ``tasks`` is asked for the next one as soon as there is room
+        for it, and every task that was taken is done."""
 
 
 class Work(Protocol[Task_contra, Result_co]):

@@ -15,7 +15,7 @@ from queue import SimpleQueue
 from threading import Event, Lock, Thread
 from typing import Generic, TypeVar
 
-__all__ = ["stream_unordered"]
+__all__ = ["stream_unordered", "stream_workers"]
 
 T = TypeVar("T")
 S = TypeVar("S")
@@ -47,28 +47,46 @@ def stream_unordered(
     items for each worker. What is made of the results must not depend on their order. An error anywhere
     ends all and is raised here.
     """
+
+    def by_turns(room: S, given: Iterator[T]) -> Iterator[tuple[T, R]]:
+        for item in given:
+            fill(item, room)
+            yield item, work(item, room)
+
+    return stream_workers(
+        items, open_worker=buffer, each=by_turns, workers=workers, announce=announce, ahead=ahead
+    )
+
+
+def stream_workers(
+    items: Iterable[T],
+    *,
+    open_worker: Callable[[], S],
+    each: Callable[[S, Iterator[T]], Iterator[tuple[T, R]]],
+    workers: int,
+    announce: Callable[[T], None] = _silent,
+    ahead: int = AHEAD,
+) -> Iterator[tuple[T, R]]:
+    """The same for workers that take items as they go: ``each(worker, items)`` may take the next item
+    before it yields what it made of the last."""
     feed = _Feed(iter(items), announce, ahead * max(1, workers))
+    stop = Event()
     if workers <= 1:
-        room = buffer()
-        while (item := feed.take()) is not None:
-            fill(item.value, room)
-            yield item.value, work(item.value, room)
+        yield from each(open_worker(), feed.given(stop))
         return
     done: SimpleQueue[tuple[T, R] | _Failed | None] = SimpleQueue()
-    stop = Event()
 
-    def run(room: S) -> None:
+    def run(worker: S) -> None:
         try:
-            while not stop.is_set() and (item := feed.take()) is not None:
-                fill(item.value, room)
-                done.put((item.value, work(item.value, room)))
+            for found in each(worker, feed.given(stop)):
+                done.put(found)
         except BaseException as error:
             # Raised again where the results are read.
             done.put(_Failed(error))
         finally:
             done.put(None)
 
-    threads = [Thread(target=run, args=(buffer(),), name="parentage") for _ in range(workers)]
+    threads = [Thread(target=run, args=(open_worker(),), name="parentage") for _ in range(workers)]
     for thread in threads:
         thread.start()
     try:
@@ -97,6 +115,11 @@ class _Feed(Generic[T]):
         self._lock = Lock()
         self._next: deque[_Item[T]] = deque()
         self._ended = False
+
+    def given(self, stop: Event) -> Iterator[T]:
+        """Items for one worker, until there is none left or ``stop`` is set."""
+        while not stop.is_set() and (item := self.take()) is not None:
+            yield item.value
 
     def take(self) -> _Item[T] | None:
         """The next item; None when there is none left."""

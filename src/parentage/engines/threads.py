@@ -8,8 +8,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
-from parentage.engines.engine import Work, Worker
-from parentage.engines.streaming import stream_unordered
+from parentage.engines.engine import AheadWorker, Work, Worker
+from parentage.engines.streaming import stream_workers
 
 __all__ = ["ThreadEngine", "map_ordered"]
 
@@ -49,19 +49,17 @@ class ThreadEngine:
     remote: bool = False
 
     def run(self, work: Work[T, R], tasks: Iterable[T]) -> Iterator[tuple[T, R]]:
-        """As many tasks are under way as there are workers; the next one is announced."""
+        """As many tasks are under way as there are workers, or twice as many where workers read ahead."""
 
-        def nothing(task: T, worker: Worker[T, R]) -> None:
-            """A worker reads and computes by turns."""
+        def each(worker: Worker[T, R], given: Iterator[T]) -> Iterator[tuple[T, R]]:
+            if isinstance(worker, AheadWorker):
+                return worker.each(given)
+            return ((task, worker.do(task)) for task in given)
 
-        def do(task: T, worker: Worker[T, R]) -> R:
-            return worker.do(task)
-
-        return stream_unordered(
+        return stream_workers(
             tasks,
-            buffer=work.open,
-            fill=nothing,
-            work=do,
+            open_worker=work.open,
+            each=each,
             workers=self.workers,
             announce=work.announce,
             ahead=1,

@@ -6,9 +6,10 @@ Integers are counted and nothing else, so no chunk moves a number, and memory de
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -157,6 +158,15 @@ def _place(task: SliceTask) -> str:
     return "\n".join(parts)
 
 
+class _Part(NamedTuple):
+    """Elements of a slice, from ``start`` to before ``end``; ``last``: the slice ends there."""
+
+    task: SliceTask
+    start: int
+    end: int
+    last: bool
+
+
 @dataclass(frozen=True, slots=True)
 class SliceCounter:
     """Counts slices, one after the other; ``buffer`` [models, bytes of a chunk];
@@ -173,20 +183,38 @@ class SliceCounter:
 
     def do(self, task: SliceTask) -> Counts:
         """The counts of one slice."""
+        return next(self.each(iter((task,))))[1]
+
+    def each(self, tasks: Iterator[SliceTask]) -> Iterator[tuple[SliceTask, Counts]]:
+        """Slice after slice. What is read past the page cache goes on from one to the next: a worker that
+        waited at the end of each for the first bytes of the next lost a fifth of a disk's time."""
+        parts = self._parts(tasks)
+        begun = deque[tuple[_Part, Begun | None]]()
         total = np.zeros(places.COUNTS, np.int64)
-        end = task.start + task.count
-        parts = [(k, min(k + self.part, end)) for k in range(task.start, end, self.part)]
-        begun: deque[Begun | None] = deque()
-        for k, (start, stop) in enumerate(parts):
-            begun += [self._begin(task, *later) for later in parts[k + len(begun) : k + self.depth + 1]]
-            read = begun.popleft()
-            if read is None:
-                later = start + AHEAD * self.part
-                self._announce(task, later, min(later + self.part, end))
-                total += self._part(task, start, stop)
-            else:
-                total += self._directly(task, start, stop, read)
-        return tuple(int(x) for x in total)
+        while True:
+            while len(begun) <= self.depth and (part := next(parts, None)) is not None:
+                begun.append((part, self._begin(*part[:3])))
+            if not begun:
+                return
+            part, read = begun.popleft()
+            total += self._counted(part, read)
+            if part.last:
+                yield part.task, tuple(int(x) for x in total)
+                total = np.zeros(places.COUNTS, np.int64)
+
+    def _parts(self, tasks: Iterator[SliceTask]) -> Iterator[_Part]:
+        for task in tasks:
+            end = task.start + task.count
+            for start in range(task.start, end, self.part):
+                yield _Part(task, start, min(start + self.part, end), start + self.part >= end)
+
+    def _counted(self, part: _Part, read: Begun | None) -> NDArray[np.int64]:
+        task, start, end, _ = part
+        if read is not None:
+            return self._directly(task, start, end, read)
+        later, last = start + AHEAD * self.part, task.start + task.count
+        self._announce(task, later, min(later + self.part, last))
+        return self._part(task, start, end)
 
     def _begin(self, task: SliceTask, start: int, end: int) -> Begun | None:
         """Start reading past the page cache what does not lie in it."""
