@@ -152,7 +152,8 @@ def _changed(replayed: Sequence[TensorReading], share: Estimate, seen: str) -> P
     passing = [t for t in carriers if _on_grid(t)]
     judged = [t for t in carriers if t.eligible and _compared(t)]
     grid_excluded = bool(judged) and len(passing) >= 0.5 * len(judged)
-    revision_excluded, revision = excludes_revision(passing)
+    # Not those alone that look like a later change: chance makes some of a revision's matrices do so.
+    revision_excluded, revision = excludes_revision(judged)
     detected = rounding_excluded and grid_excluded and revision_excluded
     rivals = (
         *_weigh_rivals(far, rounding_excluded, grid_excluded, passing, judged),
