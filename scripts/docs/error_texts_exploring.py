@@ -7,6 +7,15 @@ from collections.abc import Mapping
 __all__ = ["EXPLORING"]
 
 EXPLORING: Mapping[str, tuple[str, str]] = {
+    "explore-settings": (
+        "A number of `parentage explore` makes no sense.",
+        "See `parentage explore path --help` and `parentage explore search --help`.",
+    ),
+    "explore-text": (
+        "The file of texts whose loss was to be measured is missing, too large, not UTF-8, or has fewer "
+        "than two paragraphs.",
+        "Name a UTF-8 file of paragraphs with blank lines between, or leave `--text` out.",
+    ),
     "ledger-malformed": (
         "The list of what an unfinished run has measured was damaged.",
         "Delete it; the run then begins anew.",

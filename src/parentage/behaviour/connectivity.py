@@ -93,27 +93,27 @@ def _blend(pairs: Sequence[Any], weight: float) -> None:
         target.copy_(own * weight + other * (1 - weight))
 
 
-def closest(divergences: NDArray[np.float64]) -> Estimate:
+def closest(divergences: NDArray[np.float64], weights: Sequence[float] = WEIGHTS) -> Estimate:
     """The weight of least mean divergence; its interval from resampling the beginnings (percentile, 95 %).
 
-    ``divergences``: one row a weight of ``WEIGHTS``, one column a beginning, nats. The interval is never
-    narrower than one step of the weights to each side.
+    ``divergences``: one row a weight of ``weights``, which rise evenly from 0 to 1, one column a beginning,
+    nats. The interval is never narrower than one step of the weights to each side.
     """
     rng = np.random.default_rng(0)
     columns = divergences.shape[1]
     drawn = rng.integers(0, columns, (RESAMPLES, columns))
-    best = [_least(curve) for curve in divergences[:, drawn].mean(axis=2).T]
-    own, step = _least(divergences.mean(axis=1)), WEIGHTS[1]
+    best = [_least(curve, weights) for curve in divergences[:, drawn].mean(axis=2).T]
+    own, step = _least(divergences.mean(axis=1), weights), weights[1]
     low, high = np.quantile(best, (0.025, 0.975))
     return Estimate(own, max(0.0, min(float(low), own - step)), min(1.0, max(float(high), own + step)))
 
 
-def _least(curve: NDArray[np.float64]) -> float:
+def _least(curve: NDArray[np.float64], weights: Sequence[float]) -> float:
     """The minimum of the parabola through the least point and its neighbours."""
     k = int(np.argmin(curve))
-    if k in (0, len(WEIGHTS) - 1):
-        return WEIGHTS[k]
+    if k in (0, len(weights) - 1):
+        return weights[k]
     before, at, after = (float(v) for v in curve[k - 1 : k + 2])
     bend = before - 2 * at + after
     shift = 0.0 if bend <= 0 else 0.5 * (before - after) / bend
-    return WEIGHTS[k] + shift * WEIGHTS[1]
+    return weights[k] + shift * weights[1]

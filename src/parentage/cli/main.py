@@ -17,6 +17,7 @@ from parentage.cli import (
     card,
     diff,
     dossier,
+    explore,
     generate,
     inspect,
     interview,
@@ -84,6 +85,7 @@ for module in (audit, dossier, verify, report, card, inspect, diff, merge, repla
     app.command(name, help=module.HELP, epilog=module.EXAMPLES)(_printing(module.command))
 app.add_typer(label.app, name="label")
 app.add_typer(train.app, name="train")
+app.add_typer(explore.app, name="explore")
 
 
 def _version(value: bool) -> None:

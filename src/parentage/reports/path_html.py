@@ -1,0 +1,42 @@
+"""What lies between two models, as one self-contained page: no script, no network, every value escaped."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from parentage.records.absence import Absent
+from parentage.records.exploring import PathExplored
+from parentage.reports.path_chart import plots
+from parentage.reports.path_text import render_text
+from parentage.reports.wording import clipped, visible
+
+__all__ = ["render_html"]
+
+
+def render_html(found: PathExplored) -> str:
+    """The page; equal records give equal text."""
+    page = _environment().get_template("path.html.jinja")
+    return page.render(found=found, plots=plots(found), table=render_text(found)) + "\n"
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("parentage.reports"),
+        autoescape=True,
+        finalize=lambda value: value if isinstance(value, Markup) else _seen(value),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.tests["absent"] = lambda value: isinstance(value, Absent)
+    environment.filters["prose"] = lambda text: clipped(text, 200)
+    return environment
+
+
+def _seen(value: object) -> str:
+    """Lines stay lines."""
+    return "\n".join(visible(line) for line in str(value).split("\n"))
