@@ -10,6 +10,7 @@ from scripts.docs.error_texts_exploring import EXPLORING
 from scripts.docs.error_texts_interview import INTERVIEW
 from scripts.docs.error_texts_labels import LABELS
 from scripts.docs.error_texts_merging import MERGING
+from scripts.docs.error_texts_runs import RUNS
 
 __all__ = ["EXIT_CODES", "TEXTS"]
 
@@ -18,7 +19,7 @@ EXIT_CODES: Mapping[int, str] = {
     1: "A mistake of ours, or an output could not be written. Nothing half-written is left.",
     2: "The command makes no sense, or a file that parentage should have written is not one.",
     3: "Nothing could be examined: an input is missing, closed, malformed or of no use here.",
-    4: "Something that was planned could not be read.",
+    4: "Something that was planned could not be read, or a training run could not go on.",
     5: "The condition that was asked for does not hold (`--fail-on`, `verify`, `replay`, `label`).",
     130: "Interrupted (Ctrl-C). Nothing half-written is left.",
 }
@@ -548,6 +549,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     ),
     **MERGING,
     **EXPLORING,
+    **RUNS,
     **INTERVIEW,
     **CARDS,
     **DOSSIER,

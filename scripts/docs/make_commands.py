@@ -161,9 +161,15 @@ COMMANDS: dict[str, tuple[Shown, ...]] = {
             "Decoding is changed where a model runs, nowhere else ([generate.md](generate.md)):",
         ),
     ),
+    "train": (
+        Shown(
+            "parentage train sft models card.md --out tuned",
+            "Data are read first, and every fault has its line ([training.md](training.md)):",
+        ),
+    ),
 }
 # Commands that are groups of commands.
-PARTS: dict[str, tuple[str, ...]] = {"label": ("verify", "write")}
+PARTS: dict[str, tuple[str, ...]] = {"label": ("verify", "write"), "train": ("sft", "randopt")}
 
 
 def page() -> str:

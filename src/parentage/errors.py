@@ -26,6 +26,7 @@ __all__ = [
     "RecipeError",
     "RuntimeModelError",
     "TemplateError",
+    "TrainingError",
     "UsageError",
 ]
 
@@ -133,6 +134,13 @@ class RuntimeModelError(CheckpointError):
     """A local runtime could not load a model that is to be asked."""
 
     default_code = "runtime-load"
+
+
+class TrainingError(ParentageError):
+    """A training run could not go on; what it had saved is kept."""
+
+    exit_code = 4
+    default_code = "training"
 
 
 class EvidenceError(ParentageError):

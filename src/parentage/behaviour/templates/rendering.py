@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,22 @@ from parentage.errors import TemplateError
 from parentage.records.absence import Absent
 from parentage.records.interview import HiddenPrompt, HiddenText, TemplateText
 
-__all__ = ["CONDITIONS", "read_hidden_prompt", "render_prompts"]
+__all__ = ["CONDITIONS", "Turns", "read_hidden_prompt", "render_prompts", "render_turns"]
 
 CONDITIONS = ("shipped", "stripped", "raw")
 MOST_ANSWER = 64 * 2**20
 # Wall clock for a machine that is busy; the worker's own limit of CPU is the one that is met.
 PATIENCE_S = 240
 Messages = Sequence[Mapping[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Turns:
+    """A whole chat as text; ``spans``: characters [start, end) that follow an invitation to answer, what
+    ends the answer included."""
+
+    text: str
+    spans: tuple[tuple[int, int], ...]
 
 
 def read_hidden_prompt(template: ChatTemplate) -> HiddenPrompt:
@@ -48,6 +58,17 @@ def render_prompts(
     """The prompt of each (condition, messages), in order. Raises ``TemplateError``."""
     plain = [[condition, [dict(m) for m in messages]] for condition, messages in wanted]
     return tuple(_text_or_absent(p.get("text", p)) for p in _ask(template, {"prompts": plain})["prompts"])
+
+
+def render_turns(template: ChatTemplate, chats: Sequence[Messages]) -> tuple[Turns | Absent, ...]:
+    """Whole chats, each ending with the assistant's turn, in order. Raises ``TemplateError``."""
+    found = _ask(template, {"chats": [[dict(m) for m in messages] for messages in chats]})["chats"]
+    return tuple(
+        Absent(str(chat["absent"]))
+        if "absent" in chat
+        else Turns(chat["text"], tuple((int(a), int(b)) for a, b in chat["spans"]))
+        for chat in found
+    )
 
 
 def _text_or_absent(value: Any) -> str | Absent:

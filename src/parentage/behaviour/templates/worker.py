@@ -13,6 +13,7 @@ import sys
 from typing import Any
 
 from parentage.behaviour.templates.reading import CannotRender, Template, hidden_prompt, prompt
+from parentage.behaviour.templates.turns import answered
 
 __all__ = ["answer", "main"]
 
@@ -22,7 +23,8 @@ MEMORY = 768 * 2**20
 
 
 def answer(request: dict[str, Any]) -> dict[str, Any]:
-    """Serve one request: ``{"source", "tokens", "hidden": bool, "prompts": [[condition, messages]…]}``."""
+    """Serve one request: ``{"source", "tokens", "hidden": bool, "prompts": [[condition, messages]…],
+    "chats": [messages…]}``."""
     template = Template(request["source"], request["tokens"])
     try:
         hidden = hidden_prompt(template) if request.get("hidden") else None
@@ -35,7 +37,13 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
             prompts.append({"text": prompt(template, condition, messages)})
         except CannotRender as error:
             prompts.append({"absent": f"{error.message} ({error.code})"})
-    return {"hidden": hidden, "prompts": prompts}
+    chats: list[dict[str, Any]] = []
+    for messages in request.get("chats", ()):
+        try:
+            chats.append(answered(template, messages))
+        except CannotRender as error:
+            chats.append({"absent": f"{error.message} ({error.code})"})
+    return {"hidden": hidden, "prompts": prompts, "chats": chats}
 
 
 def main() -> None:
