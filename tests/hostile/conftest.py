@@ -6,8 +6,9 @@ import pytest
 
 from tests.behaviour.conftest import serve
 from tests.cli.running import Run
+from tests.training.conftest import base, chats
 
-__all__ = ["run", "serve"]
+__all__ = ["base", "chats", "run", "serve"]
 
 
 @pytest.fixture

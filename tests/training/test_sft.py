@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from parentage import api
-from parentage.errors import ParentageError
 from parentage.records.training import load_training
 from parentage.training.settings import Course, Keeping, Lora, Machine, Optimizer
 from parentage.training.sft import SftSettings, train_sft
@@ -148,16 +147,3 @@ def test_the_same_run_twice_writes_the_same_bytes(
     trained(base, chats, tmp_path / "again", keeping=Keeping(0, (20,), 0.9))
     for path in sorted(p for p in tuned.rglob("*") if p.is_file() and p.name != "times.json"):
         assert (tmp_path / "again" / path.relative_to(tuned)).read_bytes() == path.read_bytes(), path
-
-
-def test_a_loss_that_is_not_finite_stops_the_run_and_leaves_the_last_good_model(
-    base: Path, chats: Path, tmp_path: Path
-) -> None:
-    """Without memory of the square, a row whose token is gone moves by its mean over epsilon."""
-    wild = Optimizer(steps=40, rate=1e-2, batch=1, betas=(0.9, 0.0), epsilon=1e-37, clip=0.0)
-    with pytest.raises(ParentageError) as caught:
-        trained(base, chats, tmp_path / "out", optimizer=wild, keeping=Keeping(1))
-    assert caught.value.code == "training-not-finite"
-    assert not (tmp_path / "out").exists()
-    left = tensors(tmp_path / "out.partial" / "checkpoints" / "last-good")
-    assert all(bool(t.isfinite().all()) for t in left.values())

@@ -144,6 +144,7 @@ class Run:
         self.folder.keep_state(made, done)
 
     def _resume(self, step: int, place: Path) -> int:
+        from safetensors import SafetensorError
         from safetensors.torch import load_file
 
         table = load_json(place / "state.json", schema=SCHEMA, version=VERSION)
@@ -157,7 +158,7 @@ class Run:
             self.losses = [float(v) for v in table["losses"]]
             self.rewards = [float(v) for v in table["rewards"]]
             self.kept = {k: tuple(WeightFile(*f) for f in v) for k, v in table["kept"].items()}
-        except (OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
             raise _damaged(place, f"{type(error).__name__}: {error}") from None
         if len(self.losses) != step or table.get("step") != step:
             raise _damaged(place, "it is of another step than its name says")
