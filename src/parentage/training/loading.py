@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final
@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 
 from parentage.errors import RuntimeModelError, TrainingError, UsageError
-from parentage.training.settings import Lora, Machine
+from parentage.training.settings import Course, Lora, Machine
 
 __all__ = ["adapted", "libraries", "load", "memory_guard", "need", "prepare", "sow"]
 
@@ -131,22 +131,22 @@ def adapted(model: Any, lora: Lora, seed: int) -> Any:
 
 
 @contextmanager
-def memory_guard(settings: Mapping[str, Any]) -> Iterator[None]:
+def memory_guard(course: Course) -> Iterator[None]:
     """Turn what runs out of memory into ``TrainingError`` (``training-no-memory``)."""
     try:
         yield
     except MemoryError as error:
-        raise _no_memory(settings, error) from None
+        raise _no_memory(course, error) from None
     except RuntimeError as error:
         # torch's own class for the CPU is RuntimeError; its text alone tells.
         words = ("out of memory", "not enough memory", "can't allocate memory", "cannot allocate memory")
         if not any(w in str(error).lower() for w in words):
             raise
-        raise _no_memory(settings, error) from None
+        raise _no_memory(course, error) from None
 
 
-def _no_memory(settings: Mapping[str, Any], error: Exception) -> TrainingError:
-    asked = ", ".join(f"{k} {v}" for k, v in settings.items())
+def _no_memory(course: Course, error: Exception) -> TrainingError:
+    asked = f"batch {course.optimizer.batch}, max length {course.max_length}"
     return TrainingError(
         f"the memory did not suffice ({asked}): {str(error)[:160]}",
         code="training-no-memory",

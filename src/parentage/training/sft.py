@@ -49,7 +49,8 @@ def train_sft(settings: SftSettings, progress: Progress = lambda stage, done, of
     base = open_base(settings.model)
     try:
         need("torch", "transformers", "safetensors", *(["peft"] if settings.course.lora else []))
-        return _trained(settings, data, base, clock, progress)
+        with memory_guard(settings.course):
+            return _trained(settings, data, base, clock, progress)
     finally:
         base.close()
 
@@ -59,19 +60,15 @@ def _trained(
 ) -> TrainingRecord:
     course = settings.course
     folder = RunFolder(settings.out, identity("sft", settings, {"weights": base}, data.sha256))
-    o = course.optimizer
-    with memory_guard({"batch": o.batch, "max length": course.max_length}):
-        prepare(course.machine)
-        sow(course.seed, 2**61)
-        model, tokenizer = load(settings.model, course.machine)
-        rows = tokenised(data, settings.model, tokenizer, course.max_length, all_tokens=settings.all_tokens)
-        writer = Writer(
-            base, adapted(model, course.lora, course.seed) if course.lora else model, course.lora
-        )
-        run = Run(writer, course, folder, progress)
-        _loop(run, rows)
-        used = DataUsed(data.name, data.sha256, len(rows.rows), rows.left_out, rows.cut)
-        return finished(run, "sft", settings, clock, used)
+    prepare(course.machine)
+    sow(course.seed, 2**61)
+    model, tokenizer = load(settings.model, course.machine)
+    rows = tokenised(data, settings.model, tokenizer, course.max_length, all_tokens=settings.all_tokens)
+    writer = Writer(base, adapted(model, course.lora, course.seed) if course.lora else model, course.lora)
+    run = Run(writer, course, folder, progress)
+    _loop(run, rows)
+    used = DataUsed(data.name, data.sha256, len(rows.rows), rows.left_out, rows.cut)
+    return finished(run, "sft", settings, clock, used)
 
 
 def _loop(run: Run, rows: Rows) -> None:
