@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from parentage import api
+from parentage.behaviour.answers_file import save_answers
 from parentage.cards.archives import members_of
 from parentage.records.dossier import load_dossier
-from tests.behaviour.answered import answered_twice
+from tests.behaviour.answered import answered_twice, answers_of
 from tests.behaviour.servers import Persona, Scripted
 from tests.cards.test_signing import pair
 from tests.cli.running import FIXTURES, Outcome, Run
@@ -92,6 +93,10 @@ def test_a_plan_is_made_and_nothing_is_measured_asked_or_written(
         (("--interview", "a.jsonl", "--ask", "http://localhost:1/v1"), "dossier-interview"),
         (("--interview", "answers.txt"), "dossier-interview"),
         (("--panel", "a.jsonl"), "dossier-interview"),
+        (("--recital", "blurb.txt"), "dossier-interview"),
+        (("--line", "a", "b"), "dossier-interview"),
+        (("--interview", "saved.json", "--recital", "blurb.txt"), "dossier-interview"),
+        (("--interview", "a.jsonl", "--second-reader", "./model.gguf"), "interview-target"),
         (("--interview", "nowhere.jsonl"), "input-missing"),
         (("--card", "nowhere.md"), "input-missing"),
         (("--called", "x"), "usage-card"),
@@ -115,6 +120,26 @@ def test_a_saved_interview_is_taken_as_it_was_read_and_has_its_own_panel(
     run("interview", answers / "suspect.jsonl", "--panel", answers / "panel-1.jsonl", "--json", saved)
     refused = run("dossier", *MODELS, "--interview", saved, "--panel", answers / "panel-1.jsonl")
     assert refused.error == "dossier-panel"
+
+
+def test_a_text_that_is_recited_is_told_beside_the_rest(run: Run, tmp_path: Path) -> None:
+    blurb = (
+        "Nex was built by a small team that wanted a model which reads slowly, asks twice, and never "
+        "forgets who paid for the light in the room"
+    )
+    folder = tmp_path / "answers"
+    folder.mkdir()
+    for name, said in (("suspect", blurb), ("panel-1", "I am Qwen, made by Alibaba Cloud.")):
+        save_answers(answers_of({"shipped": lambda _, said=said: said}), folder / f"{name}.jsonl")
+    text = tmp_path / "blurb.txt"
+    text.write_text(f"About. {blurb}.")
+    told = dossier(run, folder, "--recital", text, "--json", "-", "--sample", "512")
+    assert told.code == 0, told.err
+    found = json.loads(told.out)
+    recited = next(f for f in found["findings"] if f["kind"] == "recites")
+    words = len(blurb.split())
+    assert f"share {words} words in a row" in recited["sentence"]
+    assert found["interview"]["recital"]["longest"] == {"suspect": words, "panel-1": 0}
 
 
 def test_a_suspect_without_a_card_is_told_to_have_none(run: Run) -> None:

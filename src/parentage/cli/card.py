@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from parentage.cli.card_options import Called, ParentCards, Published, Scores
 from parentage.cli.network import Budget, Cache, Requests, limits_of
 from parentage.errors import ParentageError, UsageError
 
@@ -53,29 +54,13 @@ def command(
     from_interview: Annotated[
         Path | None, typer.Option("--from-interview", help="A saved interview of the model (JSON).")
     ] = None,
-    called: Annotated[
-        list[str] | None,
-        typer.Option("--called", metavar="INPUT=NAME", help="An audited model is the one called NAME."),
-    ] = None,
-    parent_card: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--parent-card", metavar="NAME=PLACE", help="The card of another model: licence, scores."
-        ),
-    ] = None,
-    published: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--published", metavar="[NAME=]DATE", help="When a model, or without NAME this one, came out."
-        ),
-    ] = None,
+    called: Called = None,
+    parent_card: ParentCards = None,
+    published: Published = None,
     words: Annotated[
         list[Path] | None, typer.Option("--words", help="A file of further words to read cards with.")
     ] = None,
-    scores: Annotated[
-        Path | None,
-        typer.Option("--scores", help="Scores that others measured: a CSV table (docs/cards.md)."),
-    ] = None,
+    scores: Scores = None,
     history: Annotated[
         list[str] | None,
         typer.Option(

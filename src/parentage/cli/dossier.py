@@ -8,11 +8,22 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from parentage.cli.card_options import Called, ParentCards, Published, Scores
+from parentage.cli.interview_options import (
+    KeyVariable,
+    Line,
+    Panel,
+    Price,
+    Recital,
+    Samples,
+    SecondReader,
+    reader_of,
+)
 from parentage.cli.network import Budget, Cache, Requests, limits_of
 from parentage.errors import UsageError
 
 if TYPE_CHECKING:
-    from parentage.api import Asked, DossierInputs
+    from parentage.api import Asked, DossierInputs, InterviewOptions
 
 __all__ = ["EXAMPLES", "HELP", "command"]
 
@@ -30,6 +41,8 @@ Examples:
     parentage dossier ./rio -p ./nex -p ./qwen --interview ./answers
   Ask a server, and a panel the same:
     parentage dossier ./rio -p ./nex -p ./qwen --ask http://localhost:8080/v1 --panel ./qwen.gguf
+  Does it recite what a parent's maker published?
+    parentage dossier ./rio -p ./nex -p ./qwen --interview ./answers --recital nex-blurb.txt
   What would that read, ask and cost?
     parentage dossier ./rio -p ./nex -p ./qwen --ask http://localhost:8080/v1 --plan --price 0.5,1.5
   Keep all of it for others to check, signed:
@@ -66,45 +79,27 @@ def command(
     ask: Annotated[
         str | None, typer.Option("--ask", help="Ask this target, as of parentage interview.")
     ] = None,
-    panel: Annotated[
-        list[str] | None,
-        typer.Option("--panel", help="Another to be asked the same, or its kept answers. Repeat it."),
-    ] = None,
+    panel: Panel = None,
     template: Annotated[
         str | None, typer.Option("--template", help="Where the chat template of --ask lies.")
     ] = None,
-    samples: Annotated[
-        int, typer.Option("--samples", min=1, max=10_000, help="Answers in each condition.")
-    ] = 320,
+    samples: Samples = 320,
     answers: Annotated[
         Path, typer.Option("--answers", help="Folder that keeps every answer of --ask.")
     ] = Path("interview"),
-    api_key_env: Annotated[
-        str, typer.Option("--api-key-env", help="The environment variable that holds the key.")
-    ] = "OPENAI_API_KEY",
-    price: Annotated[
-        str | None,
-        typer.Option("--price", metavar="IN,OUT", help="Of a million tokens, for telling the cost."),
-    ] = None,
+    recital: Recital = None,
+    second_reader: SecondReader = None,
+    line: Line = None,
+    api_key_env: KeyVariable = "OPENAI_API_KEY",
+    price: Price = None,
     card: Annotated[
         str | None,
         typer.Option("--card", help="Where the card lies; without it the suspect's own, if it has one."),
     ] = None,
-    called: Annotated[
-        list[str] | None,
-        typer.Option("--called", metavar="INPUT=NAME", help="An audited model is the one called NAME."),
-    ] = None,
-    parent_card: Annotated[
-        list[str] | None,
-        typer.Option("--parent-card", metavar="NAME=PLACE", help="The card of another model."),
-    ] = None,
-    published: Annotated[
-        list[str] | None,
-        typer.Option("--published", metavar="[NAME=]DATE", help="When a model came out."),
-    ] = None,
-    scores: Annotated[
-        Path | None, typer.Option("--scores", help="Scores that others measured: a CSV table.")
-    ] = None,
+    called: Called = None,
+    parent_card: ParentCards = None,
+    published: Published = None,
+    scores: Scores = None,
     history: Annotated[
         str | None, typer.Option("--history", metavar="PLACE", help="The card's versions.")
     ] = None,
@@ -152,6 +147,15 @@ def command(
     from parentage.cli.progress import progress
 
     costs = Costs.of(price)
+    options = api.InterviewOptions(
+        out=answers,
+        samples=samples,
+        seed=seed,
+        recital=recital,
+        second_reader=reader_of(second_reader),
+        line=line,
+        key=os.environ.get(api_key_env),
+    )
     told = (called, parent_card, published, scores, history)
     inputs = api.CardInputs(
         card or suspect,
@@ -173,7 +177,7 @@ def command(
         full,
         seed,
         workers,
-        _asked(interview, ask, panel, template, (samples, seed, answers, api_key_env)),
+        _asked(interview, ask, panel, template, options),
         inputs if card is not None or any(told) else None,
         limits_of(budget, budget_requests, cache),
     )
@@ -197,7 +201,7 @@ def _asked(
     ask: str | None,
     panel: list[str] | None,
     template: str | None,
-    how: tuple[int, int, Path, str],
+    options: InterviewOptions,
 ) -> Asked | None:
     from parentage import api
 
@@ -205,18 +209,25 @@ def _asked(
         raise UsageError(
             "--interview reads what was answered, --ask asks: give one of them", code="dossier-interview"
         )
+    more = options.recital, options.second_reader, options.line
     if interview is not None:
-        return api.Asked(*_kept(interview, panel or []))
-    if ask is None:
-        if panel:
+        place, others = _kept(interview, panel or [])
+        if place.endswith(".json") and any(more):
             raise UsageError(
-                "a panel is asked beside somebody",
+                "a saved interview is taken as it is: its answers are not read again",
+                code="dossier-interview",
+                where=place,
+                hint="--recital, --second-reader and --line go with the files of answers (.jsonl)",
+            )
+        return api.Asked(place, others, options=options)
+    if ask is None:
+        if panel or any(more):
+            raise UsageError(
+                "--panel, --recital, --second-reader and --line go with an interview",
                 code="dossier-interview",
                 hint="give --ask or --interview too",
             )
         return None
-    samples, seed, out, variable = how
-    options = api.InterviewOptions(out=out, samples=samples, seed=seed, key=os.environ.get(variable))
     return api.Asked(ask, tuple(panel or ()), None, template, options)
 
 

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from parentage.cli.interview_options import (
+    KeyVariable,
+    Line,
+    Panel,
+    Price,
+    Recital,
+    Samples,
+    SecondReader,
+    reader_of,
+)
 from parentage.errors import ReadError, UsageError
-
-if TYPE_CHECKING:
-    from parentage.behaviour.opening import Spec
 
 __all__ = ["EXAMPLES", "HELP", "command"]
 
@@ -39,10 +46,7 @@ def command(
     target: Annotated[
         str, typer.Argument(help="Who is asked: ADDRESS[#model=NAME&template=PLACE] or a path.")
     ],
-    panel: Annotated[
-        list[str] | None,
-        typer.Option("--panel", help="Another to be asked the same: the base, a sibling. Repeat it."),
-    ] = None,
+    panel: Panel = None,
     template: Annotated[
         str | None,
         typer.Option(
@@ -58,9 +62,7 @@ def command(
             "--out", help="Folder that keeps every answer; a run that was stopped goes on from it."
         ),
     ] = Path("interview"),
-    samples: Annotated[
-        int, typer.Option("--samples", min=1, max=10_000, help="Answers in each condition.")
-    ] = 320,
+    samples: Samples = 320,
     condition: Annotated[
         list[str] | None,
         typer.Option(
@@ -76,22 +78,9 @@ def command(
     only_own: Annotated[
         bool, typer.Option("--only-own-questions", help="Ask those of --questions alone.")
     ] = False,
-    recital: Annotated[
-        Path | None,
-        typer.Option(
-            "--recital", help="A text that may be recited: a published blurb, or a parent's answers."
-        ),
-    ] = None,
-    second_reader: Annotated[
-        str | None,
-        typer.Option(
-            "--second-reader", help="An endpoint whose model reads answers too; it decides nothing."
-        ),
-    ] = None,
-    line: Annotated[
-        tuple[str, str] | None,
-        typer.Option("--line", help="Two parents' folders: where between them do next tokens fall?"),
-    ] = None,
+    recital: Recital = None,
+    second_reader: SecondReader = None,
+    line: Line = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Every sample's seed follows from it.")] = 0,
     temperature: Annotated[float, typer.Option("--temperature", min=0.0, max=2.0)] = 1.0,
     max_tokens: Annotated[int, typer.Option("--max-tokens", min=1, max=4096, help="Of each answer.")] = 160,
@@ -100,13 +89,8 @@ def command(
     ] = 4,
     timeout: Annotated[float, typer.Option("--timeout", min=0.1, help="Seconds for one answer.")] = 120.0,
     attempts: Annotated[int, typer.Option("--attempts", min=1, max=20, help="Of each request.")] = 5,
-    api_key_env: Annotated[
-        str, typer.Option("--api-key-env", help="The environment variable that holds the key.")
-    ] = "OPENAI_API_KEY",
-    price: Annotated[
-        str | None,
-        typer.Option("--price", metavar="IN,OUT", help="Of a million tokens, for telling the cost."),
-    ] = None,
+    api_key_env: KeyVariable = "OPENAI_API_KEY",
+    price: Price = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Tell what would be asked, and what templates hide.")
     ] = False,
@@ -142,7 +126,7 @@ def command(
         questions=tuple(questions or ()),
         only_own_questions=only_own,
         recital=recital,
-        second_reader=_reader(second_reader),
+        second_reader=reader_of(second_reader),
         line=line,
         key=os.environ.get(api_key_env),
         limits=Limits(timeout=timeout, attempts=attempts, concurrency=concurrency),
@@ -169,14 +153,3 @@ def command(
             where=str(out),
             hint="run it again: it asks only what is missing",
         )
-
-
-def _reader(words: str | None) -> Spec | None:
-    from parentage.behaviour.opening import ENDPOINT, spec_of
-
-    spec = None if words is None else spec_of(words)
-    if spec is not None and spec.kind != ENDPOINT:
-        raise UsageError(
-            "a second reader is asked through an endpoint", code="interview-target", where=spec.locator
-        )
-    return spec

@@ -9,7 +9,15 @@ from parentage.records.absence import Absent
 from parentage.records.card_report import CardFinding, CardHistory, ScoreLine, WeighedClaim
 from parentage.records.dossier import Dossier, at_place
 from parentage.records.findings import PreviousUpload
-from parentage.records.interview import Closer, Comparison, Group, HiddenPrompt, Recital
+from parentage.records.interview import (
+    Closer,
+    Comparison,
+    Group,
+    HiddenPrompt,
+    Line,
+    Recital,
+    SecondReading,
+)
 from parentage.records.report import Direction, PostTraining, Replay, Verdict
 from parentage.reports.wording import (
     count_text,
@@ -102,6 +110,16 @@ def _recital(found: Recital) -> str:
     return f"Longest run of words shared with {found.source}: {longest}.{first}"
 
 
+def _second(found: SecondReading) -> str:
+    other = len(found.disagreements)
+    return f"{found.locator} read {found.read:,} answers, {other:,} otherwise than the rules."
+
+
+def _along(found: Line) -> str:
+    shown = ", ".join(f"{p.weight:.2f}: {p.divergence:.3g}" for p in found.points[::5])
+    return f"Divergence by the weight of {found.first}: {shown}."
+
+
 def _claim(weighed: WeighedClaim) -> str:
     c = weighed.claim
     where = f"line {c.line:,}, {c.source}"
@@ -124,6 +142,8 @@ _TOLD: Final[dict[type, Callable[[Any], str]]] = {
     Comparison: _comparison,
     Closer: _closer,
     Recital: _recital,
+    SecondReading: _second,
+    Line: _along,
     WeighedClaim: _claim,
     CardFinding: lambda f: f"{f.id} ({f.severity}): {f.sentence}",
     CardHistory: _history,

@@ -9,6 +9,8 @@ import pytest
 
 from parentage.records.absence import Absent
 from parentage.records.dossier import Dossier, at_place, from_json, to_json
+from parentage.records.estimate import Estimate
+from parentage.records.interview import Line, LinePoint, SecondReading
 from parentage.reports.dossier_text import render_text
 from tests.behaviour.answered import answers_of
 from tests.verdicts.dossier.worlds import (
@@ -22,6 +24,14 @@ from tests.verdicts.dossier.worlds import (
     unlike,
 )
 
+AGAIN = SecondReading("http://reader/v1", "a-reader", 118, 2, Estimate(0.9, 0.83, 0.94, 0.95), 0.8, ())
+ALONG = Line(
+    "nex",
+    "base",
+    24,
+    tuple(LinePoint(k / 10, 0.01 + abs(k / 10 - 0.6), Absent("not measured")) for k in range(11)),
+    Estimate(0.6, 0.55, 0.66, 0.95),
+)
 ALL = {
     "everything": composed("merge", CLOSED, unlike()),
     "an open card": composed("merge", OPEN_CARD, unlike()),
@@ -32,6 +42,7 @@ ALL = {
     "undetermined": composed("look-alike", CLOSED, unlike()),
     "trained": composed("merge-trained", CLOSED, unlike()),
     "nothing": composed("", None),
+    "looked at again": composed("merge", CLOSED, replace(unlike(), second_reading=AGAIN, line=ALONG)),
 }
 
 
@@ -128,6 +139,18 @@ def test_ids_are_unique_and_the_severest_comes_first(name: str) -> None:
     assert len({f.id for f in found}) == len(found)
     order = ["high", "medium", "low", "information"]
     assert [f.severity for f in found] == sorted((f.severity for f in found), key=order.index)
+
+
+def test_what_another_reader_and_the_line_say_is_told_and_accuses_nobody() -> None:
+    dossier = ALL["looked at again"]
+    line, reader = finding(dossier, "along-line"), finding(dossier, "second-reader")
+    assert "0.60 (0.55 to 0.66) of the first" in line.sentence
+    assert "0.01 nats away, the two themselves 0.41 and 0.61" in line.sentence
+    assert "agrees in 90 % (83 to 94 %) of 118 answers; 2 it did not read" in reader.sentence
+    assert {line.severity, reader.severity} == {"information"}
+    assert {f.id for f in dossier.findings} - {line.id, reader.id} == {
+        f.id for f in ALL["everything"].findings
+    }
 
 
 def test_each_kind_says_what_it_would_have_concluded_alone() -> None:

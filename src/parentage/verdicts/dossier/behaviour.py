@@ -13,7 +13,7 @@ from typing import Final
 from parentage.behaviour.names.aliases import known_names, mentions, normalised
 from parentage.records.absence import Absent
 from parentage.records.dossier import Confidence, Finding, KindAlone, Support
-from parentage.records.interview import Comparison, Group, Interview, NameRate, Subject
+from parentage.records.interview import Comparison, Group, Interview, Line, NameRate, SecondReading, Subject
 from parentage.verdicts.cards.identity import ALL, OFTEN, SURE
 from parentage.verdicts.dossier.scale import IDENTITY, OBSERVED, OPEN
 
@@ -140,6 +140,8 @@ def behaviour_findings(
             yield from _identity(interview, own, in_card)
     yield from _recital(interview)
     yield from _closest(interview)
+    yield from _along_line(interview.line)
+    yield from _read_again(interview.second_reading)
 
 
 def _identity(interview: Interview, names: list[Claimed], in_card: Mapping[str, bool]) -> Iterator[Finding]:
@@ -236,6 +238,50 @@ def _closest(interview: Interview) -> Iterator[Finding]:
             "whose next tokens it shares",
             (Support("behaviour", says, (f"interview.closer[{k}]",)),),
         )
+
+
+def _along_line(found: Line | Absent) -> Iterator[Finding]:
+    if isinstance(found, Absent):
+        return
+    at, ends = found.weight, (found.points[-1].divergence, found.points[0].divergence)
+    says = (
+        f"Of the blends of {found.first} and {found.second}, the one with a weight of {at.estimate:.2f} "
+        f"({at.low:.2f} to {at.high:.2f}) of the first has the nearest next tokens: "
+        f"{min(p.divergence for p in found.points):.2g} nats away, the two themselves {ends[0]:.2g} and "
+        f"{ends[1]:.2g}."
+    )
+    yield Finding(
+        "along-line",
+        "along-line",
+        "information",
+        says,
+        Confidence(
+            "not-graded", "Every model has a nearest blend: how often one is as near was not measured."
+        ),
+        "where between two models its next tokens fall",
+        (Support("behaviour", says, ("interview.line",)),),
+        alternatives=("a model that is no merge of the two has a nearest blend too",),
+    )
+
+
+def _read_again(found: SecondReading | Absent) -> Iterator[Finding]:
+    if isinstance(found, Absent):
+        return
+    rate = found.agreement
+    says = (
+        f"A second reader agrees in {100 * rate.estimate:.0f} % ({100 * rate.low:.0f} to "
+        f"{100 * rate.high:.0f} %) of {found.read:,} answers; {found.unread:,} it did not read. It decides "
+        f"nothing."
+    )
+    yield Finding(
+        "second-reader",
+        "second-reader",
+        "information",
+        says,
+        OBSERVED,
+        "how the answers are read",
+        (Support("behaviour", says, ("interview.second_reading",)),),
+    )
 
 
 def behaviour_alone(interview: Interview | Absent) -> KindAlone:
