@@ -73,6 +73,11 @@ class Algebra:
         except (ValueError, OverflowError):
             return np.float32(math.nan)
 
+    def functions(self, f: Callable[[float], float], x: Values) -> Values:
+        """The function of each of [n] scalars."""
+        found: Values = np.array([self.function(f, one) for one in x], np.float32)
+        return found
+
     def sum(self, n: int) -> Total:
         """A running sum of ``n`` numbers, rounded at its end."""
         return sum_in(self.profile, self.dtype, n)

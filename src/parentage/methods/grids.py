@@ -52,7 +52,9 @@ def on_grid(values: Values, dtype: DType) -> Values:
 
 def scalar_on_grid(value: float, dtype: DType) -> np.float32:
     """One number, rounded to float32 and then to ``dtype``, as tools make a scalar tensor."""
-    return np.float32(on_grid(np.array([value], np.float32), dtype)[0])
+    with np.errstate(over="ignore"):
+        near = np.float32(value)
+    return near if dtype is DType.F32 else np.float32(on_grid(np.array([near]), dtype)[0])
 
 
 def stored(values: Values, dtype: DType) -> Bits:

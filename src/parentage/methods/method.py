@@ -7,9 +7,9 @@ operands into storage bits, chunk by chunk. The same bits come out whatever the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from typing import Final, Protocol
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,8 +35,11 @@ __all__ = [
     "Rule",
     "Value",
     "Values",
+    "keeps",
+    "once",
 ]
 
+T = TypeVar("T")
 Values = NDArray[np.float32]
 Bits = NDArray[np.unsignedinteger]
 
@@ -78,6 +81,24 @@ class Reader(Protocol):
     def dtypes(self) -> tuple[DType, ...]: ...
     def chunks(self, rows: bool = False) -> Iterator[tuple[int, Values]]: ...
     def read(self, start: int, count: int) -> Values: ...
+
+
+def keeps(reader: Reader) -> bool:
+    """Does the reader keep what passes over its operands come to (``once``)?"""
+    return getattr(reader, "known", None) is not None
+
+
+def once(reader: Reader, what: Hashable, work: Callable[[], T]) -> T:
+    """What passes over the operands come to that no parameter moves: worked out once where the reader keeps
+    such (``known``), for one that a search replays hundreds of recipes on. ``what`` names it, with all that
+    it depends on beside the operands."""
+    known: dict[Hashable, Any] | None = getattr(reader, "known", None)
+    if known is None:
+        return work()
+    if what not in known:
+        known[what] = work()
+    found: T = known[what]
+    return found
 
 
 class Rule(Protocol):
@@ -188,7 +209,14 @@ class Method:
             if not d.per_model
         }
         each = self._each(reader, parameters)
-        return replace(parameters, per_model=each, shared=shared)
+        return Parameters(
+            each,
+            shared,
+            parameters.seed,
+            parameters.drawn,
+            parameters.arrays,
+            parameters.additions,
+        )
 
     def _each(self, reader: Reader, parameters: Parameters) -> tuple[Mapping[str, Value], ...]:
         per_model = [d for d in self.parameters if d.per_model]

@@ -27,6 +27,7 @@ from parentage.methods.method import (
     Reader,
     Rule,
     Values,
+    once,
 )
 from parentage.numerics.torch_sums import outer_sum
 
@@ -168,7 +169,13 @@ def _prepare(reader: Reader, parameters: Parameters, profile: Profile, name: str
         return _Only(others[0], algebra)
     weights = _weights(parameters, others, algebra, name)
     s = _Sphere(algebra, reader.base, others, weights, reader.elements, np.zeros(len(others), np.float32))
-    s = replace(s, norms=_norms(reader, s, lambda _, v: s.vectors(v), len(others)))
+    # No weight moves the lengths.
+    norms = once(
+        reader,
+        ("multislerp", profile.id, algebra.dtype),
+        lambda: _norms(reader, s, lambda _, v: s.vectors(v), len(others)),
+    )
+    s = replace(s, norms=norms)
     if profile.ours and not s.norms.any():
         # Nothing moved in any model: what all of them hold is the mean, which a tool refuses for want of a
         # direction.

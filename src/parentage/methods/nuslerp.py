@@ -9,10 +9,11 @@ dimension) is a vector of its own.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from parentage.errors import UsageError
 from parentage.methods.algebra import Algebra
@@ -28,6 +29,8 @@ from parentage.methods.method import (
     Reader,
     Rule,
     Values,
+    keeps,
+    once,
 )
 
 __all__ = ["NUSLERP"]
@@ -36,40 +39,49 @@ ONE: Final = np.float32(1)
 
 
 @dataclass(frozen=True, slots=True)
-class _Arc:
-    """The factors of the two vectors and the divisor, for one vector or [n] elements."""
+class _Angles:
+    """Of pairs of vectors, [m] each: the angle (0 where the two are parallel), its sine, and are they?"""
 
-    first: Any
-    second: Any
-    sine: Any
-    line: Any
+    theta: Values
+    sine: Values
+    line: NDArray[np.bool_]
 
     @classmethod
-    def of(cls, cosine: np.float32, t: float, q: Algebra) -> _Arc:
-        """From the cosine of the two directions."""
-        c = np.float32(np.clip(cosine, np.float32(-1), ONE))
-        line = bool(q.sub(ONE, q.mul(c, c)) <= np.float32(1e-16))
-        theta = q.function(math.acos, np.float32(0) if line else c)
-        first = q.function(math.sin, q.mul(np.float32(1 - t), theta))
-        second = q.function(math.sin, q.mul(np.float32(t), theta))
-        return cls(first, second, q.function(math.sin, theta), line)
+    def of(cls, cosines: Values, q: Algebra) -> _Angles:
+        """From the cosines [m] of the two directions."""
+        c = np.clip(cosines, np.float32(-1), ONE)
+        line = q.sub(ONE, q.mul(c, c)) <= np.float32(1e-16)
+        theta = q.functions(math.acos, np.where(line, np.float32(0), c))
+        return cls(theta, q.functions(math.sin, theta), line)
+
+    def part(self, first: int, count: int) -> _Angles:
+        """Those of some pairs."""
+        some = slice(first, first + count)
+        return _Angles(self.theta[some], self.sine[some], self.line[some])
 
     def between(self, x: Values, y: Values, t: float, q: Algebra) -> Values:
-        """The vectors' elements in between."""
-        arc = q.div(q.add(q.mul(self.first, x), q.mul(self.second, y)), self.sine)
-        line = q.add(q.mul(np.float32(1 - t), x), q.mul(np.float32(t), y))
-        found: Values = np.asarray(np.where(self.line, line, arc), np.float32)
-        return found
+        """The elements in between of vectors [m, n]."""
+        rest, share = np.float32(1 - t), np.float32(t)
+        first = q.functions(math.sin, q.mul(rest, self.theta))[:, None]
+        second = q.functions(math.sin, q.mul(share, self.theta))[:, None]
+        arc = q.div(q.add(q.mul(first, x), q.mul(second, y)), self.sine[:, None])
+        if not self.line.any():
+            return np.asarray(arc, np.float32)
+        line = q.add(q.mul(rest, x), q.mul(share, y))
+        return np.asarray(np.where(self.line[:, None], line, arc), np.float32)
 
 
 @dataclass(frozen=True, slots=True)
 class _Between:
+    """``angles``: of the tensor as a whole, or of each row (``by_row``); None: of the rows of each chunk."""
+
     algebra: Algebra
     base: int | None
     others: tuple[int, int]
     t: float
-    arc: _Arc | None
+    angles: _Angles | None = None
     granularity: int = 1
+    by_row: bool = False
 
     def vectors(self, values: Values) -> tuple[Values, Values]:
         """The two models, or their changes from the base."""
@@ -82,30 +94,26 @@ class _Between:
         return q.sub(x, base), q.sub(y, base)
 
     def apply(self, start: int, values: Values) -> Bits:
-        q = self.algebra
-        x, y = self.vectors(values)
-        arc = self.arc if self.arc is not None else self._by_row(x, y)
-        found = arc.between(x, y, self.t, q)
+        q, row = self.algebra, self.granularity if self.by_row else values.shape[1]
+        x, y = (v.reshape(-1, row) for v in self.vectors(values))
+        angles = self.angles
+        if angles is None:
+            angles = _Angles.of(self.cosines(x, y), q)
+        elif self.by_row:
+            angles = angles.part(start // row, len(x))
+        found = angles.between(x, y, self.t, q).reshape(-1)
         if self.base is not None:
             found = q.add(q.q(values[self.base]), found)
         return stored(found, q.profile.out)
 
-    def _by_row(self, x: Values, y: Values) -> _Arc:
-        q, row = self.algebra, self.granularity
-        arcs = []
-        for a, b in zip(x.reshape(-1, row), y.reshape(-1, row), strict=True):
+    def cosines(self, x: Values, y: Values) -> Values:
+        """Of rows [m, n]: [m]."""
+        q = self.algebra
+        found = []
+        for a, b in zip(x, y, strict=True):
             products = q.mul(_unit(a, q.norm_of(a), q), _unit(b, q.norm_of(b), q))
-            arcs.append(_Arc.of(q.sum_of(products), self.t, q))
-
-        def each(field: str, dtype: Any) -> Any:
-            return np.repeat(np.array([getattr(arc, field) for arc in arcs], dtype), row)
-
-        return _Arc(
-            each("first", np.float32),
-            each("second", np.float32),
-            each("sine", np.float32),
-            each("line", np.bool_),
-        )
+            found.append(q.sum_of(products))
+        return np.array(found, np.float32)
 
 
 def _unit(x: Values, norm: np.float32, q: Algebra) -> Values:
@@ -113,7 +121,7 @@ def _unit(x: Values, norm: np.float32, q: Algebra) -> Values:
     return found
 
 
-def _whole(reader: Reader, rule: _Between) -> _Arc:
+def _whole(reader: Reader, rule: _Between) -> _Angles:
     q = rule.algebra
     norms = [q.norm(), q.norm()]
     for _, values in reader.chunks():
@@ -125,16 +133,25 @@ def _whole(reader: Reader, rule: _Between) -> _Arc:
     for _, values in reader.chunks():
         x, y = rule.vectors(values)
         dot.add(q.mul(_unit(x, lengths[0], q), _unit(y, lengths[1], q)))
-    return _Arc.of(dot.result(), rule.t, q)
+    return _Angles.of(np.array([dot.result()], np.float32), q)
+
+
+def _rows(reader: Reader, rule: _Between) -> _Angles:
+    found = []
+    for _, values in reader.chunks(rows=True):
+        x, y = (v.reshape(-1, rule.granularity) for v in rule.vectors(values))
+        found.append(rule.cosines(x, y))
+    return _Angles.of(np.concatenate(found) if found else np.empty(0, np.float32), rule.algebra)
 
 
 def _prepare(reader: Reader, parameters: Parameters, profile: Profile, name: str) -> Rule:
     first, second = (k for k in range(reader.models) if k != reader.base)
     w = [float(parameters.per_model[k]["weight"]) for k in (first, second)]
     t = 0.5 if abs(w[0] + w[1]) < 1e-6 else w[1] / (w[0] + w[1])
-    rule = _Between(Algebra.of(profile), reader.base, (first, second), t, None)
+    rule = _Between(Algebra.of(profile), reader.base, (first, second), t)
+    known = (profile.id, rule.algebra.dtype)
     if parameters.shared["nuslerp_flatten"] or not reader.shape:
-        return _Between(rule.algebra, rule.base, rule.others, t, _whole(reader, rule))
+        return replace(rule, angles=once(reader, ("nuslerp", *known), lambda: _whole(reader, rule)))
     if parameters.shared["nuslerp_row_wise"] and len(reader.shape) > 1:
         raise UsageError(
             "nuslerp_row_wise without nuslerp_flatten is not computed here: it goes by columns",
@@ -142,7 +159,10 @@ def _prepare(reader: Reader, parameters: Parameters, profile: Profile, name: str
             where=name,
             hint="nuslerp_row_wise: false",
         )
-    return _Between(rule.algebra, rule.base, rule.others, t, None, max(1, rows_of(reader.shape)))
+    rule = replace(rule, granularity=max(1, rows_of(reader.shape)), by_row=True)
+    if not keeps(reader):
+        return rule
+    return replace(rule, angles=once(reader, ("nuslerp rows", *known), lambda: _rows(reader, rule)))
 
 
 NUSLERP: Final[Method] = Method(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from importlib import import_module
 from typing import Final, cast
 
@@ -54,6 +55,7 @@ def names() -> tuple[str, ...]:
     return tuple(METHODS)
 
 
+@cache
 def method(name: str) -> Method:
     """The method that recipes call so; raises ``UsageError`` (``method-unknown``)."""
     if name not in METHODS:

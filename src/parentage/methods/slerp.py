@@ -28,6 +28,7 @@ from parentage.methods.method import (
     Reader,
     Rule,
     Values,
+    once,
 )
 from parentage.methods.task_vectors import compute_dtype
 from parentage.records.dtypes import DType
@@ -94,8 +95,13 @@ def _prepare(reader: Reader, parameters: Parameters, profile: Profile, name: str
     first, second = reader.base, 1 - reader.base
     wide = Algebra(profile, DType.F32)
     t, older = float(parameters.shared["t"]), profile.id == "mergekit-0.1.4"
+    dtype = compute_dtype(profile)
     with np.errstate(all="ignore"):
-        cosine = _cosine(reader, wide, compute_dtype(profile), first, second)
+        cosine = once(
+            reader,
+            ("slerp", profile.id, dtype),
+            lambda: _cosine(reader, wide, dtype, first, second),
+        )
         a, b = coefficients(cosine, t, wide, older=older)
     return PairRule(first, second, a, b, profile)
 

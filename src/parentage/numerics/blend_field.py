@@ -18,13 +18,12 @@ from numpy.typing import NDArray
 from parentage.numerics.gauss import gauss_cell
 from parentage.numerics.prediction import predict, predict_off_grid, residual_cells
 from parentage.numerics.profile import Cells, profile_at, profile_drifting
-from parentage.numerics.tails import STUDENT_T2, cell_scores, gauss_log_mass, t2_mass
+from parentage.numerics.t2_kernels import BLOCK, log_product, t2_of_places
+from parentage.numerics.tails import STUDENT_T2, cell_scores, gauss_log_mass
 
 __all__ = ["Field"]
 
 Floats = NDArray[np.float64]
-_LEAST_MASS: Final = 1e-300
-_HAIR: Final = 1e-6
 _CERTAIN: Final = 8.6
 # The longest Newton step of the drift, what one may promise unseen, and how far below the best nothing is
 # looked at.
@@ -197,7 +196,7 @@ def _covariance(cells: Cells, family: int, weights: Floats, shifts: Floats, scal
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _values(  # noqa: PLR0912 (the innermost loop; a call an element would double its time)
+def _values(
     parents: Floats,
     low: Floats,
     high: Floats,
@@ -221,44 +220,59 @@ def _values(  # noqa: PLR0912 (the innermost loop; a call an element would doubl
             predict_off_grid(parents, weights[k], code, offsets, prediction)
         else:
             predict(parents, weights[k], code, single, prediction)
-        score = scores[k]
-        score[:] = 0.0
-        total, product = 0.0, 1.0
-        for i in range(n):
-            where = prediction[i]
-            for j in range(count):
-                where += shifts[k, j] * drift[j, i]
-            v, u = (low[i] - where) * inverse[i], (high[i] - where) * inverse[i]
-            width = u - v
-            if family == STUDENT_T2:
-                qu, qv = math.sqrt(2.0 + u * u), math.sqrt(2.0 + v * v)
-                mass = max(t2_mass(v, u, width, qv, qu), _LEAST_MASS)
-                if mass < 1e-100:
-                    total += math.log(mass)
-                else:
-                    product *= mass
-                    if product < 1e-150:
-                        total += math.log(product)
-                        product = 1.0
-                if count == 0:
-                    continue
-                if width < _HAIR:
-                    middle = 0.5 * (u + v)
-                    location = 3.0 * middle / (2.0 + middle * middle)
-                else:
-                    location = (1.0 / (qv * qv * qv) - 1.0 / (qu * qu * qu)) / mass
-            else:
-                if v < -_CERTAIN and u > _CERTAIN:
-                    continue
-                mass, location, _ = gauss_cell(v, u)
-                if mass < 1e-100:
-                    total += gauss_log_mass(v, u, width)
-                else:
-                    product *= mass
-                    if product < 1e-150:
-                        total += math.log(product)
-                        product = 1.0
-            location *= inverse[i]
-            for j in range(count):
-                score[j] += location * drift[j, i]
-        values[k] = total + math.log(product)
+        for j in range(count):
+            shift, along = shifts[k, j], drift[j]
+            for i in range(n):
+                prediction[i] += shift * along[i]
+        if family == STUDENT_T2:
+            values[k] = _t2_value(prediction, low, high, inverse, drift, scores[k])
+        else:
+            values[k] = _gauss_value(prediction, low, high, inverse, drift, scores[k])
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _t2_value(
+    where: Floats, low: Floats, high: Floats, inverse: Floats, drift: Floats, score: Floats
+) -> float:
+    """Log-likelihood around ``where`` [n]; its score along ``drift`` [J, n] goes to ``score`` [J]."""
+    total, product = 0.0, 1.0
+    mass, location = np.empty(BLOCK), np.empty(BLOCK)
+    score[:] = 0.0
+    for begin in range(0, low.size, BLOCK):
+        n = min(BLOCK, low.size - begin)
+        end = begin + n
+        t2_of_places(
+            low[begin:end], high[begin:end], where[begin:end], inverse[begin:end], n, mass, location
+        )
+        total, product = log_product(mass, n, total, product)
+        for j in range(drift.shape[0]):
+            sofar, along = score[j], drift[j, begin:end]
+            for i in range(n):
+                sofar += location[i] * along[i]
+            score[j] = sofar
+    return total + math.log(product)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _gauss_value(
+    where: Floats, low: Floats, high: Floats, inverse: Floats, drift: Floats, score: Floats
+) -> float:
+    """The same under a Gaussian."""
+    total, product = 0.0, 1.0
+    score[:] = 0.0
+    for i in range(low.size):
+        v, u = (low[i] - where[i]) * inverse[i], (high[i] - where[i]) * inverse[i]
+        if v < -_CERTAIN and u > _CERTAIN:
+            continue
+        mass, location, _ = gauss_cell(v, u)
+        if mass < 1e-100:
+            total += gauss_log_mass(v, u, u - v)
+        else:
+            product *= mass
+            if product < 1e-150:
+                total += math.log(product)
+                product = 1.0
+        location *= inverse[i]
+        for j in range(drift.shape[0]):
+            score[j] += location * drift[j, i]
+    return total + math.log(product)

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from parentage.numerics.gauss import gauss_cell
 from parentage.numerics.prediction import first_scale, predict, predict_off_grid, residual_cells
-from parentage.numerics.tails import STUDENT_T2, gauss_log_mass, t2_mass
+from parentage.numerics.t2_kernels import BLOCK, log_product, t2_of_states
+from parentage.numerics.tails import STUDENT_T2, gauss_log_mass
 
 __all__ = ["best_change", "profile_with_drift"]
 
@@ -29,7 +30,55 @@ _CERTAIN: Final = 8.6
 
 
 @njit(cache=True, nogil=True)
-def _sums(  # noqa: PLR0912 (one loop over elements; branches are families and tails)
+def _t2_sums(
+    lo: NDArray[np.float64],
+    hi: NDArray[np.float64],
+    drift: NDArray[np.float64],
+    state: NDArray[np.float64],
+    inverse: float,
+    score: NDArray[np.float64],
+    information: NDArray[np.float64],
+) -> float:
+    """``_sums`` of a Student t₂, block by block."""
+    count = drift.shape[0]
+    total, product = 0.0, 1.0
+    shift, mass = np.empty(BLOCK), np.empty(BLOCK)
+    location, log_scale = np.empty(BLOCK), np.empty(BLOCK)
+    for begin in range(0, lo.size, BLOCK):
+        n = min(BLOCK, lo.size - begin)
+        shift[:] = 0.0
+        for j in range(count):
+            step, along = state[j], drift[j, begin : begin + n]
+            for i in range(n):
+                shift[i] += step * along[i]
+        t2_of_states(
+            lo[begin : begin + n], hi[begin : begin + n], shift, inverse, n, mass, location, log_scale
+        )
+        total, product = log_product(mass, n, total, product)
+        for i in range(n):
+            by_scale, by_place = log_scale[i], location[i]
+            score[count] += by_scale
+            information[count, count] += by_scale * by_scale
+            for j in range(count):
+                g = by_place * drift[j, begin + i]
+                score[j] += g
+                information[j, count] += g * by_scale
+                for k in range(j + 1):
+                    information[j, k] += g * by_place * drift[k, begin + i]
+    _mirror(information, count)
+    return total + math.log(product)
+
+
+@njit(cache=True, nogil=True)
+def _mirror(information: NDArray[np.float64], count: int) -> None:
+    for j in range(count):
+        information[count, j] = information[j, count]
+        for k in range(j):
+            information[k, j] = information[j, k]
+
+
+@njit(cache=True, nogil=True)
+def _sums(
     lo: NDArray[np.float64],
     hi: NDArray[np.float64],
     drift: NDArray[np.float64],
@@ -44,40 +93,24 @@ def _sums(  # noqa: PLR0912 (one loop over elements; branches are families and t
     score[:] = 0.0
     information[:] = 0.0
     total, product = 0.0, 1.0
+    if family == STUDENT_T2:
+        return _t2_sums(lo, hi, drift, state, inverse, score, information)
     for i in range(lo.size):
         shift = 0.0
         for j in range(count):
             shift += state[j] * drift[j, i]
         u, v = (hi[i] - shift) * inverse, (lo[i] - shift) * inverse
         width = u - v
-        if family == STUDENT_T2:
-            qu, qv = math.sqrt(2.0 + u * u), math.sqrt(2.0 + v * v)
-            mass = max(t2_mass(v, u, width, qv, qu), 1e-300)
-            if mass < 1e-100:
-                total += math.log(mass)
-            else:
-                product *= mass
-                if product < 1e-150:
-                    total += math.log(product)
-                    product = 1.0
-            if width < 1e-6:
-                middle = 0.5 * (u + v)
-                location = 3.0 * middle / (2.0 + middle * middle)
-                log_scale = middle * location - 1.0
-            else:
-                at_v, at_u = 1.0 / (qv * qv * qv * mass), 1.0 / (qu * qu * qu * mass)
-                location, log_scale = at_v - at_u, v * at_v - u * at_u
+        if v < -_CERTAIN and u > _CERTAIN:
+            continue
+        mass, location, log_scale = gauss_cell(v, u)
+        if mass < 1e-100:
+            total += gauss_log_mass(v, u, width)
         else:
-            if v < -_CERTAIN and u > _CERTAIN:
-                continue
-            mass, location, log_scale = gauss_cell(v, u)
-            if mass < 1e-100:
-                total += gauss_log_mass(v, u, width)
-            else:
-                product *= mass
-                if product < 1e-150:
-                    total += math.log(product)
-                    product = 1.0
+            product *= mass
+            if product < 1e-150:
+                total += math.log(product)
+                product = 1.0
         location *= inverse
         score[count] += log_scale
         information[count, count] += log_scale * log_scale
@@ -87,10 +120,7 @@ def _sums(  # noqa: PLR0912 (one loop over elements; branches are families and t
             information[j, count] += g * log_scale
             for k in range(j + 1):
                 information[j, k] += g * location * drift[k, i]
-    for j in range(count):
-        information[count, j] = information[j, count]
-        for k in range(j):
-            information[k, j] = information[j, k]
+    _mirror(information, count)
     return total + math.log(product)
 
 

@@ -13,6 +13,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from parentage.numerics.t2_kernels import BLOCK, log_product, t2_of_scale
+
 __all__ = [
     "FAMILIES",
     "GAUSSIAN",
@@ -123,27 +125,15 @@ def scale_sums(
     total, score, information = 0.0, 0.0, 0.0
     inverse = 1.0 / scale
     if family == STUDENT_T2:
-        # One logarithm for many elements: masses multiply until the product nears underflow.
         product = 1.0
-        for i in range(lo.size):
-            u, v = hi[i] * inverse, lo[i] * inverse
-            width = u - v
-            qu, qv = math.sqrt(2.0 + u * u), math.sqrt(2.0 + v * v)
-            mass = t2_mass(v, u, width, qv, qu)
-            if mass < 1e-100:
-                total += math.log(max(mass, 1e-300))
-            else:
-                product *= mass
-                if product < 1e-150:
-                    total += math.log(product)
-                    product = 1.0
-            if width < _HAIR:
-                middle = 0.5 * (u + v)
-                g = 3.0 * middle * middle / (2.0 + middle * middle) - 1.0
-            else:
-                g = (v / (qv * qv * qv) - u / (qu * qu * qu)) / mass
-            score += g
-            information += g * g
+        mass, scores = np.empty(BLOCK), np.empty(BLOCK)
+        for begin in range(0, lo.size, BLOCK):
+            n = min(BLOCK, lo.size - begin)
+            t2_of_scale(lo[begin : begin + n], hi[begin : begin + n], inverse, n, mass, scores)
+            total, product = log_product(mass, n, total, product)
+            for i in range(n):
+                score += scores[i]
+                information += scores[i] * scores[i]
         return total + math.log(product), score, information
     for i in range(lo.size):
         u, v = hi[i] * inverse, lo[i] * inverse

@@ -132,6 +132,8 @@ class TorchSum:
 
 def sum_of(x: Values, *, narrow: bool = False) -> np.float32:
     """The sum of a contiguous row [n] that is in memory."""
+    if x.size < (2 * LANES if narrow else LANES):
+        return np.float32(_short(np.ascontiguousarray(x, np.float32)))
     total = TorchSum(x.size, narrow=narrow)
     total.add(np.ascontiguousarray(x, np.float32))
     return total.result()

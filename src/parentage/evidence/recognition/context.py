@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from parentage.architectures.alignment import AlignedTensor
 from parentage.checkpoints.checkpoint import Checkpoint
+from parentage.evidence.recognition.memory import Memory
 from parentage.evidence.recognition.spans import Span, fit_span
 from parentage.evidence.recognition.whole_tensors import WholeTensors
 from parentage.merging.operands import Operand, Operands
@@ -28,6 +29,8 @@ __all__ = ["FLOATS", "Context", "Probe"]
 FLOATS: Final = (DType.BF16, DType.F16, DType.F32)
 # Sets of parents that are tried: all of them, and every pair and triple of so many.
 MOST_PARENTS: Final = 4
+# Elements of a tensor up to which it stays in memory while it is searched; a probe's are no larger.
+HELD: Final = 2**22
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,8 @@ class Context:
     """What may be read whole, where a model is read by range; None: everything."""
     found: list[str] = field(default_factory=list)
     """Methods that replay the probe, as they are found."""
+    memory: Memory = field(default_factory=Memory)
+    """The probe's tensors, as they are read."""
     _read: dict[str, Probe] = field(default_factory=dict)
     _spans: dict[tuple[int, ...], Span] = field(default_factory=dict)
     _known: dict[str, Any] = field(default_factory=dict)
@@ -86,6 +91,9 @@ class Context:
 
     def outline(self, name: str, models: Sequence[int], base: int | None = None) -> Operands | None:
         """The same for its shape alone: of a tensor that may not be read."""
+        kept = self.memory.known(name, tuple(models), base)
+        if kept is not None:
+            return kept
         group = self.groups[name]
         refs = [self._ref(group, k) for k in models]
         parts = list[Operand]()
@@ -93,7 +101,10 @@ class Context:
             if isinstance(ref, Absent) or ref.encoding or ref.dtype not in FLOATS:
                 return None
             parts.append(Operand(self.checkpoints[k], ref))
-        return Operands(parts, tuple(group.suspect.shape), base)
+        found = Operands(parts, tuple(group.suspect.shape), base)
+        if name in self.probes and group.suspect.elements <= HELD:
+            return self.memory.operands(name, found, tuple(models))
+        return found
 
     def _ref(self, group: AlignedTensor, model: int) -> TensorRef | Absent:
         return group.suspect if model == 0 else group.others[model - 1]

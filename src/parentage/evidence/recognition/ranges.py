@@ -7,7 +7,7 @@ from typing import Final
 
 from parentage.evidence.recognition.candidate import Candidate
 from parentage.evidence.recognition.context import Context
-from parentage.evidence.recognition.replaying import drawn_before, replay_tensor
+from parentage.evidence.recognition.replaying import drawn_before, misses_any, replay_tensor
 from parentage.records.absence import Absent
 from parentage.records.recognition import Numbers, RangeOf
 
@@ -75,6 +75,10 @@ def _moved(numbers: Numbers, operand: int | None, name: str, value: float) -> Nu
 def _replays(candidate: Candidate, context: Context) -> bool:
     drawn = drawn_before(candidate, context)
     for name in context.probes:
+        if candidate.exact == 1.0:
+            if misses_any(candidate, name, context, drawn=drawn.get(name, 0)):
+                return False
+            continue
         counted = replay_tensor(candidate, name, context, enough=candidate.exact, drawn=drawn.get(name, 0))
         if counted is not None and counted.share < candidate.exact:
             return False

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from parentage.errors import UsageError
 from parentage.evidence.recognition.candidate import Candidate
 from parentage.evidence.recognition.context import Context
-from parentage.evidence.recognition.replaying import replay_tensor
+from parentage.evidence.recognition.replaying import misses_any, replay_tensor
 from parentage.evidence.recognition.spans import half_cells
 from parentage.merging.operands import pieces
 from parentage.numerics import candidates
@@ -88,6 +88,12 @@ def replays_on(candidate: Candidate, names: Sequence[str], context: Context) -> 
     """Does every informative element of these tensors come out?"""
     seen = False
     for name in names:
+        if candidate.exact == 1.0:
+            missed = misses_any(candidate, name, context)
+            if missed:
+                return False
+            seen = seen or missed is not None
+            continue
         counted = replay_tensor(candidate, name, context, enough=candidate.exact)
         if counted is None:
             continue
@@ -289,9 +295,7 @@ def _step(
     """One step towards where nothing is left, and what is left here; None where the rule refuses or does
     not respond."""
     wanted = context.probe(name).values[0]
-    half = half_cells(wanted, context.held)
-    # Numbers next to zero have the finest cells, and would lead alone.
-    half = np.maximum(half, np.median(half))
+    half = context.once(f"half cells {name}", lambda: _half_cells(wanted, context))
     here = _made(candidate, free, context, name, at)
     if here is None:
         return None, np.inf
@@ -317,6 +321,12 @@ def _step(
     change = np.linalg.lstsq(matrix / size, left, rcond=SINGULAR)[0] / size
     low, high = (np.array([getattr(one, side) for one in free]) for side in ("low", "high"))
     return np.clip(at + np.clip(change, -0.5, 0.5), low, high), far
+
+
+def _half_cells(wanted: Floats, context: Context) -> Floats:
+    half = half_cells(wanted, context.held)
+    # Numbers next to zero have the finest cells, and would lead alone.
+    return np.maximum(half, np.median(half))
 
 
 def _made(

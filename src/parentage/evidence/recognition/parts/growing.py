@@ -12,7 +12,7 @@ from parentage.evidence.recognition.candidate import Candidate, Recogniser
 from parentage.evidence.recognition.context import Context
 from parentage.evidence.recognition.parts.places import Place, alone
 from parentage.evidence.recognition.parts.schedules import Scheduled, schedules
-from parentage.evidence.recognition.replaying import Counted, drawn_before, replay_tensor
+from parentage.evidence.recognition.replaying import Counted, comes_out, drawn_before
 from parentage.records.recognition import Numbers
 
 __all__ = ["LEAST", "Ground", "Grown", "grow", "tells"]
@@ -47,15 +47,9 @@ class Ground:
             self.drawn[candidate.label] = drawn_before(candidate, self.context)
         return self.drawn[candidate.label].get(name, 0)
 
-    def counted(self, candidate: Candidate, name: str, *, enough: float = 1.0) -> Counted | None:
-        """One tensor replayed, given up early once ``enough`` of it cannot come out."""
-        drawn = self.before(candidate, name)
-        return replay_tensor(candidate, name, self.context, enough=enough, drawn=drawn)
-
     def comes_out(self, candidate: Candidate, name: str) -> Counted | None:
         """The counts where every element comes out; None elsewhere."""
-        found = self.counted(candidate, name)
-        return found if found is not None and found.elements and found.equal == found.elements else None
+        return comes_out(candidate, name, self.context, drawn=self.before(candidate, name))
 
 
 @dataclass(frozen=True)
@@ -155,6 +149,7 @@ def _outward(
 def _own_numbers(first: Candidate, one: Recogniser, name: str, ground: Ground) -> Numbers | None:
     """Numbers with which the rule gives one tensor, where it has any."""
     here = alone(ground.context, name)
+    ground = replace(ground, context=here)
     own = one.own(here, first, name) if one.looks_alone else ()
     for numbers in islice(chain(own, _proposed(first, one, here)), PROPOSED):
         counted = ground.comes_out(first.giving(name, numbers), name)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from parentage.architectures.roles import role_of
 from parentage.evidence.recognition.context import Context
+from parentage.evidence.recognition.memory import Memory
 from parentage.merging.layers import layout_of
 from parentage.records.tensors import TensorRef
 
@@ -40,4 +41,5 @@ def places_of(context: Context) -> dict[str, Place]:
 
 def alone(context: Context, name: str) -> Context:
     """The audit as if it had this tensor alone to go by."""
-    return replace(context, probes=(name,), found=[], _read={}, _spans={}, _known={})
+    memory = context.memory if name in context.probes else Memory()
+    return replace(context, probes=(name,), found=[], memory=memory, _read={}, _spans={}, _known={})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 from typing import Final
 
@@ -52,6 +53,7 @@ def rules_on(seed: str, ground: Ground) -> list[tuple[Candidate, Recogniser]]:
 
 def _making(seed: str, ground: Ground) -> Iterator[tuple[Candidate, Recogniser]]:
     here = alone(ground.context, seed)
+    ground = replace(ground, context=here)
     for one in recognisers():
         if one.id in LEFT_OUT:
             continue
