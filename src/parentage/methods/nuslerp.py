@@ -73,7 +73,7 @@ class _Angles:
 
 @dataclass(frozen=True, slots=True)
 class _Between:
-    """``angles``: of the tensor as a whole, or of each row (``by_row``); None: of the rows of each chunk."""
+    """``angles``: of the whole tensor, or of each row (``by_row``); None: of the rows of each chunk."""
 
     algebra: Algebra
     base: int | None

@@ -84,9 +84,7 @@ class Memory:
         """Operands that were asked for before."""
         return self._sets.get((name, models, base))
 
-    def operands(
-        self, name: str, outline: Operands, models: tuple[int, ...]
-    ) -> ProbeOperands:
+    def operands(self, name: str, outline: Operands, models: tuple[int, ...]) -> ProbeOperands:
         """A probe tensor of some models, the same object for each who asks."""
         key = (name, models, outline.base)
         with self._lock:
