@@ -51,6 +51,14 @@ EXPLORING: Mapping[str, tuple[str, str]] = {
         "or a sigma that is not above 0 and at most 1.",
         "See `parentage train randopt --help`.",
     ),
+    "search-missing": (
+        "CMA-ES is a library's, which is not installed.",
+        "`pip install 'parentage[search]'`, or `--strategy halving`.",
+    ),
+    "space-knobs": (
+        "The file of a search names no range, too many, or one that is none; the line is named.",
+        "Write ranges in braces: `weight: {low: 0, high: 1}` or `merge_method: {choices: [linear, ties]}`.",
+    ),
     "task-file": (
         "A file of a task is missing, too large, or a line of it is no problem with an answer; the line is "
         "named.",

@@ -27,6 +27,20 @@ Examples:
     parentage explore path ./nex ./base --suspect ./rio --interview 48 --points 6 --html path.html
 """
 
+SEARCH_HELP = (
+    "Search merge recipes: SPACE is a recipe in which values are ranges, {low: 0, high: 1}, or "
+    "{choices: [a, b]}. A stated budget of answers is spent on candidates; the chosen recipe is then asked "
+    "problems that chose nothing, beside its parents, and the gap between both scores tells how much of "
+    "the first was luck."
+)
+SEARCH_EXAMPLES = """\
+\b
+Examples:
+  parentage explore search space.yaml --objective task:arithmetic --budget 400
+  Ranges alone, by CMA-ES:
+    parentage explore search space.yaml --objective own.jsonl:number --budget 800 --strategy cma-es
+"""
+
 app = typer.Typer(help=HELP, add_completion=False, no_args_is_help=True, rich_markup_mode=None)
 
 
@@ -113,3 +127,60 @@ def _write_path(found: PathExplored, json_file: str | None, html: Path | None) -
         emit_json(text)
     else:
         sys.stdout.write(encodable(render_text(found), sys.stdout.encoding or "utf-8"))
+
+
+@app.command("search", help=SEARCH_HELP, epilog=SEARCH_EXAMPLES)
+def search(
+    space: Annotated[Path, typer.Argument(readable=False, help="A recipe with ranges, in YAML.")],
+    objective: Annotated[
+        str, typer.Option("--objective", help="task:NAME, or FILE.jsonl[:exact|number|contains].")
+    ],
+    budget: Annotated[int, typer.Option("--budget", help="Answers to tuned problems, in all.")],
+    strategy: Annotated[
+        str, typer.Option("--strategy", help="halving, thompson or cma-es (needs the extra search).")
+    ] = "halving",
+    candidates: Annotated[
+        int, typer.Option("--candidates", help="Recipes drawn by halving and thompson.")
+    ] = 8,
+    problems: Annotated[
+        int, typer.Option("--problems", help="Asked of each point by cma-es, the same of all.")
+    ] = 16,
+    held_out: Annotated[
+        int, typer.Option("--held-out", help="Other problems, which tell how the chosen does.")
+    ] = 96,
+    seed: Annotated[int, typer.Option("--seed", help="Of candidates and problems.")] = 0,
+    device: Annotated[str, typer.Option("--device", help="cpu or cuda.")] = "cpu",
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out", help="Folder for best.yaml and every answer; a run that was stopped goes on from it."
+        ),
+    ] = Path("search"),
+    json_file: Annotated[
+        str | None, typer.Option("--json", help="Write JSON to a file, or - for standard output.")
+    ] = None,
+) -> None:
+    """Search recipes."""
+    from parentage.cli.output import encodable
+    from parentage.cli.progress import progress
+    from parentage.cli.streams import emit_json
+    from parentage.cli.targets import check_targets
+    from parentage.exploring.search import SearchSettings, explore_search
+    from parentage.records.codec import to_plain
+    from parentage.records.json_files import dumps, write_text
+    from parentage.records.searching import SCHEMA, VERSION
+    from parentage.reports.search_text import render_text
+
+    check_targets([Path(json_file)] if json_file not in (None, "-") and json_file else [], [str(space)])
+    settings = SearchSettings(
+        space, objective, budget, out, strategy, candidates, problems, held_out, seed, device
+    )
+    with progress() as shown:
+        found = explore_search(settings, progress=shown)
+    text = dumps({"schema": SCHEMA, "version": VERSION, **to_plain(found)})
+    if json_file == "-":
+        emit_json(text)
+        return
+    if json_file is not None:
+        write_text(Path(json_file), text)
+    sys.stdout.write(encodable(render_text(found, str(out)), sys.stdout.encoding or "utf-8"))
