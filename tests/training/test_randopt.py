@@ -15,6 +15,7 @@ from parentage.errors import ParentageError
 from parentage.numerics.formats import to_float32
 from parentage.records.dtypes import DType
 from parentage.records.randopt import load_randopt
+from parentage.records.training import load_training
 from parentage.training.models import Model
 from parentage.training.noise import KEPT, CounterNoise
 from parentage.training.randopt import RandOptSettings, randopt
@@ -55,6 +56,10 @@ def test_what_is_kept_scored_best_and_is_what_was_scored(base: Path, tmp_path: P
         assert sum(right) / len(right) == member.held_out.score.estimate
     assert {t.sigma for t in found.tried} == {0.02, 0.05}
     assert len({t.seed for t in found.tried}) == 12
+    made = load_training(out / "member-01" / "training.json")
+    assert (made.kind, made.settings["noise_seed"]) == ("randopt", found.kept[0].seed)
+    assert {f.name: f.sha256 for f in made.files} == dict(found.kept[0].files)
+    assert {f.name: f.sha256 for f in made.base.files} == dict(found.base_files)
 
 
 def _held_out(found: object) -> tuple:

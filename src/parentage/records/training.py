@@ -59,7 +59,7 @@ class DataUsed:
 
 @dataclass(frozen=True, slots=True)
 class TrainingRecord:
-    """A finished run. ``kind``: "sft", "distill" or "rl".
+    """A finished run. ``kind``: "sft", "distill", "rl" or "randopt" (no steps: noise was added once).
 
     ``settings``: all that was asked, by name. ``losses``: of each step, in nats a token (what "rl" descends
     on is no loss in that sense; its ``rewards`` tell). ``rates``: the learning rate of each step; ``dose``:

@@ -7,6 +7,7 @@ is taken in turn from the list instead of drawn, and the kept members are writte
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from parentage.checkpoints.checkpoint import Checkpoint
 from parentage.checkpoints.opening import open_checkpoint
 from parentage.errors import OutputError, UsageError
 from parentage.records.randopt import Against, KeptMember, RandOptRun, TriedMember, save_randopt
+from parentage.records.training import DataUsed, ModelUsed, TrainingRecord, WeightFile, save_training
 from parentage.training.asking import Answered, ask
 from parentage.training.drawing import draws
 from parentage.training.ledger import Ledger
@@ -32,6 +34,7 @@ from parentage.training.tasks import HELD_OUT, TUNED, Item, Task, open_task
 __all__ = ["RandOptSettings", "check_out", "libraries", "randopt"]
 
 NAME: Final = "randopt.json"
+RECORD: Final = "training.json"
 ANSWERS: Final = "answers.jsonl"
 MOST_SEEDS: Final = 10_000
 Progress = Callable[[str, int, int], None]
@@ -243,14 +246,41 @@ class _Run:
         write_member(partial / folder, checkpoint, self._change(member))
         with open_checkpoint(str(partial / folder)) as written:
             files = digests_of(written)
+            save_training(self._record(member, checkpoint, written), partial / folder / RECORD)
         against = _against(found.scores, own.scores)
         apart = gap(member.tuned, against.score)
         return KeptMember(folder, member.seed, member.sigma, member.tuned, against, apart, files)
+
+    def _record(self, member: TriedMember, base: Checkpoint, written: Checkpoint) -> TrainingRecord:
+        floats = sum(t.elements for t in base.tensors.values() if t.dtype.is_float)
+        digest = hashlib.sha256("".join(i.key for i in self.tuned).encode()).hexdigest()
+        own = {"noise_seed": member.seed, "sigma": member.sigma, "noise": self.settings.noise}
+        return TrainingRecord(
+            tool=f"parentage {__version__}",
+            kind="randopt",
+            base=ModelUsed(self.settings.model, _weight_files(base)),
+            data=DataUsed(self.task.name, digest, len(self.tuned)),
+            settings=own,
+            libraries=libraries(),
+            parameters=floats,
+            trained=floats,
+            steps=0,
+            losses=(),
+            rates=(),
+            dose=0.0,
+            files=_weight_files(written),
+            kept={},
+        )
 
     def _vote(self, answered: Sequence[Answered]) -> list[float]:
         """A reading is itself an answer: the task scores it as it scores a text."""
         votes = zip(self.held_out, zip(*(a.readings for a in answered), strict=True), strict=True)
         return [self.task.score(item, majority(readings)) for item, readings in votes]
+
+
+def _weight_files(checkpoint: Checkpoint) -> tuple[WeightFile, ...]:
+    digests = digests_of(checkpoint)
+    return tuple(WeightFile(s.name, s.size, digests[s.name]) for s in checkpoint.shards)
 
 
 def _seeds(seed: int, count: int) -> list[int]:
