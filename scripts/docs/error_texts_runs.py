@@ -81,6 +81,11 @@ RUNS: Final[dict[str, tuple[str, str]]] = {
         "tensors, which would begin with random numbers. No code of a model's own is ever run.",
         "Check the folder.",
     ),
+    "training-other-tokenizer": (
+        "The teacher's tokens are not the student's, by their texts, numbers or count, so that it cannot "
+        "score the student's answers token by token.",
+        "Name a teacher with the student's own tokenizer, such as another model of its family.",
+    ),
     "training-tensors": (
         "The libraries load this architecture in another form than it is stored in, so that trained "
         "weights could not be written back in the base's own form.",

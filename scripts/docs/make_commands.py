@@ -169,7 +169,10 @@ COMMANDS: dict[str, tuple[Shown, ...]] = {
     ),
 }
 # Commands that are groups of commands.
-PARTS: dict[str, tuple[str, ...]] = {"label": ("verify", "write"), "train": ("sft", "randopt")}
+PARTS: dict[str, tuple[str, ...]] = {
+    "label": ("verify", "write"),
+    "train": ("sft", "distill", "rl", "randopt"),
+}
 
 
 def page() -> str:

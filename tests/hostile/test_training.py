@@ -187,3 +187,30 @@ def test_a_model_that_cannot_be_loaded_is_refused(run: Run, tmp_path: Path) -> N
     done = run("train", "sft", model(tmp_path / "m"), data, "--out", tmp_path / "out")
     assert (done.code, done.error) == (3, "training-load")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["distill", "m", "p.jsonl", "--teacher", "t", "--beta", "2"],
+        ["distill", "m", "p.jsonl", "--teacher", "t", "--new-tokens", "1024"],
+        ["distill", "m", "p.jsonl", "--teacher", "t", "--temperature", "0"],
+        ["rl", "m", "--task", "arithmetic", "--group", "1"],
+        ["rl", "m", "--task", "arithmetic", "--items", "0"],
+        ["rl", "m", "--task", "arithmetic", "--kl", "-1"],
+        ["rl", "m", "--task", "arithmetic", "--max-length", "2"],
+    ],
+)
+def test_what_distillation_and_policies_cannot_do_is_refused_first(
+    run: Run, tmp_path: Path, options: list[str]
+) -> None:
+    done = run("train", *options, "--out", tmp_path / "out")
+    assert (done.code, done.error) == (2, "training-settings")
+
+
+def test_an_output_inside_a_teacher_is_refused(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "t").mkdir()
+    prompts = write_lines(tmp_path / "p.jsonl", [{"prompt": "hi"}])
+    out = tmp_path / "t" / "out"
+    done = run("train", "distill", tmp_path / "m", prompts, "--teacher", tmp_path / "t", "--out", out)
+    assert (done.code, done.error) == (2, "training-output")

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from parentage.errors import ParentageError
+from parentage.training.distill import DistillSettings, distill
 from parentage.training.settings import Course, Keeping, Lora, Machine, Optimizer
 from parentage.training.sft import SftSettings, train_sft
 from tests.training.tiny import CHATS, write_lines
@@ -175,3 +176,27 @@ def test_a_damaged_state_is_not_gone_on_from(base: Path, chats: Path, tmp_path: 
     else:
         state.rename(state.with_name("state-00000002"))
     assert refusal(base, chats, tmp_path / "out").code == "training-state"
+
+
+def test_a_teacher_with_other_tokens_is_refused(base: Path, tmp_path: Path) -> None:
+    """Two tokens have changed places: every size agrees, and every score would be wrong."""
+    pytest.importorskip("trl")
+    teacher = tmp_path / "teacher"
+    shutil.copytree(base, teacher)
+    table = json.loads((teacher / "tokenizer.json").read_text())
+    words = table["model"]["vocab"]
+    words["a"], words["b"] = words["b"], words["a"]
+    (teacher / "tokenizer.json").write_text(json.dumps(table))
+    prompts = write_lines(tmp_path / "p.jsonl", [{"prompt": "hi"}])
+    with pytest.raises(ParentageError) as caught:
+        distill(DistillSettings(str(base), str(teacher), prompts, tmp_path / "out"))
+    assert caught.value.code == "training-other-tokenizer"
+
+
+def test_prompts_that_leave_no_room_for_an_answer_are_refused(base: Path, tmp_path: Path) -> None:
+    pytest.importorskip("trl")
+    prompts = write_lines(tmp_path / "p.jsonl", [{"prompt": "hi" * 40}])
+    course = Course(max_length=70)
+    with pytest.raises(ParentageError) as caught:
+        distill(DistillSettings(str(base), str(base), prompts, tmp_path / "out", course))
+    assert caught.value.code == "data-nothing-left"

@@ -35,6 +35,28 @@ Examples:
   With an earlier checkpoint and an average of the run:
     parentage train sft ./base chats.jsonl --out ./tuned --keep-steps 100 --ema 0.99
 """
+DISTILL_HELP = (
+    "Distil on-policy: STUDENT answers PROMPTS, JSON lines, and the teacher scores each token of them; "
+    "the student's divergence from it is reduced (GKD). Teacher and student have one tokenizer."
+)
+DISTILL_EXAMPLES = """\
+\b
+Examples:
+  parentage train distill ./student prompts.jsonl --teacher ./teacher --out ./distilled --steps 20
+  An adapter, and the symmetric divergence:
+    parentage train distill ./s prompts.jsonl --teacher ./t --out ./d --beta 0.5 --lora-rank 16 --rate 1e-4
+"""
+RL_HELP = (
+    "Raise the reward of MODEL on a task whose answers can be checked, by policy gradient (GRPO): several "
+    "answers to each problem, each judged against the others. Problems are of the tuned split alone."
+)
+RL_EXAMPLES = """\
+\b
+Examples:
+  parentage train rl ./model --task arithmetic --out ./policy --steps 20 --rate 1e-6 --batch 2
+  A task of one's own, an adapter, held near the beginning:
+    parentage train rl ./model --task own.jsonl:number --out ./policy --lora-rank 16 --rate 1e-5 --kl 0.04
+"""
 
 app = typer.Typer(help=HELP, add_completion=False, no_args_is_help=True, rich_markup_mode=None)
 app.command("randopt", help=train_randopt.HELP, epilog=train_randopt.EXAMPLES)(train_randopt.command)
@@ -57,6 +79,56 @@ def sft(
     from parentage.training.sft import SftSettings, train_sft
 
     _run(train_sft, SftSettings(model, data, out, course, all_tokens))
+
+
+@app.command("distill", help=DISTILL_HELP, epilog=DISTILL_EXAMPLES)
+@with_course
+def distill(
+    student: Annotated[str, typer.Argument(help="The folder of the model that is trained.")],
+    prompts: Annotated[Path, typer.Argument(readable=False, help="JSON lines; docs/training.md.")],
+    teacher: Annotated[str, typer.Option("--teacher", help="The folder of the model that scores.")],
+    out: Out,
+    course: Any,
+    beta: Annotated[
+        float, typer.Option("--beta", help="1: reverse KL; 0: forward; between: Jensen-Shannon.")
+    ] = 1.0,
+    temperature: Annotated[float, typer.Option("--temperature", help="Of the student's sampling.")] = 1.0,
+    new_tokens: Annotated[int, typer.Option("--new-tokens", help="Of an answer, at most.")] = 64,
+) -> None:
+    """On-policy distillation."""
+    from parentage.training.distill import DistillSettings
+    from parentage.training.distill import distill as distilled
+
+    _run(
+        distilled,
+        DistillSettings(student, teacher, prompts, out, course, beta, temperature, new_tokens),
+    )
+
+
+@app.command("rl", help=RL_HELP, epilog=RL_EXAMPLES)
+@with_course
+def rl(
+    model: Model,
+    task: Annotated[
+        str, typer.Option("--task", help="A built-in task, or FILE.jsonl[:exact|number|contains].")
+    ],
+    out: Out,
+    course: Any,
+    items: Annotated[int, typer.Option("--items", help="Different problems.")] = 64,
+    group: Annotated[int, typer.Option("--group", help="Answers to each problem.")] = 8,
+    temperature: Annotated[float, typer.Option("--temperature", help="Of sampling.")] = 1.0,
+    new_tokens: Annotated[
+        int, typer.Option("--new-tokens", help="Of an answer, at most; 0: as many as the task says.")
+    ] = 0,
+    kl: Annotated[float, typer.Option("--kl", help="Weight of the distance from the beginning.")] = 0.0,
+) -> None:
+    """Policy gradient."""
+    from parentage.training.rl import RlSettings, reinforce
+
+    _run(
+        reinforce,
+        RlSettings(model, task, out, course, items, group, temperature, new_tokens, kl),
+    )
 
 
 def _run(trainer: Any, settings: Any) -> None:

@@ -10,10 +10,10 @@ from typing import Any
 from parentage.records.training import DataUsed, TrainingRecord
 from parentage.training.bases import Base, open_base
 from parentage.training.data import DataFile, read_examples
-from parentage.training.folders import RunFolder, check_out
-from parentage.training.loading import adapted, load, memory_guard, need, prepare, sow
-from parentage.training.outputs import Writer
-from parentage.training.recording import Clock, finished, identity
+from parentage.training.folders import check_out
+from parentage.training.loading import memory_guard, need
+from parentage.training.preparing import prepared
+from parentage.training.recording import Clock, finished
 from parentage.training.running import Progress, Run, positions
 from parentage.training.settings import Course, check_course
 from parentage.training.tokens import IGNORED, Row, Rows, tokenised
@@ -58,17 +58,12 @@ def train_sft(settings: SftSettings, progress: Progress = lambda stage, done, of
 def _trained(
     settings: SftSettings, data: DataFile, base: Base, clock: Clock, progress: Progress
 ) -> TrainingRecord:
-    course = settings.course
-    folder = RunFolder(settings.out, identity("sft", settings, {"weights": base}, data.sha256))
-    prepare(course.machine)
-    sow(course.seed, 2**61)
-    model, tokenizer = load(settings.model, course.machine)
-    rows = tokenised(data, settings.model, tokenizer, course.max_length, all_tokens=settings.all_tokens)
-    writer = Writer(base, adapted(model, course.lora, course.seed) if course.lora else model, course.lora)
-    run = Run(writer, course, folder, progress)
-    _loop(run, rows)
+    made = prepared("sft", settings, {"weights": base}, data.sha256, progress)
+    length = settings.course.max_length
+    rows = tokenised(data, settings.model, made.tokenizer, length, all_tokens=settings.all_tokens)
+    _loop(made.run, rows)
     used = DataUsed(data.name, data.sha256, len(rows.rows), rows.left_out, rows.cut)
-    return finished(run, "sft", settings, clock, used)
+    return finished(made.run, "sft", settings, clock, used)
 
 
 def _loop(run: Run, rows: Rows) -> None:
