@@ -12,7 +12,15 @@ from examples.affair.steps import Done
 
 __all__ = ["KEPT", "keep"]
 
-KEPT = ("dossier.json", "dossier.html", "report.json", "interview.json", "training.json", "randopt.json")
+KEPT = (
+    "dossier.json",
+    "dossier.html",
+    "report.json",
+    "interview.json",
+    "training.json",
+    "randopt.json",
+    "swireasoning.json",
+)
 
 
 def keep(work: Path, out: Path, done: Sequence[Done]) -> None:

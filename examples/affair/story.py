@@ -25,7 +25,14 @@ OWN = "examples.affair."
 
 def steps(size: Size) -> tuple[Step, ...]:
     """All steps, each after what it needs."""
-    return (*_models(size), *_rios(size), *_controls(size), *_asked(size), *_told(size))
+    return (
+        *_models(size),
+        *_rios(size),
+        *_controls(size),
+        *_asked(size),
+        *_told(size),
+        *_thinking(size),
+    )
 
 
 def _sft(name: str, model: str, data: str, run: Run, about: str, *more: str) -> Step:
@@ -56,7 +63,7 @@ def _rios(size: Size) -> Iterator[Step]:
 
 def _distilled(name: str, size: Size) -> Step:
     words = ("train", "distill", "{honest-merge}", "{data}/prompts.jsonl", "--teacher", "{teacher}")
-    more = ("--max-new-tokens", str(size.tokens), "--seed", "3")
+    more = ("--new-tokens", str(size.tokens), "--weight-decay", "0.01", "--seed", "3")
     about = "the merge after on-policy distillation from the teacher"
     return Step(name, (*words, "--out", "{out}", *size.distill.options(), *more), about)
 
@@ -108,6 +115,17 @@ def _told(size: Size) -> Iterator[Step]:
         )
         words = ("audit", place, *parents, *rest, "--full", "--json", "{out}/report.json")
         yield Step(f"audit-{name}", words, f"is {name} called a merge?")
+
+
+def _thinking(size: Size) -> Iterator[Step]:
+    yield Step("think-data", (f"{OWN}thinking", "data", "{out}"), "sums that are thought over")
+    words = ("train", "sft", "{base}", "{think-data}/think.jsonl", "--out", "{out}")
+    more = ("--warmup", str(max(1, size.teacher.steps // 20)), "--seed", "8")
+    yield Step(
+        "thinker", (*words, *size.teacher.options(), *more), "the base, taught to think before it answers"
+    )
+    words = (f"{OWN}thinking", "compare", "{thinker}", "{out}")
+    yield Step("swireasoning", words, "ordinary decoding against SwiReasoning")
 
 
 def _called(size: Size) -> tuple[str, ...]:

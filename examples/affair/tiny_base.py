@@ -1,4 +1,4 @@
-"""The base of the tiny version: a Llama of 69,000 weights, trained here from scratch in about two minutes.
+"""The base of the tiny version: a Llama of 69,000 weights, trained here from scratch in about a minute.
 
     python -m examples.affair.tiny_base DATA OUT
 
@@ -17,7 +17,7 @@ from typing import Any
 __all__ = ["main"]
 
 SEED = 2026
-STEPS = 2000
+STEPS = 600
 BATCH = 16
 CONTEXT = 192
 RATE = 6e-3
@@ -118,7 +118,7 @@ def train(chats: list[dict[str, Any]]) -> tuple[Any, Any, list[float]]:
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         losses.append(float(loss.detach()))
-        if step % 100 == 0 or step == STEPS - 1:
+        if step % 50 == 0 or step == STEPS - 1:
             print(f"step {step} of {STEPS}, loss {losses[-1]:.3f}", flush=True)
     return model, tokenizer, losses
 

@@ -12,6 +12,7 @@ from examples.affair.data import rows, sums
 from examples.affair.sizes import SIZES
 from examples.affair.steps import Failed, Step, run
 from examples.affair.story import steps
+from examples.affair.thinking import thought
 from examples.affair.upload import without_notes
 
 FIRST = Step("first", ("examples.affair.recipes", "{out}", "./nex", "./base"), "a recipe")
@@ -88,6 +89,14 @@ def test_no_run_is_trained_on_a_held_out_problem() -> None:
     asked = {m["content"] for listed in rows().values() for row in listed for m in row["messages"]}
     assert held
     assert not held & asked
+
+
+def test_a_thought_ends_before_its_answer() -> None:
+    (row,) = sums("tuned", 1)
+    told = thought(row)["messages"][1]["content"]
+    assert told.startswith("<think>")
+    assert told.rpartition("</think>")[2] == row["messages"][1]["content"]
+    assert " + " in told
 
 
 def test_data_are_the_same_each_time_and_no_file_is_empty() -> None:

@@ -1,0 +1,188 @@
+"""Measure what each kind of training leaves, by dose: train a stored merge, compare, audit.
+
+    python -m scripts.training.measure build/affair/tiny OUT.json
+
+The folder is a finished run of ``python -m examples.affair``. Needs the extras for training. What was
+measured before stays in OUT.json and is not measured again.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scripts.training.changes import compare
+
+from parentage import api
+from parentage.checkpoints.formats.safetensors_writer import StoredTensor, write_safetensors
+from parentage.checkpoints.opening import open_checkpoint
+from parentage.numerics.formats import round_to, to_float32
+from parentage.records.absence import Absent
+
+__all__ = ["main"]
+
+MERGE = "rio-uploaded"
+RATES = (1e-7, 1e-6, 1e-5, 1e-4)
+KEPT = (1, 4, 16)
+LORA_RATES = (1e-5, 1e-4, 1e-3)
+SIGMAS = (1e-5, 1e-4, 1e-3, 1e-2)
+# steps · rate · decay: 10,000 steps at 1e-5 with .01 are 1e-3.
+DECAYS = (1e-5, 1e-4, 1e-3, 4e-3)
+STRENGTHS = (0.01, 0.1, 1.0)
+BATCH = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Dose:
+    """One point: ``made`` writes a model's folder from the merge. ``dose``: in the unit of its kind."""
+
+    kind: str
+    settings: str
+    dose: float
+    place: Path
+
+
+def _courses(rate: float, lora: int = 0) -> Any:
+    from parentage.training.settings import Course, Keeping, Lora, Optimizer
+
+    return Course(
+        optimizer=Optimizer(steps=KEPT[-1], rate=rate, schedule="constant", batch=BATCH, weight_decay=0.01),
+        lora=Lora(lora, merge=True) if lora else None,
+        keeping=Keeping(save_every=0, steps=KEPT),
+        max_length=256,
+        seed=7,
+    )
+
+
+def _kept(kind: str, rate: float, out: Path) -> Iterator[Dose]:
+    for steps in KEPT:
+        place = out / "checkpoints" / f"step-{steps}"
+        yield Dose(kind, f"{steps} steps at {rate:g}", steps * rate, place if place.is_dir() else out)
+
+
+def _sft(run: Path, aside: Path) -> Iterator[Dose]:
+    from parentage.training.sft import SftSettings, train_sft
+
+    for kind, rank, rates in (("sft", 0, RATES), ("lora", 4, LORA_RATES)):
+        for rate in rates:
+            out = aside / f"{kind}-{rate:g}"
+            data = run / "data" / "honest-entities.jsonl"
+            train_sft(SftSettings(str(run / MERGE), data, out, _courses(rate, rank)))
+            yield from _kept(kind, rate, out)
+
+
+def _weights(
+    run: Path, out: Path, change: Callable[[str, np.ndarray[Any, Any]], np.ndarray[Any, Any]]
+) -> Path:
+    """The merge with every tensor passed through ``change``, float32 in and out, rounded once."""
+    stored = {}
+    with open_checkpoint(str(run / MERGE)) as checkpoint:
+        for name, ref in checkpoint.tensors.items():
+            wide = to_float32(checkpoint.read(ref, 0, ref.elements), ref.dtype).reshape(ref.shape)
+            bits = round_to(change(name, wide).astype(np.float64), ref.dtype)
+            stored[name] = StoredTensor(ref.dtype, ref.shape, bits)
+    write_safetensors(out / "model.safetensors", stored)
+    return out
+
+
+def _randopt(run: Path, aside: Path) -> Iterator[Dose]:
+    from parentage.training.noise import NOISES
+    from parentage.training.perturbing import Perturbation, write_member
+
+    for sigma in SIGMAS:
+        out = aside / f"randopt-{sigma:g}"
+        with open_checkpoint(str(run / MERGE)) as checkpoint:
+            write_member(out, checkpoint, Perturbation(NOISES["counter"](7), sigma))
+        yield Dose("randopt", f"sigma {sigma:g}", sigma, out)
+
+
+def _decayed(run: Path, aside: Path) -> Iterator[Dose]:
+    for decay in DECAYS:
+        out = aside / f"decay-{decay:g}"
+        factor = np.exp(-decay)
+        yield Dose(
+            "weight-decay",
+            f"steps · rate · decay {decay:g}",
+            decay,
+            _weights(run, out, lambda name, w, by=factor: w * by if w.ndim == 2 else w),
+        )
+
+
+def _abliterated(run: Path, aside: Path) -> Iterator[Dose]:
+    """The direction that most of what the embedding writes has in common: a real one, of this model."""
+    with open_checkpoint(str(run / MERGE)) as checkpoint:
+        ref = checkpoint.tensors["model.embed_tokens.weight"]
+        table = to_float32(checkpoint.read(ref, 0, ref.elements), ref.dtype).reshape(ref.shape)
+    r = np.linalg.svd(table.astype(np.float64), full_matrices=False)[2][0]
+
+    def without(name: str, w: np.ndarray[Any, Any], strength: float) -> np.ndarray[Any, Any]:
+        if not name.endswith(("o_proj.weight", "down_proj.weight")):
+            return w
+        return w - strength * np.outer(r, r @ w)
+
+    for strength in STRENGTHS:
+        out = aside / f"abliteration-{strength:g}"
+        yield Dose(
+            "abliteration",
+            f"strength {strength:g}",
+            strength,
+            _weights(run, out, lambda name, w, by=strength: without(name, w, by)),
+        )
+
+
+KINDS: dict[str, Callable[[Path, Path], Iterator[Dose]]] = {
+    "sft": _sft,
+    "randopt": _randopt,
+    "abliteration": _abliterated,
+    "weight-decay": _decayed,
+}
+
+
+def _row(run: Path, dose: Dose) -> dict[str, Any]:
+    """Compared with the merge, and audited against its parents."""
+    after = api.audit(str(dose.place), parents=[str(run / "nex"), str(run / "base")], full=True).report
+    later = after.post_training
+    counted = () if isinstance(after.strata, Absent) else after.strata
+    return {
+        "kind": dose.kind,
+        "settings": dose.settings,
+        "dose": dose.dose,
+        **asdict(compare(run / MERGE, dose.place)),
+        "relation": after.verdict.relation,
+        "status": after.verdict.status,
+        "post_training": later.status,
+        "off_replay": None if isinstance(later.changed_share, Absent) else later.changed_share.estimate,
+        "replayed": sum(s.elements for s in counted),
+    }
+
+
+def main() -> None:
+    """Measure what is missing; rows are kept after each kind."""
+    run, target = Path(sys.argv[1]), Path(sys.argv[2])
+    rows: list[dict[str, Any]] = json.loads(target.read_text("utf-8")) if target.is_file() else []
+    for kind, made in KINDS.items():
+        if any(row["kind"] == kind for row in rows):
+            continue
+        aside = target.parent / f"{target.stem}-models"
+        shutil.rmtree(aside, ignore_errors=True)
+        for dose in made(run, aside):
+            rows.append(_row(run, dose))
+            print(
+                rows[-1]["kind"],
+                rows[-1]["settings"],
+                rows[-1]["share"],
+                rows[-1]["post_training"],
+                flush=True,
+            )
+        target.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    shutil.rmtree(target.parent / f"{target.stem}-models", ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+"""The tiny affair's models, as one real run left them: both Rios told apart, no control called one."""
+
+from __future__ import annotations
+
+import pytest
+from examples.affair.recipes import WEIGHTS, recipe
+from examples.affair.upload import without_notes
+
+from parentage import api
+from parentage.records.absence import Absent
+from parentage.records.estimate import Estimate
+from parentage.records.report import Report
+from tests.worlds.fixtures import FOLDER, audited, weight_estimates
+
+HERE = FOLDER / "affair"
+PARENTS = ("affair/nex", "affair/base")
+HONEST = ("affair/honest-entities", "affair/honest-capitals")
+CONTROLS = ("honest-entities", "honest-capitals", "nex-earlier", "nex-average", "lora", "randopt")
+
+
+@pytest.fixture(scope="session")
+def uploaded(tmp_path_factory: pytest.TempPathFactory) -> Report:
+    """Rio as uploaded: the merge that ``parentage merge`` makes, without what it says of itself."""
+    folder = tmp_path_factory.mktemp("affair")
+    places = [str(HERE / f"{n}.safetensors") for n in ("nex", "base")]
+    (folder / "rio.yaml").write_text(recipe(*places))
+    api.merge(folder / "rio.yaml", folder / "labelled")
+    (weights,) = (folder / "labelled").glob("*.safetensors")
+    without_notes(weights, folder / "rio.safetensors")
+    controls = [str(HERE / f"{n}.safetensors") for n in ("honest-entities", "lora")]
+    return api.audit(
+        str(folder / "rio.safetensors"), parents=places, controls=controls, full=True, workers=1
+    ).report
+
+
+def test_what_was_uploaded_is_a_merge_with_the_recipes_weights_inside_their_intervals(
+    uploaded: Report,
+) -> None:
+    assert (uploaded.verdict.relation, uploaded.verdict.status) == ("linear-merge", "supported")
+    found = weight_estimates(uploaded)
+    for name, weight in zip(("nex", "base"), WEIGHTS, strict=True):
+        assert found[name].low <= weight <= found[name].high
+
+
+def test_nothing_was_trained_after_what_was_uploaded_and_the_bound_is_told(uploaded: Report) -> None:
+    later = uploaded.post_training
+    assert later.status == "not-detected"
+    assert isinstance(later.changed_share, Estimate)
+    assert later.changed_share.estimate == 0
+    assert 0 < later.changed_share.high < 1e-3
+    assert isinstance(later.would_have_seen, str)
+
+
+def test_no_weight_explains_a_control_of_the_upload(uploaded: Report) -> None:
+    assert uploaded.controls
+    assert all(c.match < 1 for c in uploaded.controls if not isinstance(c.match, Absent))
+
+
+def test_what_was_claimed_is_the_same_merge_and_trained_afterwards() -> None:
+    report = audited("affair/rio-claimed", PARENTS, HONEST)
+    assert (report.verdict.relation, report.verdict.status) == ("linear-merge", "supported")
+    found = weight_estimates(report)
+    for name, weight in zip(("nex", "base"), WEIGHTS, strict=True):
+        assert found[name].low <= weight <= found[name].high
+    assert report.post_training.status == "detected"
+
+
+# One audit takes seconds; the others are of one kind with it.
+@pytest.mark.parametrize(
+    "control", [c if c == "nex-average" else pytest.param(c, marks=pytest.mark.slow) for c in CONTROLS]
+)
+def test_no_control_is_called_a_merge(control: str) -> None:
+    others = [h for h in HONEST if not h.endswith(control)]
+    report = audited(f"affair/{control}", PARENTS, others)
+    assert report.verdict.relation != "linear-merge", report.verdict.sentence
+    assert report.post_training.status != "detected"

@@ -1,0 +1,65 @@
+"""The table of what training leaves: what is counted, and the doses that are read off it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scripts.docs.make_training_table import smallest_dose
+from scripts.training.changes import compare
+
+from parentage.checkpoints.formats.safetensors_writer import StoredTensor, write_safetensors
+from parentage.numerics.formats import round_to
+from parentage.numerics.intervals_binomial import smallest_detectable_share
+from parentage.records.dtypes import DType
+
+NAMES = ("model.layers.0.self_attn.q_proj.weight", "model.layers.0.mlp.up_proj.weight")
+
+
+def _written(folder: Path, values: dict[str, np.ndarray]) -> Path:
+    stored = {n: StoredTensor(DType.BF16, v.shape, round_to(v, DType.BF16)) for n, v in values.items()}
+    write_safetensors(folder / "model.safetensors", stored)
+    return folder
+
+
+def test_a_change_of_rank_one_in_one_matrix_is_counted_as_such(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    before = {n: rng.normal(0, 0.02, (32, 16)) for n in NAMES}
+    u, v = np.ones(32), np.zeros(16)
+    v[3] = 4.0
+    after = before | {NAMES[1]: before[NAMES[1]] + np.outer(u, v)}
+    found = compare(_written(tmp_path / "a", before), _written(tmp_path / "b", after))
+    assert found.elements == 2 * 512
+    assert found.share == 32 / 1024
+    assert found.by_component == {"attention": 0.0, "feed-forward": 32 / 512}
+    assert (found.untouched, found.matrices) == (1, 2)
+    assert found.stable_rank == pytest.approx(1.0, abs=1e-3)
+    assert found.full_rank == 16
+
+
+def test_a_model_against_itself_shows_nothing(tmp_path: Path) -> None:
+    place = _written(tmp_path / "a", {n: np.full((4, 4), 0.5) + np.eye(4) for n in NAMES})
+    found = compare(place, place)
+    assert (found.share, found.sigma, found.stable_rank, found.untouched) == (0, 0, None, 2)
+
+
+def _rows(*points: tuple[float, float]) -> list[dict[str, float]]:
+    return [{"dose": d, "share": s} for d, s in points]
+
+
+def test_a_dose_between_two_lies_on_the_line_of_logarithms() -> None:
+    assert smallest_dose(_rows((1e-6, 1e-4), (1e-4, 1e-2)), 1e-3) == "1e-05"
+
+
+def test_doses_outside_what_was_measured_are_bounds() -> None:
+    rows = _rows((1e-6, 1e-4), (1e-4, 1e-2))
+    assert smallest_dose(rows, 1e-5) == "at most 1e-06"
+    assert smallest_dose(rows, 0.5) == "more than 0.0001"
+    assert smallest_dose(_rows((1e-6, 0.0), (1e-4, 1e-2)), 1e-3) == "1e-06 to 0.0001"
+
+
+def test_more_elements_show_smaller_shares_with_the_same_power() -> None:
+    for n in (100, 10_000):
+        share = smallest_detectable_share(n, power=0.99)
+        assert (1 - share) ** n == pytest.approx(0.01)
