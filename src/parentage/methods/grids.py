@@ -11,10 +11,11 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from parentage.numerics.rounding_kernels import bits_of, on_bf16_grid, on_f16_grid
+from parentage.numerics.formats import round_to
+from parentage.numerics.rounding_kernels import bits_of, on_bf16_grid, on_f16_grid, to_odd
 from parentage.records.dtypes import DType
 
-__all__ = ["on_grid", "scalar_on_grid", "stored"]
+__all__ = ["on_grid", "scalar_on_grid", "stored", "stored_wide"]
 
 Values = NDArray[np.float32]
 Bits = NDArray[np.unsignedinteger]
@@ -37,6 +38,13 @@ def _f16(values: Values, out: Values) -> None:
 def _store_bf16(values: Values, out: NDArray[np.uint16]) -> None:
     for i in range(values.size):
         bits = bits_of(on_bf16_grid(values[i]))
+        out[i] = np.uint16((QUIET if np.isnan(values[i]) else bits) >> np.uint32(16))
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _store_wide_bf16(values: NDArray[np.float64], out: NDArray[np.uint16]) -> None:
+    for i in range(values.size):
+        bits = bits_of(on_bf16_grid(to_odd(values[i])))
         out[i] = np.uint16((QUIET if np.isnan(values[i]) else bits) >> np.uint32(16))
 
 
@@ -67,3 +75,13 @@ def stored(values: Values, dtype: DType) -> Bits:
     clean = np.where(np.isnan(flat), np.float32(np.nan), flat)
     with np.errstate(over="ignore"):
         return clean.astype(np.float16).view(np.uint16) if dtype is DType.F16 else clean.view(np.uint32)
+
+
+def stored_wide(values: NDArray[np.float64], dtype: DType) -> Bits:
+    """The same of float64, rounded once."""
+    flat = np.ascontiguousarray(values, np.float64).reshape(-1)
+    if dtype is DType.BF16:
+        bits = np.empty(flat.size, np.uint16)
+        _store_wide_bf16(flat, bits)
+        return bits
+    return round_to(np.where(np.isnan(flat), np.nan, flat), dtype)

@@ -21,6 +21,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from parentage.methods.grids import stored, stored_wide
 from parentage.numerics.formats import quantize, round_to
 from parentage.numerics.rounding_kernels import fma32, on_bf16_grid, on_f16_grid
 from parentage.numerics.torch_sums import sum_of
@@ -267,19 +268,25 @@ class Arithmetic:
         """Weights as this arithmetic rounds them [K], then the divisor, for ``blend``."""
         return np.array(self.prepare(weights, out_dtype), np.float64)
 
-    def apply(self, weights: Sequence[float], operands: Sequence[Values], *, out_dtype: DType) -> Bits:
+    def apply(
+        self, weights: Sequence[float], operands: Sequence[Values] | Values, *, out_dtype: DType
+    ) -> Bits:
         """Blend float32 operands [n] (exact values of the stored parents) and store in ``out_dtype``.
 
         Overflow gives infinity; what is not a number the one positive NaN.
         """
-        values = np.ascontiguousarray(np.stack(operands), np.float32).reshape(len(operands), -1)
+        values = np.ascontiguousarray(operands, np.float32).reshape(len(operands), -1)
         n = values.shape[1]
         total, wide = np.empty(n, np.float32), np.empty(n if self.rule == FP64 else 0)
         binary16 = narrow_format(out_dtype) is DType.F16
         blend(self.rule, self.params(weights, out_dtype), values, n, binary16, total, wide)
-        blended: NDArray[np.floating] = wide if self.rule == FP64 else total
-        blended[np.isnan(blended)] = np.nan
-        return round_to(blended.reshape(operands[0].shape), out_dtype)
+        shape = operands[0].shape
+        if self.rule == FP64:
+            return stored_wide(wide, out_dtype).reshape(shape)
+        if out_dtype in (DType.BF16, DType.F16, DType.F32):
+            return stored(total, out_dtype).reshape(shape)
+        total[np.isnan(total)] = np.nan
+        return round_to(total.reshape(shape), out_dtype)
 
 
 ARITHMETICS: tuple[Arithmetic, ...] = (

@@ -15,16 +15,15 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from parentage.numerics.gauss import gauss_cell
+from parentage.numerics.gauss_kernels import ROOM, gauss_log_product, gauss_of_cells
 from parentage.numerics.prediction import predict, predict_off_grid, residual_cells
 from parentage.numerics.profile import Cells, profile_at, profile_drifting
 from parentage.numerics.t2_kernels import BLOCK, log_product, t2_of_places
-from parentage.numerics.tails import STUDENT_T2, cell_scores, gauss_log_mass
+from parentage.numerics.tails import STUDENT_T2, cell_scores
 
 __all__ = ["Field"]
 
 Floats = NDArray[np.float64]
-_CERTAIN: Final = 8.6
 # The longest Newton step of the drift, what one may promise unseen, and how far below the best nothing is
 # looked at.
 _LONGEST: Final = 1e3
@@ -224,55 +223,35 @@ def _values(
             shift, along = shifts[k, j], drift[j]
             for i in range(n):
                 prediction[i] += shift * along[i]
-        if family == STUDENT_T2:
-            values[k] = _t2_value(prediction, low, high, inverse, drift, scores[k])
-        else:
-            values[k] = _gauss_value(prediction, low, high, inverse, drift, scores[k])
+        values[k] = _value(prediction, low, high, inverse, drift, family, scores[k])
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _t2_value(
-    where: Floats, low: Floats, high: Floats, inverse: Floats, drift: Floats, score: Floats
+def _value(
+    where: Floats, low: Floats, high: Floats, inverse: Floats, drift: Floats, family: int, score: Floats
 ) -> float:
     """Log-likelihood around ``where`` [n]; its score along ``drift`` [J, n] goes to ``score`` [J]."""
     total, product = 0.0, 1.0
-    mass, location = np.empty(BLOCK), np.empty(BLOCK)
+    mass, location, log_scale = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
+    room = np.empty((ROOM, BLOCK))
     score[:] = 0.0
     for begin in range(0, low.size, BLOCK):
         n = min(BLOCK, low.size - begin)
         end = begin + n
-        t2_of_places(
-            low[begin:end], high[begin:end], where[begin:end], inverse[begin:end], n, mass, location
-        )
-        total, product = log_product(mass, n, total, product)
+        here, below, above, by = where[begin:end], low[begin:end], high[begin:end], inverse[begin:end]
+        if family == STUDENT_T2:
+            t2_of_places(below, above, here, by, n, mass, location)
+            total, product = log_product(mass, n, total, product)
+        else:
+            for i in range(n):
+                room[0, i], room[1, i] = (below[i] - here[i]) * by[i], (above[i] - here[i]) * by[i]
+            gauss_of_cells(n, room, mass, location, log_scale)
+            total, product = gauss_log_product(mass, room, n, total, product)
+        for i in range(n):
+            location[i] *= by[i]
         for j in range(drift.shape[0]):
             sofar, along = score[j], drift[j, begin:end]
             for i in range(n):
                 sofar += location[i] * along[i]
             score[j] = sofar
-    return total + math.log(product)
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _gauss_value(
-    where: Floats, low: Floats, high: Floats, inverse: Floats, drift: Floats, score: Floats
-) -> float:
-    """The same under a Gaussian."""
-    total, product = 0.0, 1.0
-    score[:] = 0.0
-    for i in range(low.size):
-        v, u = (low[i] - where[i]) * inverse[i], (high[i] - where[i]) * inverse[i]
-        if v < -_CERTAIN and u > _CERTAIN:
-            continue
-        mass, location, _ = gauss_cell(v, u)
-        if mass < 1e-100:
-            total += gauss_log_mass(v, u, u - v)
-        else:
-            product *= mass
-            if product < 1e-150:
-                total += math.log(product)
-                product = 1.0
-        location *= inverse[i]
-        for j in range(drift.shape[0]):
-            score[j] += location * drift[j, i]
     return total + math.log(product)

@@ -14,10 +14,10 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from parentage.numerics.gauss import gauss_cell
+from parentage.numerics.gauss_kernels import ROOM, gauss_log_product, gauss_of_cells
 from parentage.numerics.prediction import first_scale, predict, predict_off_grid, residual_cells
 from parentage.numerics.t2_kernels import BLOCK, log_product, t2_of_states
-from parentage.numerics.tails import STUDENT_T2, gauss_log_mass
+from parentage.numerics.tails import STUDENT_T2
 
 __all__ = ["best_change", "profile_with_drift"]
 
@@ -26,55 +26,6 @@ Floats = NDArray[np.float64]
 # profiles of real merges, the sum is within .01 of the maximum, far under the 1.92 of an interval.
 _GAIN: Final = 0.05
 _MAX_STEPS: Final = 60
-_CERTAIN: Final = 8.6
-
-
-@njit(cache=True, nogil=True)
-def _t2_sums(
-    lo: NDArray[np.float64],
-    hi: NDArray[np.float64],
-    drift: NDArray[np.float64],
-    state: NDArray[np.float64],
-    inverse: float,
-    score: NDArray[np.float64],
-    information: NDArray[np.float64],
-) -> float:
-    """``_sums`` of a Student t₂, block by block."""
-    count = drift.shape[0]
-    total, product = 0.0, 1.0
-    shift, mass = np.empty(BLOCK), np.empty(BLOCK)
-    location, log_scale = np.empty(BLOCK), np.empty(BLOCK)
-    for begin in range(0, lo.size, BLOCK):
-        n = min(BLOCK, lo.size - begin)
-        shift[:] = 0.0
-        for j in range(count):
-            step, along = state[j], drift[j, begin : begin + n]
-            for i in range(n):
-                shift[i] += step * along[i]
-        t2_of_states(
-            lo[begin : begin + n], hi[begin : begin + n], shift, inverse, n, mass, location, log_scale
-        )
-        total, product = log_product(mass, n, total, product)
-        for i in range(n):
-            by_scale, by_place = log_scale[i], location[i]
-            score[count] += by_scale
-            information[count, count] += by_scale * by_scale
-            for j in range(count):
-                g = by_place * drift[j, begin + i]
-                score[j] += g
-                information[j, count] += g * by_scale
-                for k in range(j + 1):
-                    information[j, k] += g * by_place * drift[k, begin + i]
-    _mirror(information, count)
-    return total + math.log(product)
-
-
-@njit(cache=True, nogil=True)
-def _mirror(information: NDArray[np.float64], count: int) -> None:
-    for j in range(count):
-        information[count, j] = information[j, count]
-        for k in range(j):
-            information[k, j] = information[j, k]
 
 
 @njit(cache=True, nogil=True)
@@ -93,35 +44,55 @@ def _sums(
     score[:] = 0.0
     information[:] = 0.0
     total, product = 0.0, 1.0
-    if family == STUDENT_T2:
-        return _t2_sums(lo, hi, drift, state, inverse, score, information)
-    for i in range(lo.size):
-        shift = 0.0
+    shift, mass, room = np.empty(BLOCK), np.empty(BLOCK), np.empty((ROOM, BLOCK))
+    location, log_scale = np.empty(BLOCK), np.empty(BLOCK)
+    for begin in range(0, lo.size, BLOCK):
+        n = min(BLOCK, lo.size - begin)
+        below, above = lo[begin : begin + n], hi[begin : begin + n]
+        shift[:] = 0.0
         for j in range(count):
-            shift += state[j] * drift[j, i]
-        u, v = (hi[i] - shift) * inverse, (lo[i] - shift) * inverse
-        width = u - v
-        if v < -_CERTAIN and u > _CERTAIN:
-            continue
-        mass, location, log_scale = gauss_cell(v, u)
-        if mass < 1e-100:
-            total += gauss_log_mass(v, u, width)
+            step, along = state[j], drift[j, begin : begin + n]
+            for i in range(n):
+                shift[i] += step * along[i]
+        if family == STUDENT_T2:
+            t2_of_states(below, above, shift, inverse, n, mass, location, log_scale)
+            total, product = log_product(mass, n, total, product)
         else:
-            product *= mass
-            if product < 1e-150:
-                total += math.log(product)
-                product = 1.0
-        location *= inverse
-        score[count] += log_scale
-        information[count, count] += log_scale * log_scale
-        for j in range(count):
-            g = location * drift[j, i]
-            score[j] += g
-            information[j, count] += g * log_scale
-            for k in range(j + 1):
-                information[j, k] += g * location * drift[k, i]
-    _mirror(information, count)
+            for i in range(n):
+                room[0, i], room[1, i] = (below[i] - shift[i]) * inverse, (above[i] - shift[i]) * inverse
+            gauss_of_cells(n, room, mass, location, log_scale)
+            total, product = gauss_log_product(mass, room, n, total, product)
+        _add(drift, begin, n, location, log_scale, inverse, score, information)
+    for j in range(count):
+        information[count, j] = information[j, count]
+        for k in range(j):
+            information[k, j] = information[j, k]
     return total + math.log(product)
+
+
+@njit(cache=True, nogil=True)
+def _add(
+    drift: NDArray[np.float64],
+    begin: int,
+    n: int,
+    location: NDArray[np.float64],
+    log_scale: NDArray[np.float64],
+    inverse: float,
+    score: NDArray[np.float64],
+    information: NDArray[np.float64],
+) -> None:
+    """Add a block's scores and their squares, element after element."""
+    count = drift.shape[0]
+    for i in range(n):
+        by_scale, by_place = log_scale[i], location[i] * inverse
+        score[count] += by_scale
+        information[count, count] += by_scale * by_scale
+        for j in range(count):
+            g = by_place * drift[j, begin + i]
+            score[j] += g
+            information[j, count] += g * by_scale
+            for k in range(j + 1):
+                information[j, k] += g * by_place * drift[k, begin + i]
 
 
 @njit(cache=True, nogil=True)

@@ -98,13 +98,17 @@ def _to_bf16(wide: NDArray[np.float64]) -> Bits:
     back = near.astype(np.float64)
     # Round to odd in float32 first: what lies between two float32 values must not become a tie.
     inexact = back != wide
-    beyond = np.abs(back) > np.abs(wide)
-    bits = np.where(beyond & inexact, bits - np.uint32(1), bits)
-    bits = np.where(inexact, bits | np.uint32(1), bits)
+    if inexact.any():
+        beyond = np.abs(back) > np.abs(wide)
+        bits = np.where(beyond & inexact, bits - np.uint32(1), bits)
+        bits = np.where(inexact, bits | np.uint32(1), bits)
     even = (bits >> np.uint32(16)) & np.uint32(1)
     rounded = (bits + np.uint32(0x7FFF) + even) >> np.uint32(16)
+    unknown = np.isnan(wide)
+    if not unknown.any():
+        return rounded.astype(np.uint16)
     quiet = ((near.view(np.uint32) >> np.uint32(16)) & np.uint32(0x8000)) | np.uint32(0x7FC0)
-    return np.where(np.isnan(wide), quiet, rounded).astype(np.uint16)
+    return np.where(unknown, quiet, rounded).astype(np.uint16)
 
 
 @cache

@@ -13,7 +13,10 @@ from numba import njit
 
 from parentage.numerics.tails import gauss_log_mass, gauss_scores
 
-__all__ = ["gauss_cell", "mills_ratio"]
+__all__ = ["CERTAIN", "gauss_cell", "gauss_cell_of", "mills_ratio"]
+
+# A cell that reaches this far on both sides holds all but 1e-17 of the mass, as in ``tails``.
+CERTAIN: Final = 8.6
 
 _INV_SQRT_2PI: Final = 1.0 / math.sqrt(2.0 * math.pi)
 # Below this many scales a cell's mass is density times width, as in ``tails``.
@@ -26,7 +29,7 @@ _FAR: Final = 30.0
 _K: Final = 4.5
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def mills_ratio(x: float) -> float:
     """Upper tail over density of a standard Gaussian at ``x`` >= 0."""
     y = (x - _K) / (x + _K)
@@ -53,10 +56,18 @@ def mills_ratio(x: float) -> float:
 @njit(cache=True, nogil=True)
 def gauss_cell(lo: float, hi: float) -> tuple[float, float, float]:
     """Mass of ``[lo, hi]`` (0 where only its logarithm can be held), its scores in location and scale."""
-    width = hi - lo
     near, far = abs(lo), abs(hi)
     if near > far:
         near, far = far, near
+    return gauss_cell_of(lo, hi, near, far, mills_ratio(near), mills_ratio(far))
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def gauss_cell_of(
+    lo: float, hi: float, near: float, far: float, mills_near: float, mills_far: float
+) -> tuple[float, float, float]:
+    """The same, given its edges by size and their Mills ratios."""
+    width = hi - lo
     if near > _FAR or width < _HAIR:
         location, log_scale = gauss_scores(lo, hi, width, gauss_log_mass(lo, hi, width))
         return 0.0, location, log_scale
@@ -67,9 +78,9 @@ def gauss_cell(lo: float, hi: float) -> tuple[float, float, float]:
         bend = width * width * (middle * middle - 1.0) / 24.0
         mass = width * _INV_SQRT_2PI * math.exp(-0.5 * middle * middle) * (1.0 + bend)
     elif lo * hi <= 0.0:
-        mass = 1.0 - at_near * mills_ratio(near) - at_far * mills_ratio(far)
+        mass = 1.0 - at_near * mills_near - at_far * mills_far
     else:
-        mass = at_near * mills_ratio(near) - at_far * mills_ratio(far)
+        mass = at_near * mills_near - at_far * mills_far
     if abs(lo) == near:
         at_lo, at_hi = at_near / mass, at_far / mass
     else:

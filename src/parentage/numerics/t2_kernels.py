@@ -52,7 +52,7 @@ def t2_of_scale(lo: Floats, hi: Floats, inverse: float, n: int, mass: Floats, sc
 def t2_of_places(
     low: Floats, high: Floats, where: Floats, inverse: Floats, n: int, mass: Floats, location: Floats
 ) -> None:
-    """Of cells [n] around ``where``, times ``inverse`` [n]: masses, and scores in location."""
+    """Of cells [n] around ``where``, times ``inverse`` [n]: masses, and scores in location (standardised)."""
     for i in range(n):
         v, u = (low[i] - where[i]) * inverse[i], (high[i] - where[i]) * inverse[i]
         width = u - v
@@ -62,7 +62,7 @@ def t2_of_places(
         middle = 0.5 * (u + v)
         thin = 3.0 * middle / (2.0 + middle * middle)
         wide = (1.0 / (qv * qv * qv) - 1.0 / (qu * qu * qu)) / found
-        location[i] = (thin if width < _HAIR else wide) * inverse[i]
+        location[i] = thin if width < _HAIR else wide
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -77,7 +77,7 @@ def t2_of_states(
     log_scale: Floats,
 ) -> None:
     """Of cells less their predictions [n], moved by ``shift`` [n], times ``inverse``: masses, and scores in
-    location and in log scale."""
+    location (standardised) and in log scale."""
     for i in range(n):
         u, v = (hi[i] - shift[i]) * inverse, (lo[i] - shift[i]) * inverse
         width = u - v
@@ -88,7 +88,7 @@ def t2_of_states(
         thin = 3.0 * middle / (2.0 + middle * middle)
         at_v, at_u = 1.0 / (qv * qv * qv * found), 1.0 / (qu * qu * qu * found)
         narrow = width < _HAIR
-        location[i] = (thin if narrow else at_v - at_u) * inverse
+        location[i] = thin if narrow else at_v - at_u
         log_scale[i] = middle * thin - 1.0 if narrow else v * at_v - u * at_u
 
 

@@ -84,7 +84,7 @@ def prepare(sample: TensorSample, subject: int, parents: tuple[int, ...], cast: 
 
 def predict_bits(operands: Operands, recipe: Recipe) -> NDArray[np.unsignedinteger]:
     """The recipe's own output bits on these operands."""
-    parents = [row.astype(np.float32) for row in operands.parents]
+    parents = operands.parents.astype(np.float32)
     return recipe.arithmetic.apply(recipe.weights, parents, out_dtype=operands.dtype)
 
 
