@@ -52,7 +52,7 @@ def t2_of_scale(lo: Floats, hi: Floats, inverse: float, n: int, mass: Floats, sc
 def t2_of_places(
     low: Floats, high: Floats, where: Floats, inverse: Floats, n: int, mass: Floats, location: Floats
 ) -> None:
-    """Of cells [n] around ``where``, times ``inverse`` [n]: masses, and scores in location (standardised)."""
+    """Of cells [n] around ``where``, times ``inverse`` [n]: masses, and standardised scores in location."""
     for i in range(n):
         v, u = (low[i] - where[i]) * inverse[i], (high[i] - where[i]) * inverse[i]
         width = u - v
@@ -76,8 +76,8 @@ def t2_of_states(
     location: Floats,
     log_scale: Floats,
 ) -> None:
-    """Of cells less their predictions [n], moved by ``shift`` [n], times ``inverse``: masses, and scores in
-    location (standardised) and in log scale."""
+    """Of cells less their predictions [n], moved by ``shift`` [n], times ``inverse``: masses, standardised
+    scores in location, and scores in log scale."""
     for i in range(n):
         u, v = (hi[i] - shift[i]) * inverse, (lo[i] - shift[i]) * inverse
         width = u - v
