@@ -16,12 +16,7 @@ from typing import Any
 from parentage.checkpoints.places import open_file
 from parentage.errors import EvidenceError, OutputError, UsageError
 from parentage.records.codec import from_plain, to_plain
-from parentage.records.interview import (
-    ANSWERS_SCHEMA,
-    ANSWERS_VERSION,
-    Answer,
-    Answers,
-)
+from parentage.records.interview import ANSWERS_SCHEMA, ANSWERS_VERSION, Answer, Answers
 from parentage.records.json_files import loads, write_text
 
 __all__ = ["Journal", "answers_text", "head_of", "load_answers", "parsed_answers", "save_answers"]

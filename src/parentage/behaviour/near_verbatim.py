@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parentage.behaviour.words import Units
-from parentage.records.interview import Part
+from parentage.records.recital import Part
 
 __all__ = ["LEAST_SAME", "Aligned", "Written", "near_passages", "sides"]
 

@@ -21,15 +21,8 @@ from parentage.behaviour.words import UNIT, Units, units_of
 from parentage.checkpoints.places import open_file
 from parentage.errors import UsageError
 from parentage.records.absence import Absent
-from parentage.records.interview import (
-    Answer,
-    Answers,
-    NearPassage,
-    PassageRatio,
-    PassageScore,
-    Recital,
-    Run,
-)
+from parentage.records.interview import Answer, Answers, PassageScore
+from parentage.records.recital import NearPassage, PassageRatio, Recital, Run
 
 __all__ = [
     "Source",

@@ -9,15 +9,8 @@ from parentage.records.absence import Absent
 from parentage.records.card_report import CardFinding, CardHistory, ScoreLine, WeighedClaim
 from parentage.records.dossier import Dossier, at_place
 from parentage.records.findings import PreviousUpload
-from parentage.records.interview import (
-    Closer,
-    Comparison,
-    Group,
-    HiddenPrompt,
-    Line,
-    Recital,
-    SecondReading,
-)
+from parentage.records.interview import Closer, Comparison, Group, HiddenPrompt, Line, SecondReading
+from parentage.records.recital import Recital
 from parentage.records.report import Direction, PostTraining, Replay, Verdict
 from parentage.reports.wording import (
     count_text,

@@ -5,16 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from parentage.records.absence import Absent
-from parentage.records.interview import (
-    Group,
-    HiddenPrompt,
-    Interview,
-    Line,
-    Part,
-    Recital,
-    SecondReading,
-    Subject,
-)
+from parentage.records.interview import Group, HiddenPrompt, Interview, Line, SecondReading, Subject
+from parentage.records.recital import Part, Recital
 from parentage.reports.wording import clipped, count_text
 
 __all__ = ["CONDITION_WORDS", "hidden_lines", "render_text"]
