@@ -5,13 +5,11 @@ from __future__ import annotations
 from functools import cache
 from typing import Final
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from jinja2 import Environment
 
-from parentage.records.absence import Absent
 from parentage.records.generation import Generation
+from parentage.reports.engine import plain_engine
 from parentage.reports.generation_chart import entropy_chart
-from parentage.reports.wording import clipped, visible
 
 __all__ = ["render_html"]
 
@@ -29,14 +27,4 @@ def render_html(found: Generation) -> str:
 
 @cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("parentage.reports"),
-        autoescape=True,
-        finalize=lambda value: value if isinstance(value, Markup) else visible(value),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.tests["absent"] = lambda value: isinstance(value, Absent)
-    environment.filters["prose"] = lambda text: clipped(text, PROSE)
-    return environment
+    return plain_engine(PROSE)

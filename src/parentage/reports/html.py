@@ -17,7 +17,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, Final
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 
 from parentage.records.absence import Absent
@@ -25,6 +25,7 @@ from parentage.records.report import Replay, Report
 from parentage.reports import headline
 from parentage.reports.changes import change_strips, experts_text, scale_labels
 from parentage.reports.charts import curve_chart, histogram, weight_bar
+from parentage.reports.engine import engine
 from parentage.reports.findings_text import biased, loosest, ranks, unmeasured
 from parentage.reports.glossary import GLOSSARY
 from parentage.reports.guidance import audit_command, next_steps, verify_command
@@ -132,15 +133,7 @@ def _page(report: Report) -> dict[str, Any]:
 @cache
 def environment() -> Environment:
     """The one template engine of all pages: it escapes every value, after ``visible``."""
-    environment = Environment(
-        loader=PackageLoader(_PACKAGE),
-        autoescape=True,
-        finalize=_written,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.tests["absent"] = _is_absent
+    environment = engine(_written)
     environment.tests["open"] = is_open
     environment.filters.update(
         arithmetic=lambda text: clipped(arithmetic_words(text), PROSE_LIMIT),
@@ -192,10 +185,6 @@ def policy(style: str, script: str) -> str:
 
 def _digest(text: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-
-
-def _is_absent(value: object) -> bool:
-    return isinstance(value, Absent)
 
 
 def _name(text: object) -> str:

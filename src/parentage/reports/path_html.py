@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from functools import cache
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from jinja2 import Environment
 
-from parentage.records.absence import Absent
 from parentage.records.exploring import PathExplored
+from parentage.reports.engine import plain_engine
 from parentage.reports.path_chart import plots
 from parentage.reports.path_text import render_text
-from parentage.reports.wording import clipped, visible
+from parentage.reports.wording import visible
 
 __all__ = ["render_html"]
 
@@ -24,17 +23,7 @@ def render_html(found: PathExplored) -> str:
 
 @cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("parentage.reports"),
-        autoescape=True,
-        finalize=lambda value: value if isinstance(value, Markup) else _seen(value),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.tests["absent"] = lambda value: isinstance(value, Absent)
-    environment.filters["prose"] = lambda text: clipped(text, 200)
-    return environment
+    return plain_engine(200, _seen)
 
 
 def _seen(value: object) -> str:
