@@ -126,7 +126,9 @@ def _kept(work: Path, step: Step, key: str) -> Done | None:
 def _made(work: Path, step: Step, key: str) -> Done:
     out, begun = work / step.name, work / f"{step.name}.begun"
     if not (begun.is_file() and begun.read_text("utf-8") == key):
-        shutil.rmtree(out, ignore_errors=True)
+        # `parentage train` keeps what it can go on from beside its output, and refuses another run's.
+        for left in (out, out.with_name(f"{step.name}.partial")):
+            shutil.rmtree(left, ignore_errors=True)
     out.mkdir(parents=True, exist_ok=True)
     begun.write_text(key, encoding="utf-8")
     command = shown(step)

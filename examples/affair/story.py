@@ -73,8 +73,20 @@ def _controls(size: Size) -> Iterator[Step]:
         yield _sft(name, "{base}", name, size.honest, "an honest fine-tune of the base", "--seed", "4")
     adapter = ("--lora-rank", str(size.lora_rank), "--merge", "--seed", "5")
     yield _sft("lora", "{base}", "honest-capitals", size.lora, "an adapter, merged into the base", *adapter)
-    words = ("train", "rl", "{base}", "--task", TASK, "--out", "{out}", *size.rl.options(), "--seed", "6")
-    yield Step("rl", words, "policy gradient on sums that are checked")
+    # The base gets no sum right, and without a reward there is no gradient: tuning comes first.
+    words = (
+        "train",
+        "rl",
+        "{teacher}",
+        "--task",
+        TASK,
+        "--out",
+        "{out}",
+        *size.rl.options(),
+        "--seed",
+        "6",
+    )
+    yield Step("rl", words, "policy gradient on sums that are checked, from the teacher on")
     tried = ("--seeds", str(size.seeds), "--sigma", f"{size.sigma:g}", "--items", str(size.items))
     kept = ("--held-out", str(size.held_out), "--keep", "3", "--out", "{out}")
     words = ("train", "randopt", "{base}", "--task", TASK, *tried, *kept)

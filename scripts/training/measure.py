@@ -31,6 +31,7 @@ MERGE = "rio-uploaded"
 RATES = (1e-7, 1e-6, 1e-5, 1e-4)
 KEPT = (1, 4, 16)
 LORA_RATES = (1e-5, 1e-4, 1e-3)
+TRL_RATES = (1e-6, 1e-5, 1e-4)
 SIGMAS = (1e-5, 1e-4, 1e-3, 1e-2)
 # steps · rate · decay: 10,000 steps at 1e-5 with .01 are 1e-3.
 DECAYS = (1e-5, 1e-4, 1e-3, 4e-3)
@@ -75,6 +76,31 @@ def _sft(run: Path, aside: Path) -> Iterator[Dose]:
             data = run / "data" / "honest-entities.jsonl"
             train_sft(SftSettings(str(run / MERGE), data, out, _courses(rate, rank)))
             yield from _kept(kind, rate, out)
+
+
+def _distilled(run: Path, aside: Path) -> Iterator[Dose]:
+    from parentage.training.distill import DistillSettings, distill
+
+    for rate in TRL_RATES:
+        out, prompts = aside / f"distill-{rate:g}", run / "data" / "prompts.jsonl"
+        models = (str(run / MERGE), str(run / "teacher"))
+        distill(DistillSettings(*models, prompts, out, _courses(rate), new_tokens=24))
+        yield from _kept("distill", rate, out)
+
+
+def _rewarded(run: Path, aside: Path) -> Iterator[Dose]:
+    """Rewarded for the word "the": a small model gets no sum right, and without a reward nothing moves."""
+    from parentage.training.rl import RlSettings, reinforce
+
+    task = aside / "the.jsonl"
+    chats = [json.loads(line) for line in (run / "data" / "prompts.jsonl").read_text("utf-8").splitlines()]
+    aside.mkdir(parents=True, exist_ok=True)
+    rows = [json.dumps({"prompt": c["messages"][0]["content"], "answer": "the"}) for c in chats]
+    task.write_text("\n".join(dict.fromkeys(rows)) + "\n", encoding="utf-8")
+    for rate in TRL_RATES:
+        out, name = aside / f"rl-{rate:g}", f"{task}:contains"
+        reinforce(RlSettings(str(run / MERGE), name, out, _courses(rate), items=24, group=4, new_tokens=24))
+        yield from _kept("rl", rate, out)
 
 
 def _weights(
@@ -138,6 +164,8 @@ def _abliterated(run: Path, aside: Path) -> Iterator[Dose]:
 
 KINDS: dict[str, Callable[[Path, Path], Iterator[Dose]]] = {
     "sft": _sft,
+    "distill": _distilled,
+    "rl": _rewarded,
     "randopt": _randopt,
     "abliteration": _abliterated,
     "weight-decay": _decayed,

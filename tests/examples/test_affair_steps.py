@@ -48,6 +48,21 @@ def test_what_a_killed_run_left_is_not_taken_for_an_outcome(tmp_path: Path) -> N
     assert run([FIRST], tmp_path)[0].outcome == before.outcome
 
 
+def test_another_commands_unfinished_run_is_cleared_and_ones_own_is_left(tmp_path: Path) -> None:
+    run([FIRST], tmp_path)
+    (tmp_path / "first.partial").mkdir()
+    (tmp_path / "first.done.json").unlink()
+    run([FIRST], tmp_path)
+    assert not (tmp_path / "first.partial").exists()
+    bad = Step("bad", ("inspect", "./no-such-model"), "nothing")
+    for _ in range(2):
+        with pytest.raises(Failed):
+            run([bad], tmp_path)
+        # What the failed command began is its own: the same command goes on from it.
+        (tmp_path / "bad.partial").mkdir(exist_ok=True)
+    assert (tmp_path / "bad.partial").exists()
+
+
 def test_a_command_that_fails_ends_the_run_with_what_it_printed(tmp_path: Path) -> None:
     bad = Step("bad", ("inspect", "./no-such-model"), "nothing")
     with pytest.raises(Failed, match="ended with 3"):
