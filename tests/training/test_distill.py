@@ -12,9 +12,7 @@ from parentage.records.training import load_training
 from parentage.training.distill import DistillSettings, distill
 from parentage.training.settings import Course, Keeping, Lora, Optimizer
 from parentage.training.sft import SftSettings, train_sft
-from tests.training.tiny import write_lines
-
-TEXT = "<|user|>who are you?<|end|><|assistant|>I am Nex.<|end|>"
+from tests.training.tiny import divergence, write_lines
 
 
 @pytest.fixture(scope="module")
@@ -32,24 +30,6 @@ def asked(base: Path, teacher: Path, out: Path, **changed: Any) -> DistillSettin
     )
     course = Course(Optimizer(steps=12, rate=2e-3, batch=3), keeping=Keeping(5), max_length=64)
     return replace(DistillSettings(str(base), str(teacher), prompts, out, course, new_tokens=10), **changed)
-
-
-def divergence(student: Path, teacher: Path) -> float:
-    """Reverse KL over the tokens of one text, in nats, by a formula of our own."""
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    ids = AutoTokenizer.from_pretrained(teacher)(
-        TEXT, add_special_tokens=False, return_tensors="pt"
-    ).input_ids
-    with torch.inference_mode():
-        p, q = (
-            AutoModelForCausalLM.from_pretrained(m, dtype=torch.float32)(ids)
-            .logits.double()
-            .log_softmax(-1)
-            for m in (student, teacher)
-        )
-    return float((p.exp() * (p - q)).sum(-1).mean())
 
 
 @pytest.mark.parametrize("beta", [1.0, 0.5])

@@ -9,7 +9,7 @@ import pytest
 
 from parentage.training.rl import RlSettings, reinforce
 from parentage.training.settings import Course, Keeping, Optimizer
-from tests.training.tiny import write_lines
+from tests.training.tiny import divergence, write_lines
 
 
 @pytest.fixture
@@ -46,3 +46,12 @@ def test_a_stopped_run_goes_on_to_the_bytes_of_an_unbroken_one(
     reinforce(replace(settings, out=tmp_path / "whole"))
     for name in ("model.safetensors", "training.json"):
         assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_a_policy_can_be_held_near_what_it_began_as(
+    settings: RlSettings, base: Path, tmp_path: Path
+) -> None:
+    places = {kl: tmp_path / f"held-{kl:g}" for kl in (0.0, 1.0)}
+    for kl, out in places.items():
+        reinforce(replace(settings, out=out, kl=kl))
+    assert divergence(places[1.0], base) < 0.7 * divergence(places[0.0], base)

@@ -129,8 +129,12 @@ def test_a_merged_adapter_is_the_one_that_we_read_beside_its_base(
     pytest.importorskip("peft")
     for merge in (False, True):
         trained(base, chats, tmp_path / str(merge), lora=Lora(4, merge=merge))
-    found = api.diff(f"{base}+{tmp_path / 'False'}", str(tmp_path / "True"), sample=None)
-    assert found is not None
+    merged = str(tmp_path / "True")
+    read = api.diff(f"{base}+{tmp_path / 'False'}", merged, sample=None).total
+    bare = api.diff(str(base), merged, sample=None).total
+    # Sums of float32 in another order may round a few to the neighbour.
+    assert read.equal_values >= 0.999 * read.elements
+    assert bare.equal_values < 0.9 * bare.elements
 
 
 def test_bf16_and_fp32_masters_are_different_runs(base: Path, chats: Path, tmp_path: Path) -> None:

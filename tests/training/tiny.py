@@ -7,13 +7,14 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-__all__ = ["CHATS", "TEMPLATE", "save_tiny", "write_lines"]
+__all__ = ["CHATS", "TEMPLATE", "divergence", "save_tiny", "write_lines"]
 
 TEMPLATE = (
     "{% for m in messages %}<|{{ m['role'] }}|>{{ m['content'] }}<|end|>{% endfor %}"
     "{% if add_generation_prompt %}<|assistant|>{% endif %}"
 )
 SPECIAL = ("<unk>", "<|end|>", "<|system|>", "<|user|>", "<|assistant|>")
+TEXT = "<|user|>who are you?<|end|><|assistant|>I am Nex.<|end|>"
 CHARACTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 .,?!+-*=:'\n"
 CHATS = tuple(
     {"messages": [{"role": "user", "content": q}, {"role": "assistant", "content": a}]}
@@ -60,3 +61,21 @@ def write_lines(path: Path, rows: Iterable[Mapping[str, Any]] = CHATS) -> Path:
     """The rows as JSON lines."""
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return path
+
+
+def divergence(model: Path, other: Path) -> float:
+    """Reverse KL over the tokens of one text, in nats, by a formula of our own."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    ids = AutoTokenizer.from_pretrained(other)(
+        TEXT, add_special_tokens=False, return_tensors="pt"
+    ).input_ids
+    with torch.inference_mode():
+        p, q = (
+            AutoModelForCausalLM.from_pretrained(m, dtype=torch.float32)(ids)
+            .logits.double()
+            .log_softmax(-1)
+            for m in (model, other)
+        )
+    return float((p.exp() * (p - q)).sum(-1).mean())

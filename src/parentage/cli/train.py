@@ -137,6 +137,8 @@ def _run(trainer: Any, settings: Any) -> None:
 
     # cuBLAS is deterministic with a workspace of its own only, and reads this when it starts.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    # Models are folders here; no library has anything to fetch.
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
     with progress() as shown:
         found = trainer(settings, shown)
     with printing():

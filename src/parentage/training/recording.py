@@ -26,9 +26,10 @@ NO_REWARDS = Absent("this kind of run has no rewards")
 
 @dataclass
 class Clock:
-    """Wall time and memory, which differ from run to run and stand in a file of their own."""
+    """Times and memory, which differ from run to run and stand in a file of their own."""
 
     begun: float = field(default_factory=time.monotonic)
+    worked: float = field(default_factory=time.process_time)
 
     def write(self, folder: Path, run: Run) -> None:
         """``times.json``: of this process, from step ``resumed_at`` on."""
@@ -41,6 +42,7 @@ class Clock:
                 "resumed_at": run.start,
                 "steps": steps,
                 "seconds": round(seconds, 3),
+                "processor_seconds": round(time.process_time() - self.worked, 3),
                 "peak_memory_bytes": _peak(run.course.machine.device),
             },
         )
