@@ -29,6 +29,14 @@ EXPLORING: Mapping[str, tuple[str, str]] = {
         "The device that was asked for is not there, or has too little memory.",
         "`--device cpu`, or `cuda` where there is one.",
     ),
+    "model-no-memory": (
+        "The memory of this machine, or of the device, does not suffice to run the model.",
+        "Take a smaller model, or a machine with more memory.",
+    ),
+    "model-not-finite": (
+        "A model that was to be measured gives NaN or infinite numbers.",
+        "Look at its weights; of a random member, take a smaller sigma.",
+    ),
     "model-template": (
         "The model's chat template does not render a problem of the task.",
         "Give the problems roles that the template knows.",

@@ -161,6 +161,12 @@ COMMANDS: dict[str, tuple[Shown, ...]] = {
             "Decoding is changed where a model runs, nowhere else ([generate.md](generate.md)):",
         ),
     ),
+    "explore": (
+        Shown(
+            "parentage explore search recipe.yaml --objective task:arithmetic --budget 400",
+            "A recipe without a range is none to search ([explore.md](explore.md)):",
+        ),
+    ),
     "train": (
         Shown(
             "parentage train sft models card.md --out tuned",
@@ -171,6 +177,7 @@ COMMANDS: dict[str, tuple[Shown, ...]] = {
 # Commands that are groups of commands.
 PARTS: dict[str, tuple[str, ...]] = {
     "label": ("verify", "write"),
+    "explore": ("path", "search"),
     "train": ("sft", "distill", "rl", "randopt"),
 }
 

@@ -210,6 +210,7 @@ def test_bad_arguments_are_refused_by_code(run: Run, ends: tuple[str, str], tmp_
         assert done.error == code, arguments
 
 
+@pytest.mark.slow
 @needs_torch
 def test_a_real_line_between_tiny_models_is_measured_by_the_command(run: Run, tmp_path: Path) -> None:
     from tests.behaviour.templates import CHATML_RIO

@@ -41,7 +41,16 @@ Examples:
     parentage explore search space.yaml --objective own.jsonl:number --budget 800 --strategy cma-es
 """
 
-app = typer.Typer(help=HELP, add_completion=False, no_args_is_help=True, rich_markup_mode=None)
+EXAMPLES = """\
+\b
+Examples:
+  parentage explore path ./tuned ./base --suspect ./model --task arithmetic --html path.html
+  parentage explore search space.yaml --objective task:arithmetic --budget 400
+"""
+
+app = typer.Typer(
+    help=HELP, epilog=EXAMPLES, add_completion=False, no_args_is_help=True, rich_markup_mode=None
+)
 
 
 @app.command("path", help=PATH_HELP, epilog=PATH_EXAMPLES)

@@ -58,7 +58,16 @@ Examples:
     parentage train rl ./model --task own.jsonl:number --out ./policy --lora-rank 16 --rate 1e-5 --kl 0.04
 """
 
-app = typer.Typer(help=HELP, add_completion=False, no_args_is_help=True, rich_markup_mode=None)
+EXAMPLES = """\
+\b
+Examples:
+  parentage train sft ./base chats.jsonl --out ./tuned --steps 200
+  parentage train randopt ./model --task arithmetic --seeds 16 --sigma 0.001 --keep 4 --out ./thicket
+"""
+
+app = typer.Typer(
+    help=HELP, epilog=EXAMPLES, add_completion=False, no_args_is_help=True, rich_markup_mode=None
+)
 app.command("randopt", help=train_randopt.HELP, epilog=train_randopt.EXAMPLES)(train_randopt.command)
 Model = Annotated[str, typer.Argument(help="The folder of a model.")]
 Out = Annotated[Path, typer.Option("--out", help="A folder that is not there yet, or is empty.")]

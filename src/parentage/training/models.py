@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -13,11 +14,11 @@ from parentage.behaviour.opening import spec_of, template_of
 from parentage.behaviour.runtimes.loading import load_model
 from parentage.behaviour.targets import TokenScores
 from parentage.behaviour.templates.rendering import render_prompts
-from parentage.errors import UsageError
+from parentage.errors import RuntimeModelError, UsageError
 from parentage.records.absence import Absent
 from parentage.training.tasks import Message
 
-__all__ = ["BATCH", "LocalModel", "Model", "Opener", "TextLoss", "opener_on"]
+__all__ = ["BATCH", "LocalModel", "Model", "Opener", "TextLoss", "enough_memory", "opener_on"]
 
 # On one thread SmolLM2-135M writes 8 answers in less than twice the time of one.
 BATCH: Final = 8
@@ -25,6 +26,7 @@ MOST_PROMPT: Final = 8_192
 # Of a text whose loss is measured; what comes after is left out.
 MOST_TEXT: Final = 1_024
 MOST_ANSWER: Final = 16_384
+NO_MEMORY: Final = ("out of memory", "not enough memory", "can't allocate memory", "cannot allocate memory")
 TextLoss = tuple[float, int]
 """Nats, summed over the tokens that were predicted, and how many these are."""
 
@@ -60,14 +62,33 @@ def opener_on(device: str = "cpu") -> Opener:
     return lambda folder: LocalModel(folder, device)
 
 
+@contextmanager
+def enough_memory(folder: str) -> Iterator[None]:
+    """Turn what runs out of memory inside into ``RuntimeModelError`` (``model-no-memory``)."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        # torch's class for a processor is RuntimeError; its text alone tells.
+        told = str(error).lower()
+        if isinstance(error, RuntimeError) and not any(words in told for words in NO_MEMORY):
+            raise
+        raise RuntimeModelError(
+            f"the memory does not suffice for this model: {str(error)[:160]}",
+            code="model-no-memory",
+            where=folder,
+            hint="a smaller model, or a machine with more memory",
+        ) from None
+
+
 class LocalModel:
     """A folder through transformers, in float32; raises what ``load_model`` and the template raise."""
 
     def __init__(self, folder: str, device: str = "cpu") -> None:
         self._folder, self._device = folder, device
         self._template, self._why = template_of(spec_of(folder))
-        self._model, self._tokenizer = load_model(folder)
-        self._move(device)
+        with enough_memory(folder):
+            self._model, self._tokenizer = load_model(folder)
+            self._move(device)
         self._tensors: dict[str, Any] = dict(self._model.state_dict())
         self._ends = _ends(self._model, self._tokenizer)
 
@@ -111,7 +132,7 @@ class LocalModel:
         pad = min(self._ends, default=0)
         ids = torch.tensor([[pad] * (longest - len(r)) + r for r in rows], device=self._device)
         mask = torch.tensor([[0] * (longest - len(r)) + [1] * len(r) for r in rows], device=self._device)
-        with torch.inference_mode():
+        with enough_memory(self._folder), torch.inference_mode():
             out = self._model.generate(
                 ids,
                 attention_mask=mask,
@@ -133,9 +154,17 @@ class LocalModel:
     def _logprobs(self, ids: Sequence[int]) -> Any:
         import torch
 
-        with torch.inference_mode():
+        with enough_memory(self._folder), torch.inference_mode():
             logits = self._model(torch.tensor([list(ids)], device=self._device)).logits[0]
-        return torch.log_softmax(logits.double(), -1)
+            found = torch.log_softmax(logits.double(), -1)
+        if not bool(torch.isfinite(found).all()):
+            raise RuntimeModelError(
+                "the model gives probabilities that are not finite",
+                code="model-not-finite",
+                where=self._folder,
+                hint="its weights are damaged, or too much noise was added",
+            )
+        return found
 
     def losses(self, texts: Sequence[str]) -> list[TextLoss]:
         """The first ``MOST_TEXT`` tokens of each text."""
@@ -156,7 +185,8 @@ class LocalModel:
         """Ties by the token's number."""
         found = []
         for text in texts:
-            values, places = self._logprobs(self._ids(text)[-MOST_PROMPT:])[-1].topk(top)
+            logs = self._logprobs(self._ids(text)[-MOST_PROMPT:])[-1]
+            values, places = logs.topk(min(top, logs.shape[0]))
             both = sorted(zip(values.tolist(), places.tolist(), strict=True), key=lambda p: (-p[0], p[1]))
             names = tuple(str(self._tokenizer.decode([k])) for _, k in both)
             found.append(TokenScores(names, tuple(v for v, _ in both)))
