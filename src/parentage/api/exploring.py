@@ -13,6 +13,7 @@ from pathlib import Path
 
 from parentage.exploring.path import PathSettings, explore_path
 from parentage.exploring.search import SearchSettings, explore_search
+from parentage.exploring.shared_noise import SharedNoise, shared_noise
 from parentage.records import exploring as path_records
 from parentage.records import searching as search_records
 from parentage.records.codec import from_plain
@@ -34,6 +35,7 @@ __all__ = [
     "RandOptSettings",
     "RecipeSearch",
     "SearchSettings",
+    "SharedNoise",
     "Task",
     "explore_path",
     "explore_search",
@@ -42,6 +44,7 @@ __all__ = [
     "load_search",
     "open_task",
     "randopt",
+    "shared_noise",
     "task_names",
 ]
 
