@@ -60,9 +60,15 @@ def description_length(value: float) -> float:
     fraction = Fraction(value).limit_denominator(MAX_DENOMINATOR)
     if float(fraction) == value:
         lengths.append(len(f"{fraction}") + 1.0)
-    if digits is None:
+    if digits is None and _is_stored(value):
         lengths += [cost for form, cost in _forms(value, value) if form == value]
     return min(lengths)
+
+
+def _is_stored(value: float) -> bool:
+    """Can any of the formats hold it? Most numbers need not be looked for behind their forms."""
+    with np.errstate(over="ignore"):
+        return any(quantize(np.array([value]), dtype)[0] == value for dtype in FORM_COST)
 
 
 def _cost(value: float) -> tuple[float, float, float]:
@@ -103,13 +109,22 @@ def simplest_in(low: float, high: float, limit: int) -> list[float]:
         found += _decimals(low, high, digits)
         if len(found) >= limit:
             break
-    found += _fractions(low, high)
+    shortest = _shortest_fraction(low, high)
+    if sum(description_length(value) < shortest for value in set(found)) < limit:
+        found += _fractions(low, high)
     found += [form for form, _ in _forms(low, high)]
     for value in (0.0, 1.0):
         if low <= value <= high:
             found.append(value)
     ordered = sorted(dict.fromkeys(found), key=_cost)[:limit]
     return ordered or [(low + high) / 2]
+
+
+def _shortest_fraction(low: float, high: float) -> float:
+    """No fraction in [low, high] is written with fewer characters: a wide range of large numbers holds
+    thousands, each longer than the whole numbers beside it."""
+    least = 0.0 if low <= 0 <= high else min(abs(low), abs(high))
+    return len(str(max(1, math.floor(2 * least)))) + len("/2") + 1.0
 
 
 def rest_of_one(weights: Sequence[float]) -> float:
