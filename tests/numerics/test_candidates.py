@@ -80,19 +80,17 @@ def test_description_lengths_are_those_of_the_shortest_spelling() -> None:
     assert description_length(0.123456789) > 50
 
 
-def test_a_wide_range_of_large_numbers_is_not_searched_for_fractions(
+def test_a_wide_range_of_large_numbers_needs_no_fractions(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Of 200 to 671 some 90,000 fractions would be weighed, each longer than any whole number there: a search
-    that asks for hundreds of such ranges took minutes."""
+    """Of 200 to 671 some 60,000 would be weighed, each longer than any whole number there: a search that
+    asks for hundreds of such ranges took minutes."""
     monkeypatch.setattr(candidates, "_fractions", lambda low, high: pytest.fail("fractions were listed"))
     assert simplest_in(200.64, 671.76, 3) == [201.0, 202.0, 203.0]
 
 
-@given(
-    st.floats(-40, 40), st.floats(1e-6, 3).map(lambda width: round(width, 6)), st.sampled_from([1, 3, 8])
-)
-@settings(max_examples=40, deadline=None)
+@given(st.floats(-4, 4), st.floats(1e-6, 1).map(lambda width: round(width, 6)), st.sampled_from([1, 3, 8]))
+@settings(max_examples=20, deadline=None)
 @example(-0.243, 0.555, 8)
 def test_fractions_that_are_left_out_would_not_have_come_first(
     low: float, width: float, limit: int
