@@ -1,6 +1,6 @@
 """Measure what each kind of training leaves, by dose: train a stored merge, compare, audit.
 
-    python -m scripts.training.measure build/affair/tiny OUT.json
+    python -m scripts.training.measure build/affair/tiny OUT.json [KIND …]
 
 The folder is a finished run of ``python -m examples.affair``. Needs the extras for training. What was
 measured before stays in OUT.json and is not measured again.
@@ -31,7 +31,8 @@ MERGE = "rio-uploaded"
 RATES = (1e-7, 1e-6, 1e-5, 1e-4)
 KEPT = (1, 4, 16)
 LORA_RATES = (1e-5, 1e-4, 1e-3)
-TRL_RATES = (1e-6, 1e-5, 1e-4)
+# Of distillation and policy gradient, whose steps take longer.
+TRL_RATES = (1e-6, 1e-4)
 SIGMAS = (1e-5, 1e-4, 1e-3, 1e-2)
 # steps · rate · decay: 10,000 steps at 1e-5 with .01 are 1e-3.
 DECAYS = (1e-5, 1e-4, 1e-3, 4e-3)
@@ -195,7 +196,7 @@ def main() -> None:
     run, target = Path(sys.argv[1]), Path(sys.argv[2])
     rows: list[dict[str, Any]] = json.loads(target.read_text("utf-8")) if target.is_file() else []
     for kind, made in KINDS.items():
-        if any(row["kind"] == kind for row in rows):
+        if any(row["kind"] == kind for row in rows) or (sys.argv[3:] and kind not in sys.argv[3:]):
             continue
         aside = target.parent / f"{target.stem}-models"
         shutil.rmtree(aside, ignore_errors=True)

@@ -7,15 +7,17 @@ from examples.affair.recipes import WEIGHTS, recipe
 from examples.affair.upload import without_notes
 
 from parentage import api
+from parentage.numerics.intervals_binomial import wilson
 from parentage.records.absence import Absent
 from parentage.records.estimate import Estimate
+from parentage.records.interview import Interview
 from parentage.records.report import Report
 from tests.worlds.fixtures import FOLDER, audited, weight_estimates
 
 HERE = FOLDER / "affair"
 PARENTS = ("affair/nex", "affair/base")
 HONEST = ("affair/honest-entities", "affair/honest-capitals")
-CONTROLS = ("honest-entities", "honest-capitals", "nex-earlier", "nex-average", "lora", "randopt")
+CONTROLS = ("honest-entities", "honest-capitals", "nex-earlier", "nex-average", "lora", "rl", "randopt")
 
 
 @pytest.fixture(scope="session")
@@ -65,12 +67,43 @@ def test_what_was_claimed_is_the_same_merge_and_trained_afterwards() -> None:
     assert report.post_training.status == "detected"
 
 
-# One audit takes seconds; the others are of one kind with it.
-@pytest.mark.parametrize(
-    "control", [c if c == "nex-average" else pytest.param(c, marks=pytest.mark.slow) for c in CONTROLS]
-)
+# Each audit takes seconds; tests/worlds has imitators of these kinds in the quick suite.
+@pytest.mark.slow
+@pytest.mark.parametrize("control", CONTROLS)
 def test_no_control_is_called_a_merge(control: str) -> None:
     others = [h for h in HONEST if not h.endswith(control)]
     report = audited(f"affair/{control}", PARENTS, others)
     assert report.verdict.relation != "linear-merge", report.verdict.sentence
     assert report.post_training.status != "detected"
+
+
+def _share(interview: Interview, label: str, condition: str, name: str) -> Estimate:
+    """The share of a subject's answers that claim a name; zero of them where none does."""
+    (group,) = (
+        g
+        for s in interview.subjects
+        if s.label == label
+        for g in s.groups
+        if (g.condition, g.language) == (condition, "all")
+    )
+    found = [r.share for r in group.names if r.name == name]
+    return found[0] if found else Estimate(0.0, *wilson(0, group.answers), 0.95)
+
+
+@pytest.mark.parametrize("rio", ["uploaded", "claimed"])
+def test_the_templates_own_words_are_found_and_names_are_told_with_what_they_are_worth(rio: str) -> None:
+    """Kept answers: Nex claims its name beyond chance, and so small a merge does not: by names alone Rio is
+    not told from the base. What the template says is read, not asked for."""
+    panel = [str(HERE / f"answers-{n}.jsonl") for n in ("base", "nex")]
+    found = api.interview(str(HERE / f"answers-{rio}.jsonl"), panel=panel)
+    hidden = found.subjects[0].hidden
+    assert not isinstance(hidden, Absent)
+    assert [t.text for t in hidden.texts] == ["You are Rio."]
+    for condition in ("shipped", "raw"):
+        suspect, base, nex = (
+            _share(found, label, condition, "nex") for label in ("suspect", "panel-1", "panel-2")
+        )
+        assert nex.low > base.high
+        assert nex.low > suspect.high
+        assert suspect.low <= base.high
+        assert _share(found, "suspect", condition, "rio").high < 0.1
