@@ -177,6 +177,16 @@ def test_a_file_of_texts_is_read_in_paragraphs_and_refused_where_it_is_none(tmp_
         read_texts(path)
 
 
+def test_a_loss_below_the_ends_line_is_not_called_a_barrier(ends: tuple[str, str], tmp_path: Path) -> None:
+    found = _explored(ends, tmp_path)
+    for height, words in (
+        (Estimate(-0.2, -0.3, -0.1), "nowhere above the straight line"),
+        (Estimate(0.1, -0.05, 0.2), "highest above the straight line"),
+    ):
+        text = render_text(replace(found, barrier=Barrier(0.5, height)))
+        assert words in text
+
+
 def _explored(ends: tuple[str, str], tmp_path: Path) -> PathExplored:
     settings = replace(_settings(ends, tmp_path / "out"), suspect=ends[0])
     return explore_path(settings, opener=open_reckoner, interview=_says)

@@ -77,6 +77,11 @@ def _barrier(found: PathExplored) -> str:
     if isinstance(found.barrier, Absent):
         return f"No barrier is told: {found.barrier.reason}."
     height = found.barrier.height
+    if height.high <= 0:
+        return (
+            "The loss is nowhere above the straight line between the ends; it comes closest at weight "
+            f"{found.barrier.weight:.3f}: {nats(height)} nats a token."
+        )
     return (
         f"The loss is highest above the straight line between the ends at weight "
         f"{found.barrier.weight:.3f}: by {nats(height)} nats a token."

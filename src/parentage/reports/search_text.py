@@ -42,7 +42,12 @@ def render_text(found: RecipeSearch, out: str) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _short(name: str) -> str:
+    """A parameter's place without the word that says that it is one."""
+    return name.replace(".parameters.", " ")
+
+
 def _line(one: TriedRecipe, chosen: bool) -> str:
-    values = ", ".join(f"{name} {visible(value)}" for name, value in one.values.items())
+    values = ", ".join(f"{visible(_short(name))} {visible(value)}" for name, value in one.values.items())
     mark = "*" if chosen else " "
     return f"{mark} {share(one.tuned)} of {one.asked:4}  {values}"
