@@ -201,8 +201,8 @@ def test_table_and_page_say_the_same_numbers_and_escape_names(
         assert isinstance(point.loss, Estimate)
         assert f"{point.loss.estimate:.4f}" in text
         assert f"{point.loss.estimate:.4f}" in page
-    assert page.count("<svg") == 3
-    assert page.count("<circle") == 15
+    assert page.count("<svg") == 4
+    assert page.count("<circle") == 20
     assert "<b>" not in page
     assert "\x1b" not in page
     assert "Nex" in text

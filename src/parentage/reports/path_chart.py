@@ -68,16 +68,26 @@ def plots(found: PathExplored) -> tuple[Plot, ...]:
     losses = [(p.weight, p.loss) for p in points if isinstance(p.loss, Estimate)]
     scores = [(p.weight, p.task) for p in points if isinstance(p.task, Estimate)]
     made = []
-    if losses:
-        least, most = min(e.low for _, e in losses), max(e.high for _, e in losses)
-        room = 0.05 * max(most - least, 1e-6)
-        made.append(_plot(found, "Loss, nats a token", {"loss": losses}, least - room, most + room))
+    excess = [(p.weight, p.excess) for p in points if isinstance(p.excess, Estimate)]
+    for title, name, values in (
+        ("Loss, nats a token", "loss", losses),
+        ("Loss above the straight line between the ends, nats a token", "above", excess),
+    ):
+        if values:
+            made.append(_plot(found, title, {name: values}, *_range(values)))
     if scores:
         made.append(_plot(found, "Right answers", {"task": scores}, 0.0, 1.0))
     named = {shown: _rates(found, name) for name, shown in shown_names(found)}
     if named:
         made.append(_plot(found, "Answers that claim a name", named, 0.0, 1.0))
     return tuple(made)
+
+
+def _range(values: Values) -> tuple[float, float]:
+    """The least and the most that is drawn, with room."""
+    least, most = min(e.low for _, e in values), max(e.high for _, e in values)
+    room = 0.05 * max(most - least, 1e-6)
+    return least - room, most + room
 
 
 def _rates(found: PathExplored, name: str) -> Values:
