@@ -23,6 +23,16 @@ QUIET: Final = np.uint32(0x7FC00000)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def _one_bf16(value: np.float32) -> np.float32:
+    return np.float32(on_bf16_grid(value))
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _one_f16(value: np.float32) -> np.float32:
+    return np.float32(on_f16_grid(value))
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def _bf16(values: Values, out: Values) -> None:
     for i in range(values.size):
         out[i] = on_bf16_grid(values[i])
@@ -62,7 +72,9 @@ def scalar_on_grid(value: float, dtype: DType) -> np.float32:
     """One number, rounded to float32 and then to ``dtype``, as tools make a scalar tensor."""
     with np.errstate(over="ignore"):
         near = np.float32(value)
-    return near if dtype is DType.F32 else np.float32(on_grid(np.array([near]), dtype)[0])
+    if dtype is DType.F32:
+        return near
+    return np.float32((_one_bf16 if dtype is DType.BF16 else _one_f16)(near))
 
 
 def stored(values: Values, dtype: DType) -> Bits:

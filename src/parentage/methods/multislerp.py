@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -27,12 +28,15 @@ from parentage.methods.method import (
     Reader,
     Rule,
     Values,
+    keeps,
     once,
 )
 from parentage.numerics.torch_sums import outer_sum
 
 __all__ = ["MULTISLERP"]
 
+# Elements of a tensor up to which a reader that keeps anything keeps the models' directions.
+HELD: Final = 1 << 16
 Vectors = Callable[[Values], Values]
 
 
@@ -50,6 +54,7 @@ class _Sphere:
     dots: Values | None = None
     tangent_norm: np.float32 | None = None
     average: np.float32 | None = None
+    held: Values | None = None
     granularity: int = 1
 
     def vectors(self, values: Values) -> Values:
@@ -61,8 +66,14 @@ class _Sphere:
             rows = [q.sub(x, base) for x in rows]
         return np.stack(rows)
 
-    def units(self, values: Values) -> Values:
-        """Scaled to length one."""
+    def units(self, start: int, values: Values) -> Values:
+        """Scaled to length one, of elements ``start`` on."""
+        if self.held is not None:
+            return self.held[:, start : start + values.shape[1]]
+        return self.scaled(values)
+
+    def scaled(self, values: Values) -> Values:
+        """The same, worked out."""
         lengths = self.algebra.add(self.norms, self._eps())[:, None]
         found: Values = self.algebra.div(self.vectors(values), lengths)
         return found
@@ -90,7 +101,7 @@ class _Sphere:
     def apply(self, start: int, values: Values) -> Bits:
         q, n = self.algebra, self.tangent_norm
         assert n is not None
-        units = self.units(values)
+        units = self.units(start, values)
         mean = self.mean(start, units)
         sine = q.div(q.function(math.sin, n), n)
         result = q.add(q.mul(mean, q.function(math.cos, n)), q.mul(self.tangent(start, units, mean), sine))
@@ -144,6 +155,10 @@ def _weights(parameters: Parameters, others: tuple[int, ...], algebra: Algebra, 
     return divided
 
 
+def _all(reader: Reader, sphere: _Sphere) -> Values:
+    return sphere.scaled(reader.read(0, reader.elements))
+
+
 def _norms(reader: Reader, sphere: _Sphere, of: Callable[[int, Values], Values], rows: int) -> Values:
     totals = [sphere.algebra.norm() for _ in range(rows)]
     for start, values in reader.chunks():
@@ -155,7 +170,7 @@ def _norms(reader: Reader, sphere: _Sphere, of: Callable[[int, Values], Values],
 def _dots(reader: Reader, sphere: _Sphere) -> Values:
     totals = [sphere.algebra.sum(reader.elements) for _ in sphere.others]
     for start, values in reader.chunks():
-        units = sphere.units(values)
+        units = sphere.units(start, values)
         products = sphere.algebra.mul(units, sphere.mean(start, units))
         for total, row in zip(totals, products, strict=True):
             total.add(row)
@@ -176,6 +191,10 @@ def _prepare(reader: Reader, parameters: Parameters, profile: Profile, name: str
         lambda: _norms(reader, s, lambda _, v: s.vectors(v), len(others)),
     )
     s = replace(s, norms=norms)
+    if keeps(reader) and reader.elements <= HELD:
+        s = replace(
+            s, held=once(reader, ("multislerp units", profile.id, algebra.dtype), partial(_all, reader, s))
+        )
     if profile.ours and not s.norms.any():
         # Nothing moved in any model: what all of them hold is the mean, which a tool refuses for want of a
         # direction.
@@ -185,14 +204,14 @@ def _prepare(reader: Reader, parameters: Parameters, profile: Profile, name: str
 
 def _on_sphere(reader: Reader, sphere: _Sphere, name: str) -> Rule:
     q = sphere.algebra
-    (mean_norm,) = _norms(reader, sphere, lambda i, v: sphere.mean(i, sphere.units(v)), 1)
+    (mean_norm,) = _norms(reader, sphere, lambda i, v: sphere.mean(i, sphere.units(i, v)), 1)
     if mean_norm < q.q(np.float32(1e-8)) or mean_norm == 0:
         return _opposite(sphere, name)
     directed = replace(sphere, mean_norm=mean_norm)
     directed = replace(directed, dots=_dots(reader, directed))
 
     def tangents(start: int, values: Values) -> Values:
-        units = directed.units(values)
+        units = directed.units(start, values)
         return directed.tangent(start, units, directed.mean(start, units))
 
     (length,) = _norms(reader, directed, tangents, 1)

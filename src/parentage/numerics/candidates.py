@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from fractions import Fraction
+from functools import lru_cache
 
 import numpy as np
 
@@ -55,6 +56,12 @@ def _fractions(low: float, high: float) -> list[float]:
 
 def description_length(value: float) -> float:
     """Characters that it takes to write the number down: as a decimal, a fraction or a stored form."""
+    return _described(value, math.copysign(1.0, value))
+
+
+# A search asks for the same few thousand again and again. A negative zero has a sign to write.
+@lru_cache(maxsize=2**16, typed=True)
+def _described(value: float, _: float) -> float:
     digits = next((d for d in range(MAX_DECIMALS + 1) if _is_decimal(value, d)), None)
     lengths = [99.0] if digits is None else [float(len(f"{value:.{digits}f}"))]
     fraction = Fraction(value).limit_denominator(MAX_DENOMINATOR)
