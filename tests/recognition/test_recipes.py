@@ -57,7 +57,7 @@ def _recovered(drawn: Drawn, folder: Path) -> None:
     assert again.informative_matches == again.informative > 0
 
 
-@pytest.mark.parametrize("method", ["task_arithmetic", "slerp"])
+@pytest.mark.parametrize("method", [pytest.param("task_arithmetic", marks=pytest.mark.slow), "slerp"])
 def test_a_recovered_recipe_makes_the_merge_again(method: str, tmp_path: Path) -> None:
     if method == "slerp":
         drawn = Drawn(Made("slerp", "OA", 0, (), {"t": 0.35}), far=True)
