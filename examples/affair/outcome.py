@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from examples.affair.steps import Done
 
-__all__ = ["KEPT", "keep"]
+__all__ = ["KEPT", "keep", "placeless"]
 
 KEPT = (
     "dossier.json",
@@ -27,12 +26,17 @@ def keep(work: Path, out: Path, done: Sequence[Done]) -> None:
     """``out`` gets a folder a step that wrote anything to read, what it printed, and ``run.json``."""
     out.mkdir(parents=True, exist_ok=True)
     for step in (d.step for d in done):
-        for name in KEPT:
-            if (work / step / name).is_file():
+        found = {name: work / step / name for name in KEPT}
+        if step.startswith("dossier"):
+            found["dossier.txt"] = work / f"{step}.txt"
+        for name, place in found.items():
+            if place.is_file():
                 (out / step).mkdir(exist_ok=True)
-                shutil.copyfile(work / step / name, out / step / name)
-        printed = work / f"{step}.txt"
-        if step.startswith("dossier") and printed.is_file():
-            shutil.copyfile(printed, out / step / "dossier.txt")
+                (out / step / name).write_text(placeless(place.read_text("utf-8")), encoding="utf-8")
     rows = [{k: v for k, v in asdict(d).items() if k != "key"} for d in done]
     (out / "run.json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+
+
+def placeless(text: str) -> str:
+    """Places under the working folder by what follows it: where that lies is one machine's own."""
+    return text.replace(f"{Path.cwd()}/", "./")
