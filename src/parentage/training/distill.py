@@ -22,7 +22,16 @@ from parentage.training.recording import Clock, finished
 from parentage.training.running import Progress, Run
 from parentage.training.settings import Course, Machine, check_course
 from parentage.training.tokens import IGNORED, prompt_texts
-from parentage.training.trainers import arguments, carry_out, constant, in_order, listed, quiet, scheduled
+from parentage.training.trainers import (
+    arguments,
+    carry_out,
+    constant,
+    in_order,
+    listed,
+    on_one_device,
+    quiet,
+    scheduled,
+)
 
 __all__ = ["DistillSettings", "distill"]
 
@@ -137,7 +146,7 @@ def _train(settings: DistillSettings, made: Prepared, teacher: Any, prompts: Seq
     trainer = _trainer(run, losses)(
         model=run.writer.model,
         teacher_model=teacher,
-        args=GKDConfig(**arguments(run, **own)),
+        args=on_one_device(GKDConfig(**arguments(run, **own))),
         data_collator=_Collator(made.tokenizer.pad_token_id or 0),
         train_dataset=listed([{"ids": prompts[k]} for k in in_order(run, len(prompts))]),
         processing_class=made.tokenizer,

@@ -84,6 +84,8 @@ def load(locator: str, machine: Machine) -> tuple[Any, Any]:
             locator, dtype=dtype, use_safetensors=True, output_loading_info=True, **kept
         )
     except (OSError, ValueError, RuntimeError, KeyError, ImportError, AttributeError, TypeError) as error:
+        if _is_of_memory(error):
+            raise
         raise _not_loaded(locator, f"{type(error).__name__}: {error}"[:300]) from None
     if told["missing_keys"] or told["mismatched_keys"]:
         names = ", ".join(sorted(map(str, (*told["missing_keys"], *told["mismatched_keys"])))[:3])
@@ -137,12 +139,16 @@ def memory_guard(course: Course) -> Iterator[None]:
         yield
     except MemoryError as error:
         raise _no_memory(course, error) from None
-    except RuntimeError as error:
-        # torch's own class for the CPU is RuntimeError; its text alone tells.
-        words = ("out of memory", "not enough memory", "can't allocate memory", "cannot allocate memory")
-        if not any(w in str(error).lower() for w in words):
+    except (RuntimeError, OSError) as error:
+        if not _is_of_memory(error):
             raise
         raise _no_memory(course, error) from None
+
+
+def _is_of_memory(error: Exception) -> bool:
+    """torch's own class for the CPU is RuntimeError, and mapping a file gives OSError: the text tells."""
+    words = ("out of memory", "not enough memory", "can't allocate memory", "cannot allocate memory")
+    return any(w in str(error).lower() for w in words)
 
 
 def _no_memory(course: Course, error: Exception) -> TrainingError:

@@ -24,7 +24,16 @@ from parentage.training.running import Progress, Run
 from parentage.training.settings import Course, check_course
 from parentage.training.tasks import TUNED, Item, Task, open_task
 from parentage.training.tokens import prompt_texts
-from parentage.training.trainers import arguments, carry_out, constant, in_order, listed, quiet, scheduled
+from parentage.training.trainers import (
+    arguments,
+    carry_out,
+    constant,
+    in_order,
+    listed,
+    on_one_device,
+    quiet,
+    scheduled,
+)
 
 __all__ = ["RlSettings", "reinforce"]
 
@@ -136,7 +145,7 @@ def _train(
     trainer = _trainer(run, losses)(
         model=run.writer.model,
         reward_funcs=reward,
-        args=GRPOConfig(**arguments(run, **own)),
+        args=on_one_device(GRPOConfig(**arguments(run, **own))),
         train_dataset=listed([{"prompt": texts[k], "number": k} for k in in_order(run, len(items))]),
         processing_class=made.tokenizer,
         callbacks=[scheduled(run, losses)],

@@ -17,6 +17,7 @@ from parentage.training.recording import Clock, finished
 from parentage.training.running import Progress, Run, positions
 from parentage.training.settings import Course, check_course
 from parentage.training.tokens import IGNORED, Row, Rows, tokenised
+from parentage.training.trainers import quiet
 
 __all__ = ["SftSettings", "train_sft"]
 
@@ -49,7 +50,7 @@ def train_sft(settings: SftSettings, progress: Progress = lambda stage, done, of
     base = open_base(settings.model)
     try:
         need("torch", "transformers", "safetensors", *(["peft"] if settings.course.lora else []))
-        with memory_guard(settings.course):
+        with memory_guard(settings.course), quiet():
             return _trained(settings, data, base, clock, progress)
     finally:
         base.close()

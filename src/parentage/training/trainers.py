@@ -10,7 +10,16 @@ from typing import Any
 
 from parentage.training.running import Run, positions
 
-__all__ = ["arguments", "carry_out", "constant", "in_order", "listed", "quiet", "scheduled"]
+__all__ = [
+    "arguments",
+    "carry_out",
+    "constant",
+    "in_order",
+    "listed",
+    "on_one_device",
+    "quiet",
+    "scheduled",
+]
 
 
 def arguments(run: Run, **own: Any) -> dict[str, Any]:
@@ -39,6 +48,12 @@ def arguments(run: Run, **own: Any) -> dict[str, Any]:
         "seed": run.course.seed % 2**32,
         **own,
     }
+
+
+def on_one_device(config: Any) -> Any:
+    """transformers would spread a batch over all devices that it sees, and sum in another order."""
+    config._n_gpu = min(1, config.n_gpu)
+    return config
 
 
 def in_order(run: Run, count: int) -> list[int]:
