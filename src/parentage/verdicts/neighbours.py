@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import math
 
+from parentage.records.absence import Absent
 from parentage.verdicts.orders import looked, searched
 from parentage.verdicts.readings import AT_FORK, OWN_COSINE, Branch, Readings, Triangle
 from parentage.verdicts.weighing import Status, Weighing
 
 __all__ = [
+    "only_rows_tell",
     "origin_radius",
     "weigh_between",
     "weigh_fine_tune",
@@ -40,6 +42,11 @@ DIRECTION_LIMIT = (
     "Distances between weights have no arrow: that {parent} came first rests on its publication date, "
     "unless quiet rows or an exact replay say so; and a model that lies very near to {parent} and was not "
     "given would fit as well."
+)
+
+ROWS_LIMIT = (
+    "The embedding rows that name {parent} would be the same in a model that was made from it, or from "
+    "which it was made, with these rows left alone: without a third model weights do not tell these apart."
 )
 
 MOVED_LIMIT = (
@@ -77,10 +84,15 @@ def _proven_by_quiet_rows(readings: Readings) -> Weighing | None:
     if not proven:
         return None
     best = max(proven, key=lambda q: (q.exact_rows, -q.model))
+    forks = [t for other in readings.related if (t := readings.triangle(best.model, other)) is not None]
+    if forks and not any(_at_fork(t) for t in forks):
+        # A sibling whose training left these rows alone has them from the common parent.
+        return None
     name = readings.name(best.model)
+    decay = "weight decay alone" if isinstance(best.schedule, Absent) else best.schedule
     reason = (
         f"{best.exact_rows:,} of {best.rows:,} embedding rows are {name}'s rows put through "
-        f"{best.schedule}, in every bit; the reverse does not reproduce"
+        f"{decay}, in every bit; the reverse does not reproduce"
     )
     rivals = ("shared-ancestor", "linear-merge", "same-run-checkpoint", "independent")
     return Weighing(
@@ -88,7 +100,19 @@ def _proven_by_quiet_rows(readings: Readings) -> Weighing | None:
         Status.SUPPORTED,
         models=(best.model,),
         excluded=tuple((r, reason) for r in rivals),
+        limits=() if forks else (ROWS_LIMIT.format(parent=name),),
     )
+
+
+def only_rows_tell(readings: Readings, model: int) -> bool:
+    """Is it these rows alone that name the parent? Without a third model, one that shares them with it
+    would fit as well."""
+    return all(readings.triangle(model, other) is None for other in readings.related)
+
+
+def _at_fork(triangle: Triangle) -> bool:
+    """Does the first of the models given sit where the suspect and the second part?"""
+    return triangle.first.least <= AT_FORK and _agree(triangle, triangle.first)
 
 
 def _forks(readings: Readings, nearest: int) -> list[tuple[int, Triangle]]:
@@ -97,7 +121,7 @@ def _forks(readings: Readings, nearest: int) -> list[tuple[int, Triangle]]:
         triangle = None if other == nearest else readings.triangle(nearest, other)
         if triangle is None:
             continue
-        at_fork = triangle.first.least <= AT_FORK and _agree(triangle, triangle.first)
+        at_fork = _at_fork(triangle)
         told = _fork_error(readings, nearest, other, triangle) <= FORK_ERROR
         # What the suspect's own storage rounding moved it by is no training.
         moved = min(triangle.suspect.raw, triangle.suspect.least) > AT_FORK

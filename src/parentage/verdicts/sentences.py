@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from parentage.records.absence import Absent
 from parentage.records.report import PostTraining, VerdictParent
 from parentage.verdicts.layers import layer_places, straight
-from parentage.verdicts.neighbours import origin_radius
+from parentage.verdicts.neighbours import only_rows_tell, origin_radius
 from parentage.verdicts.orders import reordered_units
 from parentage.verdicts.readings import Readings
 from parentage.verdicts.weighing import Status, Weighing
@@ -123,7 +123,12 @@ def _size(readings: Readings, weighing: Weighing) -> str:
     if distance is None:
         return ""
     if any(q.exact_rows and q.model == weighing.models[0] for q in readings.evidence.quiet_rows):
-        return f", {distance:.2%} away from it"
+        same = (
+            " (or of a model with the same embedding rows)"
+            if only_rows_tell(readings, weighing.models[0])
+            else ""
+        )
+        return f"{same}, {distance:.2%} away from it"
     radius = origin_radius(readings, weighing.models[0])
     return f" (or of a model within {radius:.2%} of it), {distance:.2%} away"
 

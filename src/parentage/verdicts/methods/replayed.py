@@ -92,6 +92,8 @@ def weigh_replayed(readings: Readings, tensors: Sequence[TensorReading]) -> Weig
     replay = method_replay(readings)
     if replay is None:
         return None
+    if _only_a_blend(readings, replay):
+        return None
     against = _objection(readings, replay)
     if against and replay.relation == "linear-merge":
         # Of blends with something left over the likelihoods speak, which say more.
@@ -107,6 +109,18 @@ def weigh_replayed(readings: Readings, tensors: Sequence[TensorReading]) -> Weig
         live=(*_same_blend(readings, replay), *_alike(replay)),
         limits=_limits(readings, replay),
     )
+
+
+def _only_a_blend(readings: Readings, replay: MethodReplay) -> bool:
+    """Are these two models' blends with weights by tensor? Changes of one from the other, added with a
+    weight of its own in each tensor, are no more than that: the method says what the weights say."""
+    linear = readings.replay
+    if replay.relation != "task-arithmetic-merge" or len(replay.operands) != 2 or linear is None:
+        return False
+    told = [t for t in replay.tensors if t.informative]
+    blends = len({t.weights for t in linear.tensors if t.informative})
+    own = len({repr(t.own) for t in told})
+    return own > 1 and own >= blends and linear.informative == linear.informative_matches > 0
 
 
 def _objection(readings: Readings, replay: MethodReplay) -> str:
