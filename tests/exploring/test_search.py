@@ -57,7 +57,7 @@ def _settings(space: Path, out: Path) -> SearchSettings:
 
 NAMED = [
     "halving",
-    "thompson",
+    pytest.param("thompson", marks=pytest.mark.slow),
     pytest.param("cma-es", marks=pytest.mark.skipif(not has_cma, reason="needs the extra search")),
 ]
 
