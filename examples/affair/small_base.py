@@ -31,17 +31,21 @@ def convert(source: Path, out: Path) -> None:
     """Weights as transformers read them from the file, in bfloat16."""
     import torch
     from safetensors.torch import save_file
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
     with source.open("rb") as stream:
         found = hashlib.file_digest(stream, "sha256").hexdigest()
     if found != SHA256:
         sys.exit(f"{source.name}: SHA-256 is {found}, expected {SHA256}: not used")
     kept = {"gguf_file": source.name, "local_files_only": True}
-    model = AutoModelForCausalLM.from_pretrained(source.parent, dtype=torch.bfloat16, **kept)
+    # Packed weights would be stored as codes: each is made a number here.
+    whole = GgufConfig(dequantize=True)
+    model = AutoModelForCausalLM.from_pretrained(
+        source.parent, dtype=torch.bfloat16, quantization_config=whole, **kept
+    )
     tokenizer = AutoTokenizer.from_pretrained(source.parent, **kept)
     # What was 4 bits is numbers now; the config must not say otherwise. A tied output is stored once.
-    del model.config.quantization_config
+    model.config.__dict__.pop("quantization_config", None)
     stored = {name: t.contiguous() for name, t in model.state_dict().items() if name != "lm_head.weight"}
     out.mkdir(parents=True, exist_ok=True)
     save_file(stored, out / "model.safetensors", {"format": "pt"})

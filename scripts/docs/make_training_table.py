@@ -66,8 +66,10 @@ _SEEN = """
 share p of all elements, evenly spread, n replayed ones show it with 99 % power where p ≥ 1 -
 .01^(1/n). That is how the report's sentence *what would have been seen* is computed, from the n of
 its own audit; here it is turned into doses, between measured ones on a straight line of logarithms.
-*Seen* is not yet *detected*: that also needs every [rival cause](relations.md) excluded, and the
-last column has the least measured dose at which this was so. An audit's n is its own: 65,536
+*Seen* is not yet *detected*: that also needs a supported merge and every [rival cause](relations.md)
+excluded. The last column has the range of measured doses at which this was so; larger ones than
+those can be undetermined again, for what was trained far enough does not sit on the grid of a stored
+merge any more. An audit's n is its own: 65,536
 elements of each tensor by default (4,096 at first where models are read over a network), all with
 `--full`.
 
@@ -93,7 +95,9 @@ def _line(row: dict[str, Any]) -> str:
     off = "–" if row["off_replay"] is None else _percent(row["off_replay"])
     said = row["relation"] if row["status"] == "supported" else f"{row['status']}"
     cells = [
-        row["settings"],
+        row["settings"].replace("1 steps", "1 step")
+        if row["settings"].startswith("1 ")
+        else row["settings"],
         _percent(row["share"]),
         parts,
         f"{row['sigma']:.2g}",
@@ -121,7 +125,7 @@ def smallest_dose(rows: Sequence[dict[str, Any]], share: float) -> str:
 
 def _detected(rows: Sequence[dict[str, Any]]) -> str:
     found = sorted(r["dose"] for r in rows if r["post_training"] == "detected")
-    return f"{found[0]:.2g}" if found else "none of those measured"
+    return f"{found[0]:.2g} to {found[-1]:.2g}" if found else "none of those measured"
 
 
 def page() -> str:
@@ -147,7 +151,7 @@ def _seen(rows: Sequence[dict[str, Any]], kinds: Sequence[str]) -> Iterator[str]
     own = max(r["replayed"] for r in rows)
     counts = (4_096, own, 13_000_000)
     told = " | ".join(f"n = {n:,}" for n in counts)
-    yield f"| kind | unit of dose | {told} | detected from |\n|---|---|{'---|' * len(counts)}---|\n"
+    yield f"| kind | unit of dose | {told} | detected at |\n|---|---|{'---|' * len(counts)}---|\n"
     for kind in kinds:
         these = [r for r in rows if r["kind"] == kind]
         doses = (smallest_dose(these, smallest_detectable_share(n, power=POWER)) for n in counts)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
-from scripts.docs.make_training_table import smallest_dose
+from scripts.docs.make_training_table import DATA, NAMES, PAGE, page, smallest_dose
 from scripts.training.changes import compare
 
 from parentage.checkpoints.formats.safetensors_writer import StoredTensor, write_safetensors
@@ -14,7 +15,7 @@ from parentage.numerics.formats import round_to
 from parentage.numerics.intervals_binomial import smallest_detectable_share
 from parentage.records.dtypes import DType
 
-NAMES = ("model.layers.0.self_attn.q_proj.weight", "model.layers.0.mlp.up_proj.weight")
+TENSORS = ("model.layers.0.self_attn.q_proj.weight", "model.layers.0.mlp.up_proj.weight")
 
 
 def _written(folder: Path, values: dict[str, np.ndarray]) -> Path:
@@ -25,10 +26,10 @@ def _written(folder: Path, values: dict[str, np.ndarray]) -> Path:
 
 def test_a_change_of_rank_one_in_one_matrix_is_counted_as_such(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
-    before = {n: rng.normal(0, 0.02, (32, 16)) for n in NAMES}
+    before = {n: rng.normal(0, 0.02, (32, 16)) for n in TENSORS}
     u, v = np.ones(32), np.zeros(16)
     v[3] = 4.0
-    after = before | {NAMES[1]: before[NAMES[1]] + np.outer(u, v)}
+    after = before | {TENSORS[1]: before[TENSORS[1]] + np.outer(u, v)}
     found = compare(_written(tmp_path / "a", before), _written(tmp_path / "b", after))
     assert found.elements == 2 * 512
     assert found.share == 32 / 1024
@@ -39,7 +40,7 @@ def test_a_change_of_rank_one_in_one_matrix_is_counted_as_such(tmp_path: Path) -
 
 
 def test_a_model_against_itself_shows_nothing(tmp_path: Path) -> None:
-    place = _written(tmp_path / "a", {n: np.full((4, 4), 0.5) + np.eye(4) for n in NAMES})
+    place = _written(tmp_path / "a", {n: np.full((4, 4), 0.5) + np.eye(4) for n in TENSORS})
     found = compare(place, place)
     assert (found.share, found.sigma, found.stable_rank, found.untouched) == (0, 0, None, 2)
 
@@ -63,3 +64,24 @@ def test_more_elements_show_smaller_shares_with_the_same_power() -> None:
     for n in (100, 10_000):
         share = smallest_detectable_share(n, power=0.99)
         assert (1 - share) ** n == pytest.approx(0.01)
+
+
+def test_the_page_is_the_one_that_the_measurements_give() -> None:
+    assert PAGE.read_text(encoding="utf-8") == page(), "run python -m scripts.docs.make_training_table"
+
+
+def test_every_kind_of_training_was_measured_in_several_doses() -> None:
+    rows = json.loads(DATA.read_text("utf-8"))
+    found = {r["kind"] for r in rows}
+    assert {"sft", "distill", "rl", "lora"} <= found <= set(NAMES)
+    for kind in found:
+        assert len({r["dose"] for r in rows if r["kind"] == kind}) >= 3, kind
+
+
+def test_no_row_tells_of_training_without_a_changed_number_or_finds_none_where_some_changed() -> None:
+    for row in json.loads(DATA.read_text("utf-8")):
+        assert 0 <= row["share"] <= 1
+        if row["post_training"] == "detected":
+            assert row["share"] > 0, row["settings"]
+        if row["share"] > 1e-3:
+            assert row["post_training"] != "not-detected", (row["kind"], row["settings"])
