@@ -50,7 +50,8 @@ of them: read down a column, not the columns of another model off it. Runs train
 a constant rate with batches of 8 and decay .01, from one seed, and round once at the end.
 
 - *changed*: share of stored numbers that differ from the merge's; by kind of tensor beside it.
-- *σ*: root mean square of the change over the weights' standard deviation, median of matrices.
+- *σ*: root mean square of the change over the weights' standard deviation, median of all
+  matrices (0 where most are untouched).
 - *rank*: stable rank of the change (squared Frobenius over squared largest singular value), median
   of the matrices that differ, of the full rank; *untouched*: matrices without any change.
 - *off replay*: share of the replayed elements, those where the parents differ, that are not the
