@@ -1,6 +1,6 @@
-"""Two null suspects that were once told to be what they are not, by their saved evidence.
+"""Null suspects that were once told to be what they are not, by their saved evidence.
 
-``python -m tests.calibration.run --show other-fine-tune 8075`` and ``--show untrained-merge 8070``.
+``python -m tests.calibration.run --show KIND SEED``: other-fine-tune 8075 and 8108, untrained-merge 8070.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from parentage.records.evidence import Evidence
 from parentage.records.evidence_checks import read_evidence
 from parentage.records.report import Report
 from parentage.verdicts.judge import judge
+from parentage.verdicts.readings import AT_FORK, Readings
 
 SAVED = Path(__file__).parent / "saved"
 
@@ -64,3 +65,17 @@ def test_blends_with_weights_by_tensor_are_a_linear_merge_and_no_other_method() 
     report: Report = judge(evidence("weight-by-tensor"))
     assert (report.verdict.relation, report.verdict.status) == ("linear-merge", "supported")
     assert "0.66 to 0.77 of B.safetensors and 0.23 to 0.34 of A.safetensors" in report.verdict.sentence
+
+
+def test_a_slightly_trained_sibling_is_no_parent_where_one_of_two_relatives_says_so() -> None:
+    """It moved by a fifth of what the suspect did: beside one relative its branch passes for none, beside
+    the other not."""
+    given = evidence("slightly-trained-sibling")
+    readings = Readings(given)
+    assert [readings.name(k) for k in readings.related] == [
+        f"{name}.safetensors" for name in ("second", "control", "first")
+    ]
+    sibling, control, first = readings.related
+    beside = [readings.triangle(sibling, other) for other in (control, first)]
+    assert [t is not None and t.first.least <= AT_FORK for t in beside] == [True, False]
+    assert judge(given).verdict.status == "undetermined"

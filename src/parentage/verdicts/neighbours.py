@@ -116,17 +116,19 @@ def _at_fork(triangle: Triangle) -> bool:
 
 
 def _forks(readings: Readings, nearest: int) -> list[tuple[int, Triangle]]:
+    """The others from which the suspect parts where the nearest model sits; none where another says that
+    it does not sit there."""
     found = []
     for other in readings.related:
         triangle = None if other == nearest else readings.triangle(nearest, other)
-        if triangle is None:
+        if triangle is None or _fork_error(readings, nearest, other, triangle) > FORK_ERROR:
             continue
-        at_fork = _at_fork(triangle)
-        told = _fork_error(readings, nearest, other, triangle) <= FORK_ERROR
         # What the suspect's own storage rounding moved it by is no training.
         moved = min(triangle.suspect.raw, triangle.suspect.least) > AT_FORK
-        if at_fork and told and moved:
+        if _at_fork(triangle) and moved:
             found.append((other, triangle))
+        elif triangle.first.least > AT_FORK:
+            return []
     return found
 
 
