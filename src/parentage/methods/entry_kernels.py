@@ -25,6 +25,7 @@ M: Final = types.float64[:, ::1]
 F: Final = types.float32[::1]
 F2: Final = types.float32[:, ::1]
 L: Final = types.int64[::1]
+B: Final = types.uint16[::1]
 _tuple: Any = types.Tuple
 RECIPE: Final = _tuple((types.int64, types.int64, V, types.boolean, types.int64, V))
 
@@ -88,6 +89,12 @@ ENTRIES: Final[dict[str, tuple[EntryKernel, ...]]] = {
             "_add_steps",
             (types.float32[:, :, ::1], F, types.int64, types.int64, types.int64, types.boolean),
         ),
+        EntryKernel("methods.grids", "_one_bf16", (types.float32,)),
+        EntryKernel("methods.grids", "_one_f16", (types.float32,)),
+        EntryKernel("methods.grids", "_bf16", (F, F)),
+        EntryKernel("methods.grids", "_f16", (F, F)),
+        EntryKernel("methods.grids", "_store_bf16", (F, B)),
+        EntryKernel("methods.grids", "_store_wide_bf16", (V, B)),
         EntryKernel("methods.linear", "blend", (types.int64, V, F2, types.int64, types.boolean, F, V)),
     ),
     "full": (
