@@ -44,6 +44,8 @@ class HttpClient:
     def __init__(self, retries: RetryPolicy, concurrency: int) -> None:
         self.retries = retries
         self._concurrency = concurrency
+        # Whoever waited for a connection looks again whether the host is to be left alone.
+        self._slots = asyncio.Semaphore(concurrency)
         self._session: ClientSession | None = None
         self._not_before: dict[str, float] = {}
         self._proxies: dict[tuple[str, str], str | None] = {}
@@ -86,7 +88,8 @@ class HttpClient:
         import aiohttp
         from yarl import URL
 
-        await self._wait_for(urlsplit(url).netloc)
+        host = urlsplit(url).netloc
+        await self._wait_for(host)
         limits = aiohttp.ClientTimeout(
             total=2 * self.retries.timeout + nbytes / SLOWEST,
             sock_connect=self.retries.timeout,
@@ -95,15 +98,17 @@ class HttpClient:
         try:
             # A signed address holds for these very characters.
             address = URL(url, encoded=True)
-            async with self._opened().request(
-                method,
-                address,
-                headers=headers,
-                allow_redirects=False,
-                timeout=limits,
-                proxy=self._proxy_of(url),
-            ) as response:
-                yield response
+            async with self._slots:
+                await self._wait_for(host)
+                async with self._opened().request(
+                    method,
+                    address,
+                    headers=headers,
+                    allow_redirects=False,
+                    timeout=limits,
+                    proxy=self._proxy_of(url),
+                ) as response:
+                    yield response
         except TimeoutError:
             raise Transient(connection_failed("timeout", where, timed_out=True)) from None
         except (aiohttp.ClientConnectorCertificateError, ssl.SSLError) as error:
