@@ -14,14 +14,14 @@ DONE = [Done("dossier-x", "parentage dossier ./x", "k", "o", 1.0, 7), Done("nex"
 
 def test_dossiers_are_kept_and_weights_are_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    work, out = tmp_path / "work", tmp_path / "out"
+    work, out = tmp_path / "made", tmp_path / "out"
     for step in ("dossier-x", "nex"):
         (work / step).mkdir(parents=True)
-    (work / "dossier-x" / "dossier.json").write_text(f'{{"suspect": "{tmp_path}/work/x"}}')
+    (work / "dossier-x" / "dossier.json").write_text(f'{{"suspect": "{tmp_path}/made/x"}}')
     (work / "dossier-x.txt").write_text("5 findings")
     (work / "nex" / "model.safetensors").write_bytes(b"\0" * 9)
     keep(work, out, DONE)
-    assert json.loads((out / "dossier-x" / "dossier.json").read_text()) == {"suspect": "./work/x"}
+    assert json.loads((out / "dossier-x" / "dossier.json").read_text()) == {"suspect": "./made/x"}
     assert (out / "dossier-x" / "dossier.txt").read_text() == "5 findings"
     assert not list(out.rglob("*.safetensors"))
     rows = json.loads((out / "run.json").read_text())
