@@ -43,7 +43,7 @@ from parentage.evidence.full.full_pass import CHUNK, FullPass, replay_every_elem
 from parentage.evidence.replaying.replays import Recipe
 from parentage.methods.linear import ARITHMETICS, arithmetic
 from parentage.methods.linear_stream import LinearStream
-from parentage.numerics.formats import round_to, to_float32
+from parentage.numerics.storage.formats import round_to, to_float32
 from parentage.records.dtypes import DType
 
 NAME = "model.embed_tokens.weight"

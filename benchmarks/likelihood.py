@@ -15,9 +15,9 @@ import time
 import numpy as np
 from numpy.typing import NDArray
 
-from parentage.numerics.cells import rounding_cells
-from parentage.numerics.formats import quantize, round_to
-from parentage.numerics.merge_test import compare
+from parentage.numerics.deciding.merge_test import compare
+from parentage.numerics.storage.cells import rounding_cells
+from parentage.numerics.storage.formats import quantize, round_to
 from parentage.records.dtypes import DType
 
 Floats = NDArray[np.float64]

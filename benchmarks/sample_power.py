@@ -24,8 +24,8 @@ from parentage import api
 from parentage.checkpoints.formats.safetensors_writer import StoredTensor, write_safetensors
 from parentage.checkpoints.opening import open_checkpoint
 from parentage.methods.linear import arithmetic
-from parentage.numerics.formats import round_to, to_float32, to_float64
-from parentage.numerics.intervals_binomial import smallest_detectable_share
+from parentage.numerics.shares.intervals_binomial import smallest_detectable_share
+from parentage.numerics.storage.formats import round_to, to_float32, to_float64
 from parentage.records.absence import Absent
 from parentage.records.dtypes import DType
 from parentage.records.report import Report

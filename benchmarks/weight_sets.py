@@ -18,13 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parentage.methods.linear import arithmetic
-from parentage.numerics import programme
-from parentage.numerics.cells import rounding_cells
-from parentage.numerics.formats import ordinal, quantize, round_to, to_float64
-from parentage.numerics.likelihood import make_cells
-from parentage.numerics.merge_test_many import ManyComparison, compare_many
-from parentage.numerics.profile import profile_at
-from parentage.numerics.tails import FAMILIES
+from parentage.numerics.deciding.merge_test_many import ManyComparison, compare_many
+from parentage.numerics.feasible import programme
+from parentage.numerics.likelihoods.likelihood import make_cells
+from parentage.numerics.likelihoods.profile import profile_at
+from parentage.numerics.likelihoods.tails import FAMILIES
+from parentage.numerics.storage.cells import rounding_cells
+from parentage.numerics.storage.formats import ordinal, quantize, round_to, to_float64
 from parentage.records.dtypes import DType
 
 Floats = NDArray[np.float64]

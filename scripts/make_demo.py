@@ -14,7 +14,7 @@ import numpy as np
 from parentage.checkpoints.formats.safetensors_writer import StoredTensor, write_safetensors
 from parentage.checkpoints.opening import open_checkpoint
 from parentage.methods.linear import arithmetic
-from parentage.numerics.formats import round_to, to_float32, to_float64
+from parentage.numerics.storage.formats import round_to, to_float32, to_float64
 from parentage.records.dtypes import DType
 
 WEIGHTS = (0.6, 0.4)

@@ -80,7 +80,7 @@ def _changed(report: dict[str, Any]) -> list[Bar]:
         row = counts.setdefault(stratum["component"], [0, 0])
         row[0] += stratum["off_replay"]
         row[1] += stratum["elements"]
-    from parentage.numerics.intervals_binomial import clopper_pearson
+    from parentage.numerics.shares.intervals_binomial import clopper_pearson
 
     return [
         Bar(f"{name} ({n:,})", COLOURS["changed"], x / n, *clopper_pearson(x, n))

@@ -18,7 +18,7 @@ from study import (
 )
 from tables import markdown, percent, signed
 
-from parentage.numerics.rounding_bias import (
+from parentage.numerics.published.rounding_bias import (
     GAUSSIAN,
     LAPLACE,
     STUDENT_T5,
@@ -26,7 +26,7 @@ from parentage.numerics.rounding_bias import (
     centred,
     stored_pairs,
 )
-from parentage.numerics.rounding_bias_fit import CurveFit, Profile, Row, fit_rows, over_laws
+from parentage.numerics.published.rounding_bias_fit import CurveFit, Profile, Row, fit_rows, over_laws
 
 __all__ = ["curve_section", "interval_section", "rmse", "sensitivity_section", "table_section"]
 

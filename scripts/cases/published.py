@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from parentage.numerics.rounding_bias_fit import Row
+from parentage.numerics.published.rounding_bias_fit import Row
 
 __all__ = ["LAYER_NORMS", "POOLED", "PUBLISHED", "Figure", "as_rows"]
 

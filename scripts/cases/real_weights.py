@@ -19,8 +19,7 @@ from study import POWERS, World, curve, grid_around, tail_profiles
 from tables import markdown, percent
 
 from parentage.checkpoints.opening import open_checkpoint
-from parentage.numerics.formats import quantize, to_float64
-from parentage.numerics.rounding_bias import (
+from parentage.numerics.published.rounding_bias import (
     GAUSSIAN,
     Origin,
     centred,
@@ -29,7 +28,8 @@ from parentage.numerics.rounding_bias import (
     stored_pairs,
     tailed,
 )
-from parentage.numerics.rounding_bias_fit import Row, fit_rows, over_laws
+from parentage.numerics.published.rounding_bias_fit import Row, fit_rows, over_laws
+from parentage.numerics.storage.formats import quantize, to_float64
 from parentage.records.absence import Absent
 from parentage.records.dtypes import DType
 

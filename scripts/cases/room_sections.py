@@ -10,7 +10,7 @@ from published import LAYER_NORMS, as_rows
 from study import MAIN, World, curve, number
 from tables import markdown, percent
 
-from parentage.numerics.rounding_bias import (
+from parentage.numerics.published.rounding_bias import (
     GAUSSIAN,
     LAPLACE,
     Moments,
@@ -23,12 +23,12 @@ from parentage.numerics.rounding_bias import (
     linear,
     stored_pairs,
 )
-from parentage.numerics.rounding_bias_change import (
+from parentage.numerics.published.rounding_bias_change import (
     moments_after_change,
     moments_after_steps,
     moments_changed_before_storing,
 )
-from parentage.numerics.rounding_bias_fit import Curve, CurveFit, Row, figures_at, fit_rows
+from parentage.numerics.published.rounding_bias_fit import Curve, CurveFit, Row, figures_at, fit_rows
 from parentage.records.absence import Absent
 
 __all__ = ["norms_section", "training_section"]

@@ -20,7 +20,7 @@ from gguf import GGUFReader, GGUFWriter, quants
 from parentage import api
 from parentage.checkpoints.formats.safetensors_writer import StoredTensor, write_safetensors
 from parentage.checkpoints.opening import open_checkpoint
-from parentage.numerics.formats import round_to
+from parentage.numerics.storage.formats import round_to
 from parentage.records.dtypes import DType
 
 __all__ = ["main"]

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from published import POOLED, as_rows
 
 from parentage.methods.linear import arithmetic
-from parentage.numerics.formats import to_float64
-from parentage.numerics.rounding_bias import (
+from parentage.numerics.published.rounding_bias import (
     GAUSSIAN,
     Moments,
     Origin,
@@ -26,7 +25,16 @@ from parentage.numerics.rounding_bias import (
     stored_pairs,
     tailed,
 )
-from parentage.numerics.rounding_bias_fit import Curve, Profile, Row, curve_of, fit_rows, mixed, profile
+from parentage.numerics.published.rounding_bias_fit import (
+    Curve,
+    Profile,
+    Row,
+    curve_of,
+    fit_rows,
+    mixed,
+    profile,
+)
+from parentage.numerics.storage.formats import to_float64
 from parentage.records.absence import Absent
 from parentage.records.dtypes import DType
 

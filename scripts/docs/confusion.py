@@ -14,7 +14,7 @@ from typing import Any
 from tests.recognition.confusion.draws import DRAWS, NULLS
 
 from parentage.methods.registry import method
-from parentage.numerics.intervals_binomial import clopper_pearson
+from parentage.numerics.shares.intervals_binomial import clopper_pearson
 from parentage.records.relations import MERGES
 
 __all__ = ["DATA", "RELATION_OF", "confusion", "false_merges", "load"]

@@ -12,7 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from parentage.numerics.intervals_binomial import smallest_detectable_share
+from parentage.numerics.shares.intervals_binomial import smallest_detectable_share
 
 __all__ = ["DATA", "PAGE", "main", "page", "smallest_dose"]
 

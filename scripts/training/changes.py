@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parentage.checkpoints.opening import open_checkpoint
-from parentage.numerics.formats import to_float32
+from parentage.numerics.storage.formats import to_float32
 
 __all__ = ["Change", "compare"]
 

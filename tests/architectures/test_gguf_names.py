@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from parentage.checkpoints.formats.safetensors_writer import StoredTensor, write_safetensors
-from parentage.numerics.formats import round_to, to_float32
+from parentage.numerics.storage.formats import round_to, to_float32
 from parentage.records.dtypes import DType
 from tests.architectures.layouts import Aligned, Arrays, random_model, shapes_of, write
 

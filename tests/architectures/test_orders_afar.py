@@ -16,7 +16,7 @@ from parentage.checkpoints.opening import open_checkpoint
 from parentage.checkpoints.remote.costs import Cost
 from parentage.evidence.sampling.orders_afar import LOOK, LookedAfar, look_afar
 from parentage.evidence.sampling.positions import REMOTE_RUN, Sampling
-from parentage.numerics.formats import to_float64
+from parentage.numerics.storage.formats import to_float64
 from parentage.records.dtypes import DType
 from parentage.records.tensors import TensorRef
 from tests.worlds import reordered as world

@@ -12,7 +12,7 @@ from parentage.checkpoints.formats.safetensors_header import parse_header, parse
 from parentage.checkpoints.opening import open_checkpoint
 from parentage.checkpoints.remote.remote_session import RemoteSession
 from parentage.methods.linear import arithmetic
-from parentage.numerics.formats import round_to, to_float64
+from parentage.numerics.storage.formats import round_to, to_float64
 from parentage.records.dtypes import DType
 from virtual_hub_parts.architecture import FULL, SMALL, tensors_of
 from virtual_hub_parts.counters import bfloat16_bits, key_of, normal, uniform

@@ -13,8 +13,8 @@ from statistics import mean, median
 
 import numpy as np
 
-from parentage.numerics.cells import rounding_cells
-from parentage.numerics.merge_test import compare
+from parentage.numerics.deciding.merge_test import compare
+from parentage.numerics.storage.cells import rounding_cells
 from tests.calibration.judging import Rate
 from tests.calibration.merges import merge_world
 from tests.worlds.planted import World, matrices, values_of

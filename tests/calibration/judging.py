@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from scipy import special
 
-from parentage.numerics.intervals_binomial import clopper_pearson
+from parentage.numerics.shares.intervals_binomial import clopper_pearson
 from tests.calibration.outcomes import Outcome, false_events
 
 __all__ = [

@@ -10,10 +10,10 @@ from parentage.records.absence import Absent
 from parentage.records.estimate import Estimate
 from parentage.records.evidence import Evidence, Mixture, TensorEvidence
 from parentage.records.report import Report, Verdict
-from parentage.verdicts.blend_tests import passes_later_change
+from parentage.verdicts.blends.blend_tests import passes_later_change
 from parentage.verdicts.judge import judge
-from parentage.verdicts.neighbours import origin_radius
 from parentage.verdicts.readings import Readings
+from parentage.verdicts.relations.neighbours import origin_radius
 from tests.worlds.planted import Truth
 
 __all__ = ["NEVER_A_MERGE", "Outcome", "false_events", "outcome_of"]

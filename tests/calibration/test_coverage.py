@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from parentage.numerics import interval
-from parentage.numerics.cells import rounding_cells
-from parentage.numerics.formats import round_to, to_float64
+from parentage.numerics.feasible import interval
+from parentage.numerics.storage.cells import rounding_cells
+from parentage.numerics.storage.formats import round_to, to_float64
 from parentage.records.dtypes import DType
 from tests.calibration.intervals import covered
 from tests.calibration.judging import (

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from parentage import api
 from parentage.checkpoints.formats.safetensors_writer import StoredTensor, write_safetensors
 from parentage.checkpoints.opening import open_checkpoint
-from parentage.numerics.formats import round_to, to_float32
+from parentage.numerics.storage.formats import round_to, to_float32
 from parentage.records.dtypes import DType
 
 RNG = np.random.default_rng(11)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from parentage.records.relations import RELATIONS
-from parentage.verdicts.claims import contradicts
+from parentage.verdicts.beside.claims import contradicts
 
 LATER = ("detected", "not-detected", "undetermined")
 MERGES = [r for r in RELATIONS if r.endswith("-merge") and r != "passthrough-merge"]

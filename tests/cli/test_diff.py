@@ -20,7 +20,7 @@ from parentage.checkpoints.opening import open_checkpoint
 from parentage.errors import AlignmentError
 from parentage.evidence.between import difference as measured
 from parentage.evidence.between.difference_sums import bin_of, lower_end
-from parentage.numerics.formats import ordinal
+from parentage.numerics.storage.formats import ordinal
 from parentage.records.absence import Absent
 from parentage.records.codec import from_plain, to_plain
 from parentage.records.difference import BaseDeltas, Difference, OffsetRange, Offsets

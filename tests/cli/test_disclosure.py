@@ -8,7 +8,7 @@ from parentage.records.absence import Absent
 from parentage.records.evidence import Coverage, Evidence, ModelPin, ModelRole
 from parentage.records.relations import RELATIONS
 from parentage.records.report import Verdict, VerdictParent
-from parentage.verdicts.disclosure import UNRELATED_BY_DESCENT, undisclosed_parents
+from parentage.verdicts.beside.disclosure import UNRELATED_BY_DESCENT, undisclosed_parents
 
 REASON = Absent("not in this test")
 

@@ -20,7 +20,7 @@ from parentage.checkpoints.opening import open_checkpoint
 from parentage.cli.main import app
 from parentage.cli.tables import print_inspection
 from parentage.evidence.inspection import inspect_checkpoint
-from parentage.numerics.formats import quantize
+from parentage.numerics.storage.formats import quantize
 from parentage.records.absence import Absent
 from parentage.records.codec import from_plain, to_plain
 from parentage.records.dtypes import DType

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from parentage.numerics import interval
-from parentage.numerics.formats import quantize
+from parentage.numerics.feasible import interval
+from parentage.numerics.storage.formats import quantize
 from parentage.records.dtypes import DType
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "numerics.md"

@@ -18,7 +18,9 @@ from parentage import api
 from parentage.cli.failures import usage_of
 from parentage.cli.main import app
 from parentage.records.relations import RELATIONS
-from parentage.verdicts import blend_tests, neighbours, post_training, readings
+from parentage.verdicts import readings
+from parentage.verdicts.blends import blend_tests, post_training
+from parentage.verdicts.relations import neighbours
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "scripts").rglob("*.md")])
@@ -149,7 +151,7 @@ def test_the_relations_that_are_judged_have_sections_and_the_others_are_reserved
     sections = re.findall(r"^## ([a-z-]+)$", _text(RELATIONS_PAGE), re.M)
     judged = {
         node.value
-        for path in (ROOT / "src" / "parentage" / "verdicts").glob("*.py")
+        for path in (ROOT / "src" / "parentage" / "verdicts").rglob("*.py")
         for call in ast.walk(ast.parse(path.read_text()))
         if isinstance(call, ast.Call) and getattr(call.func, "id", "") in ("Weighing", "_same")
         for node in call.args

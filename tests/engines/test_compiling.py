@@ -36,7 +36,7 @@ api.audit(suspect, parents=parents, full=True, workers=1, compile_first=True, pr
 own = [o for o in gc.get_objects() if isinstance(o, Dispatcher) and sum(o.stats.cache_misses.values())]
 print(json.dumps([sorted(o.py_func.__name__ for o in own), together[0], peak()]))
 """
-SMALL = EntryKernel("numerics.interval", "_deepest", (types.float64[::1], types.float64[::1]))
+SMALL = EntryKernel("numerics.feasible.interval", "_deepest", (types.float64[::1], types.float64[::1]))
 
 
 @pytest.fixture

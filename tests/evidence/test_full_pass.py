@@ -24,7 +24,7 @@ from parentage.evidence.replaying.replays import Recipe, prepare, replay_tensor
 from parentage.evidence.sampling.positions import Sampling, plan_sample
 from parentage.evidence.sampling.reading import read_sample
 from parentage.methods.linear import arithmetic, variants
-from parentage.numerics.formats import round_to, to_float32
+from parentage.numerics.storage.formats import round_to, to_float32
 from parentage.records.absence import Absent
 from parentage.records.codec import to_plain
 from parentage.records.dtypes import DType

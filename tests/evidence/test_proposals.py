@@ -14,7 +14,7 @@ from parentage.checkpoints.formats.safetensors_writer import StoredTensor, write
 from parentage.checkpoints.opening import open_checkpoint
 from parentage.errors import AlignmentError, UsageError
 from parentage.evidence.inputs.proposals import MOST_CONTROLS
-from parentage.numerics.formats import round_to, to_float64
+from parentage.numerics.storage.formats import round_to, to_float64
 from parentage.records.dtypes import DType
 from tests.evidence.candidates import MERGEKIT, PEFT, RUN, folder_of, mergekit, names, proposed
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from parentage.evidence.sampling.stopping import OPEN, component_reading, needed_for
-from parentage.numerics.predictive import LogEvidence
+from parentage.numerics.deciding.predictive import LogEvidence
 from parentage.records.absence import Absent
 from parentage.records.evidence import Comparison, Mixture, TensorEvidence
 from parentage.records.reading import ComponentReading

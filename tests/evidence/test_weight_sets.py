@@ -17,7 +17,7 @@ from parentage.evidence.blends.set_weights import own_candidates, set_candidates
 from parentage.evidence.blends.weight_sets import measure_weight_sets
 from parentage.evidence.sampling.reading import ModelSlice, TensorSample
 from parentage.methods.linear import arithmetic
-from parentage.numerics.formats import quantize, round_to, to_float64
+from parentage.numerics.storage.formats import quantize, round_to, to_float64
 from parentage.records.absence import Absent
 from parentage.records.codec import from_plain, to_plain
 from parentage.records.dtypes import DType

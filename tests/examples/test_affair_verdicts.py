@@ -7,7 +7,7 @@ from examples.affair.recipes import WEIGHTS, recipe
 from examples.affair.upload import without_notes
 
 from parentage import api
-from parentage.numerics.intervals_binomial import wilson
+from parentage.numerics.shares.intervals_binomial import wilson
 from parentage.records.absence import Absent
 from parentage.records.estimate import Estimate
 from parentage.records.interview import Interview

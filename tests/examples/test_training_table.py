@@ -11,8 +11,8 @@ from scripts.docs.make_training_table import DATA, NAMES, PAGE, page, smallest_d
 from scripts.training.changes import compare
 
 from parentage.checkpoints.formats.safetensors_writer import StoredTensor, write_safetensors
-from parentage.numerics.formats import round_to
-from parentage.numerics.intervals_binomial import smallest_detectable_share
+from parentage.numerics.shares.intervals_binomial import smallest_detectable_share
+from parentage.numerics.storage.formats import round_to
 from parentage.records.dtypes import DType
 
 TENSORS = ("model.layers.0.self_attn.q_proj.weight", "model.layers.0.mlp.up_proj.weight")

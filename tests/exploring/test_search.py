@@ -82,7 +82,8 @@ def test_what_is_chosen_is_scored_as_the_recipe_that_is_written(
 
 
 def _held_out_score(folder: Path) -> float:
-    from parentage.training.tasks import HELD_OUT, open_task
+    from parentage.training.problems import HELD_OUT
+    from parentage.training.tasks import open_task
 
     task = open_task("arithmetic")
     items = task.items(HELD_OUT, 60, 0)

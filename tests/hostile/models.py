@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from parentage.checkpoints.formats.safetensors_writer import StoredTensor, write_safetensors
 from parentage.methods.linear import arithmetic
-from parentage.numerics.formats import quantize, round_to, to_float64
+from parentage.numerics.storage.formats import quantize, round_to, to_float64
 from parentage.records.dtypes import DType
 
 __all__ = ["MATRIX", "Damage", "Model", "blend", "matrices", "stored", "write_family"]

@@ -11,7 +11,7 @@ import pytest
 
 from parentage import api
 from parentage.errors import UsageError
-from parentage.numerics.rounding_bias import GAUSSIAN, Origin, centred, stored_pairs
+from parentage.numerics.published.rounding_bias import GAUSSIAN, Origin, centred, stored_pairs
 from parentage.reports.registry import renderer
 from tests.cli.running import MERGEKIT, Run
 

@@ -15,7 +15,7 @@ from parentage.checkpoints.formats.safetensors_writer import StoredTensor, write
 from parentage.checkpoints.opening import open_checkpoint
 from parentage.checkpoints.pinned import pin_checkpoint
 from parentage.errors import ReadError
-from parentage.numerics.formats import quantize
+from parentage.numerics.storage.formats import quantize
 from parentage.records.dtypes import DType
 from tests.cli.running import Run
 from tests.hostile.models import MATRIX, Damage, Model, blend, stored, write_family

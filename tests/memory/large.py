@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parentage.methods.linear import arithmetic
-from parentage.numerics.formats import to_float32
+from parentage.numerics.storage.formats import to_float32
 from parentage.records.dtypes import DType
 
 __all__ = ["MEBIBYTE", "Large", "peak_mebibytes", "write_large"]

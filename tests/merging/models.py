@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from parentage.checkpoints.formats.safetensors_writer import StoredTensor, write_safetensors
 from parentage.checkpoints.opening import open_checkpoint
-from parentage.numerics.formats import round_to
+from parentage.numerics.storage.formats import round_to
 from parentage.records.dtypes import DType
 
 __all__ = ["LAYERS", "bits_of", "llama", "recipe_file", "write_model"]

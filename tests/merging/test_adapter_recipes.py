@@ -16,7 +16,7 @@ from parentage.checkpoints.formats.safetensors_writer import StoredTensor, write
 from parentage.errors import CheckpointError, ParentageError, RecipeError
 from parentage.merging.recipe_reading import recipe_from_text
 from parentage.merging.recipe_writing import recipe_text
-from parentage.numerics.formats import to_float32
+from parentage.numerics.storage.formats import to_float32
 from parentage.records.dtypes import DType
 from tests.merging.models import bits_of, llama, recipe_file, write_model
 from tests.worlds.fixtures import FOLDER

@@ -15,7 +15,7 @@ from parentage import api
 from parentage.errors import ParentageError, PlanError, RecipeError
 from parentage.merging.recipe_reading import read_recipe
 from parentage.merging.recipe_writing import recipe_digest
-from parentage.numerics.formats import quantize, round_to
+from parentage.numerics.storage.formats import quantize, round_to
 from parentage.records.dtypes import DType
 from tests.merging.models import LAYERS, bits_of, llama, recipe_file, write_model
 from tests.worlds.fixtures import FOLDER

@@ -144,7 +144,7 @@ def test_no_recipe_is_written_where_none_was_found(run: Run, tmp_path: Path) -> 
 @pytest.mark.parametrize("arithmetic", [a.id for a in ARITHMETICS])
 def test_every_arithmetic_of_an_audit_can_be_carried_out(arithmetic: str, tmp_path: Path) -> None:
     from parentage.methods.linear import arithmetic as named
-    from parentage.numerics.formats import to_float32
+    from parentage.numerics.storage.formats import to_float32
 
     a, b = two(tmp_path)
     recipe = linear((a, 0.6), (b, 0.4), dtype="float32", out_dtype="bfloat16")

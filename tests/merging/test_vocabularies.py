@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from parentage import api
 from parentage.errors import PlanError
-from parentage.numerics.formats import to_float32
+from parentage.numerics.storage.formats import to_float32
 from parentage.records.dtypes import DType
 from tests.merging.models import WIDTH, bits_of, llama, recipe_file, write_model
 from tests.merging.test_merge import linear

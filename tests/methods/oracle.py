@@ -1,5 +1,5 @@
 """Every linear arithmetic written a second time, plainly, in whole-array numpy: what the compiled rules
-are tested against. Slow and independent on purpose; shares only ``numerics.formats`` with them."""
+are tested against. Slow and independent on purpose; shares only ``numerics.storage.formats`` with them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from parentage.numerics.formats import quantize, round_to, to_float32
+from parentage.numerics.storage.formats import quantize, round_to, to_float32
 from parentage.records.dtypes import DType
 
 Values = NDArray[np.float32]

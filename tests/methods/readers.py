@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from parentage.checkpoints.formats.safetensors_header import parse_header, parse_length
 from parentage.methods.method import Bits, Method, Parameters, Profile, Reader, Rule, Values
-from parentage.numerics.formats import to_float32
+from parentage.numerics.storage.formats import to_float32
 from parentage.records.dtypes import DType
 
 __all__ = ["ArrayReader", "merged", "reader_of", "replay", "tensors_of"]

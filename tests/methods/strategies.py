@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from parentage.numerics.formats import round_to
+from parentage.numerics.storage.formats import round_to
 from parentage.records.dtypes import DType
 
 # float32: zeros of both signs, subnormals of all three formats, infinities, NaN with payloads, ends of

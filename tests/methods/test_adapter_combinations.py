@@ -15,7 +15,7 @@ from parentage.errors import UsageError
 from parentage.methods.method import Parameters, Profile
 from parentage.methods.parameters import Addition, Additions
 from parentage.methods.registry import method, names
-from parentage.numerics.formats import round_to, to_float32
+from parentage.numerics.storage.formats import round_to, to_float32
 from parentage.records.dtypes import DType
 from tests.methods.readers import ArrayReader, merged
 from tests.methods.recipes import FOLDER, operands, theirs

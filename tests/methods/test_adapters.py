@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from parentage.errors import UsageError
 from parentage.methods.method import Parameters, Profile
 from parentage.methods.registry import method
-from parentage.numerics.formats import round_to, to_float32
+from parentage.numerics.storage.formats import round_to, to_float32
 from parentage.records.dtypes import DType
 from tests.methods.readers import ArrayReader, merged, replay
 from tests.methods.recipes import operands, theirs

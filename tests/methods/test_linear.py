@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from parentage.methods.linear import ARITHMETICS, arithmetic, variants
-from parentage.numerics.formats import to_float32
+from parentage.numerics.storage.formats import to_float32
 from parentage.records.dtypes import DType
 from tests.methods import oracle
 from tests.methods.strategies import FLOATS, WEIGHTS, any_bits, bits

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from parentage.methods.linear import ARITHMETICS, arithmetic
 from parentage.methods.linear_device import DeviceStream
 from parentage.methods.linear_stream import LinearStream
-from parentage.numerics.formats import to_float32
-from parentage.numerics.replay_kernels import BLOCK
+from parentage.numerics.storage.formats import to_float32
+from parentage.numerics.streaming.replay_kernels import BLOCK
 from parentage.records.dtypes import DType
 from tests.methods.strategies import FLOATS, WEIGHTS, any_bits, bits
 from tests.methods.test_linear_stream import planted, rows

@@ -20,8 +20,8 @@ from parentage.evidence.replaying.replays import Recipe, prepare, replay_tensor
 from parentage.evidence.sampling.reading import ModelSlice, TensorSample
 from parentage.methods.linear import ARITHMETICS, arithmetic
 from parentage.methods.linear_stream import LinearStream
-from parentage.numerics.formats import round_to, to_float32, to_float64
-from parentage.numerics.replay_kernels import (
+from parentage.numerics.storage.formats import round_to, to_float32, to_float64
+from parentage.numerics.streaming.replay_kernels import (
     BEYOND,
     BLOCK,
     EXAMINED,

@@ -9,7 +9,7 @@ import pytest
 
 from parentage.methods.method import Parameters, Profile
 from parentage.methods.registry import method
-from parentage.numerics.formats import to_float32
+from parentage.numerics.storage.formats import to_float32
 from parentage.records.dtypes import DType
 from tests.methods.readers import ArrayReader, merged
 

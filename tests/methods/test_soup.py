@@ -10,7 +10,7 @@ import pytest
 
 from parentage.methods.method import Parameters, Profile
 from parentage.methods.soup import LINEAR
-from parentage.numerics.formats import to_float32
+from parentage.numerics.storage.formats import to_float32
 from parentage.records.dtypes import DType
 from tests.methods.readers import ArrayReader, merged, reader_of, tensors_of
 

@@ -11,7 +11,7 @@ from parentage.errors import UsageError
 from parentage.methods.breadcrumbs import window
 from parentage.methods.method import Parameters, Profile
 from parentage.methods.registry import method
-from parentage.numerics.formats import to_float32
+from parentage.numerics.storage.formats import to_float32
 from parentage.records.dtypes import DType
 from tests.methods.readers import ArrayReader, merged
 

@@ -9,7 +9,7 @@ import pytest
 
 from parentage.methods.method import Profile
 from parentage.methods.registry import method, names
-from parentage.numerics.formats import to_float64
+from parentage.numerics.storage.formats import to_float64
 from parentage.records.dtypes import DType
 from tests.methods.readers import merged
 from tests.methods.recipes import FOLDER, cases, theirs

@@ -13,7 +13,7 @@ from parentage.methods.grids import on_grid, stored
 from parentage.methods.method import Bits, Parameters, Profile
 from parentage.methods.registry import method
 from parentage.methods.task_vectors import Deltas
-from parentage.numerics.cells import rounding_cells
+from parentage.numerics.storage.cells import rounding_cells
 from parentage.records.dtypes import DType
 from tests.methods.readers import ArrayReader, merged
 

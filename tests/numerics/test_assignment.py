@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from parentage.numerics.assignment import least_correlation, match_rows
+from parentage.numerics.matrices.assignment import least_correlation, match_rows
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from parentage.numerics.intervals_binomial import (
+from parentage.numerics.shares.intervals_binomial import (
     clopper_pearson,
     hartung_knapp,
     smallest_detectable_share,

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from parentage.numerics import candidates
-from parentage.numerics.candidates import describe, description_length, near, simplest_in
-from parentage.numerics.formats import quantize
+from parentage.numerics.feasible import candidates
+from parentage.numerics.feasible.candidates import describe, description_length, near, simplest_in
+from parentage.numerics.storage.formats import quantize
 from parentage.records.dtypes import DType
 
 

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from parentage.numerics.cells import rounding_cells
-from parentage.numerics.formats import round_to, to_float64
+from parentage.numerics.storage.cells import rounding_cells
+from parentage.numerics.storage.formats import round_to, to_float64
 from parentage.records.dtypes import DType
 
 NARROW = [DType.BF16, DType.F16, DType.F8_E4M3, DType.F8_E5M2]

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from parentage.numerics.cells import rounding_cells
-from parentage.numerics.change_size import ChangeSize, change_size, size_around_blend
-from parentage.numerics.formats import quantize, round_to, to_float64
-from parentage.numerics.likelihood import fit_scale
+from parentage.numerics.likelihoods.likelihood import fit_scale
+from parentage.numerics.storage.cells import rounding_cells
+from parentage.numerics.storage.formats import quantize, round_to, to_float64
+from parentage.numerics.training.change_size import ChangeSize, change_size, size_around_blend
 from parentage.records.dtypes import DType
 
 SHAPE = (130, 190)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from parentage.numerics.contingency import fisher_exact, holm
+from parentage.numerics.shares.contingency import fisher_exact, holm
 
 counts = st.integers(0, 60)
 

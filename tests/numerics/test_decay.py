@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from parentage.numerics.decay import (
+from parentage.numerics.training.decay import (
     TABLE_SIZE,
     DecayReplay,
     Update,
@@ -18,7 +18,7 @@ from parentage.numerics.decay import (
     scan_schedules,
     visible_decays,
 )
-from parentage.numerics.schedules import (
+from parentage.numerics.training.schedules import (
     GRID,
     Schedule,
     ScheduleKind,

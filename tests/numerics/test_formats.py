@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from parentage.errors import UsageError
-from parentage.numerics.formats import ordinal, quantize, round_to, to_float32, to_float64
+from parentage.numerics.storage.formats import ordinal, quantize, round_to, to_float32, to_float64
 from parentage.records.dtypes import DType
 
 

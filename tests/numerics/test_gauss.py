@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import erfcx
 
-from parentage.numerics.gauss import gauss_cell, mills_ratio
-from parentage.numerics.tails import gauss_log_mass, gauss_scores
+from parentage.numerics.likelihoods.gauss import gauss_cell, mills_ratio
+from parentage.numerics.likelihoods.tails import gauss_log_mass, gauss_scores
 
 
 def test_the_mills_ratio_is_scipys() -> None:

@@ -7,10 +7,10 @@ import math
 import numpy as np
 import pytest
 
-from parentage.numerics.gauss import gauss_cell
-from parentage.numerics.gauss_kernels import ROOM, gauss_log_product, gauss_of_cells
-from parentage.numerics.t2_kernels import BLOCK
-from parentage.numerics.tails import gauss_log_mass
+from parentage.numerics.likelihoods.gauss import gauss_cell
+from parentage.numerics.likelihoods.gauss_kernels import ROOM, gauss_log_product, gauss_of_cells
+from parentage.numerics.likelihoods.t2_kernels import BLOCK
+from parentage.numerics.likelihoods.tails import gauss_log_mass
 
 
 def _edges(n: int) -> np.ndarray:

@@ -9,7 +9,7 @@ from gguf.quants import dequantize
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from parentage.numerics.k_quants import K_QUANTS, code_k_blocks, unpack_k_blocks
+from parentage.numerics.storage.k_quants import K_QUANTS, code_k_blocks, unpack_k_blocks
 
 
 @pytest.mark.parametrize("format_", K_QUANTS)

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from parentage.errors import UsageError
-from parentage.numerics.likelihood import fit, fit_scale
-from parentage.numerics.merge_test import compare
-from parentage.numerics.profile import predict, rounding_code
+from parentage.numerics.deciding.merge_test import compare
+from parentage.numerics.likelihoods.likelihood import fit, fit_scale
+from parentage.numerics.likelihoods.profile import predict, rounding_code
 from parentage.records.dtypes import DType
 
 Floats = NDArray[np.float64]

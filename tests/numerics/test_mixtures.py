@@ -10,14 +10,14 @@ import pytest
 from numpy.typing import NDArray
 
 from parentage.methods.linear import arithmetic
-from parentage.numerics.blend_field import Field
-from parentage.numerics.cells import rounding_cells
-from parentage.numerics.formats import quantize, round_to, to_float64
-from parentage.numerics.intervals_binomial import clopper_pearson
-from parentage.numerics.likelihood import make_cells
-from parentage.numerics.merge_test_many import ManyComparison, compare_many, gain_over_pairs
-from parentage.numerics.profile import profile_at
-from parentage.numerics.tails import GAUSSIAN, STUDENT_T2
+from parentage.numerics.deciding.merge_test_many import ManyComparison, compare_many, gain_over_pairs
+from parentage.numerics.likelihoods.blend_field import Field
+from parentage.numerics.likelihoods.likelihood import make_cells
+from parentage.numerics.likelihoods.profile import profile_at
+from parentage.numerics.likelihoods.tails import GAUSSIAN, STUDENT_T2
+from parentage.numerics.shares.intervals_binomial import clopper_pearson
+from parentage.numerics.storage.cells import rounding_cells
+from parentage.numerics.storage.formats import quantize, round_to, to_float64
 from parentage.records.dtypes import DType
 
 Floats = NDArray[np.float64]

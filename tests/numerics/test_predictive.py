@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.stats import binom
 
-from parentage.numerics.cells import rounding_cells
-from parentage.numerics.formats import round_to, to_float64
-from parentage.numerics.predictive import LogEvidence, log_mean, majority, predictive_evidence
+from parentage.numerics.deciding.predictive import LogEvidence, log_mean, majority, predictive_evidence
+from parentage.numerics.storage.cells import rounding_cells
+from parentage.numerics.storage.formats import round_to, to_float64
 from parentage.records.dtypes import DType
 
 Floats = NDArray[np.float64]

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from parentage.methods.linear import arithmetic
-from parentage.numerics.cells import rounding_cells
-from parentage.numerics.formats import quantize, round_to, to_float64
-from parentage.numerics.programme import WeightRanges, feasible_weights
+from parentage.numerics.feasible.programme import WeightRanges, feasible_weights
+from parentage.numerics.storage.cells import rounding_cells
+from parentage.numerics.storage.formats import quantize, round_to, to_float64
 from parentage.records.dtypes import DType
 
 Floats = NDArray[np.float64]

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from parentage.numerics.formats import magnitude_values, round_to, to_float64
-from parentage.numerics.quantizers import (
+from parentage.numerics.storage.formats import magnitude_values, round_to, to_float64
+from parentage.numerics.storage.quantizers import (
     GGUF_QUANTIZERS,
     ROUNDINGS,
     code_float8,

@@ -1,4 +1,4 @@
-"""The compiled scalar roundings and decoders against ``numerics.formats``, pattern by pattern."""
+"""The compiled scalar roundings and decoders against ``numerics.storage.formats``, pattern by pattern."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numba import njit
 
-from parentage.numerics.formats import ordinal, quantize, round_to, to_float32
-from parentage.numerics.replay_kernels import (
+from parentage.numerics.storage.formats import ordinal, quantize, round_to, to_float32
+from parentage.numerics.storage.rounding_kernels import fma32, on_bf16_grid, on_f16_grid, to_odd
+from parentage.numerics.streaming.replay_kernels import (
     COUNTS,
     FORMATS,
     OFFSETS,
@@ -22,7 +23,6 @@ from parentage.numerics.replay_kernels import (
     drop_not_finite,
     narrow,
 )
-from parentage.numerics.rounding_kernels import fma32, on_bf16_grid, on_f16_grid, to_odd
 from parentage.records.dtypes import DType
 
 GRIDS = {DType.BF16: on_bf16_grid, DType.F16: on_f16_grid}

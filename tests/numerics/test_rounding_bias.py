@@ -15,8 +15,7 @@ from scipy import integrate
 
 from parentage.errors import UsageError
 from parentage.methods.linear import arithmetic
-from parentage.numerics.formats import quantize, to_float64
-from parentage.numerics.rounding_bias import (
+from parentage.numerics.published.rounding_bias import (
     GAUSSIAN,
     LAPLACE,
     STUDENT_T5,
@@ -30,11 +29,12 @@ from parentage.numerics.rounding_bias import (
     linear,
     stored_pairs,
 )
-from parentage.numerics.rounding_bias_change import (
+from parentage.numerics.published.rounding_bias_change import (
     moments_after_change,
     moments_after_steps,
     moments_changed_before_storing,
 )
+from parentage.numerics.storage.formats import quantize, to_float64
 from parentage.records.absence import Absent
 from parentage.records.dtypes import DType
 

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from parentage.numerics.formats import quantize
-from parentage.numerics.rounding_bias import (
+from parentage.numerics.published.rounding_bias import (
     GAUSSIAN,
     Moments,
     Origin,
@@ -20,7 +19,7 @@ from parentage.numerics.rounding_bias import (
     linear,
     stored_pairs,
 )
-from parentage.numerics.rounding_bias_fit import (
+from parentage.numerics.published.rounding_bias_fit import (
     Curve,
     Profile,
     Row,
@@ -30,6 +29,7 @@ from parentage.numerics.rounding_bias_fit import (
     mixed,
     profile,
 )
+from parentage.numerics.storage.formats import quantize
 from parentage.records.dtypes import DType
 
 Floats = NDArray[np.float64]

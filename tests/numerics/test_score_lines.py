@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from parentage.numerics.score_lines import binomial_error, fit_line
+from parentage.numerics.published.score_lines import binomial_error, fit_line
 
 
 def world(seed: int, how: str, n: int = 12) -> dict[str, np.ndarray]:

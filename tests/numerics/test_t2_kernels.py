@@ -7,8 +7,14 @@ import math
 import numpy as np
 import pytest
 
-from parentage.numerics.t2_kernels import BLOCK, log_product, t2_of_places, t2_of_scale, t2_of_states
-from parentage.numerics.tails import STUDENT_T2, cell_scores, scale_sums, t2_mass
+from parentage.numerics.likelihoods.t2_kernels import (
+    BLOCK,
+    log_product,
+    t2_of_places,
+    t2_of_scale,
+    t2_of_states,
+)
+from parentage.numerics.likelihoods.tails import STUDENT_T2, cell_scores, scale_sums, t2_mass
 
 COUNTS = (1, 7, BLOCK, BLOCK + 1, 3 * BLOCK + 5)
 

@@ -10,7 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import integrate, stats
 
-from parentage.numerics.tails import GAUSSIAN, STUDENT_T2, cell_scores, log_mass, scale_sums
+from parentage.numerics.likelihoods.tails import GAUSSIAN, STUDENT_T2, cell_scores, log_mass, scale_sums
 
 CENTRES = [0.0, 0.3, -1.7, 5.0, -11.0, 11.9, 12.1, 30.0]
 WIDTHS = [1e-9, 1e-4, 0.019, 0.021, 0.5, 3.0]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from parentage.numerics.torch_softmax import softmax_rows
+from parentage.numerics.tool_order.torch_softmax import softmax_rows
 
 # torch.softmax of ((37 k) % 53) / 64 for k below 21, and of the first five alone, as patterns.
 LONG = (

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from parentage.numerics.truncated_svd import (
+from parentage.numerics.matrices.truncated_svd import (
     GRAM_COLUMNS,
     Bands,
     krylov_numbers,

@@ -17,7 +17,7 @@ from parentage import api
 from parentage.checkpoints.formats.safetensors_writer import StoredTensor, write_safetensors
 from parentage.checkpoints.opening import open_checkpoint
 from parentage.evidence.recognition.adapters import ADAPTERS
-from parentage.numerics.formats import round_to, to_float32
+from parentage.numerics.storage.formats import round_to, to_float32
 from parentage.records.dtypes import DType
 from tests.merging.models import recipe_file
 from tests.worlds.fixtures import FOLDER

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from parentage.api import AuditResult
 from parentage.checkpoints.formats.safetensors_writer import StoredTensor
 from parentage.checkpoints.opening import open_checkpoint
-from parentage.numerics.formats import round_to, to_float64
+from parentage.numerics.storage.formats import round_to, to_float64
 from parentage.records.dtypes import DType
 from parentage.records.recognition import Recognition
 from tests.recognition.worlds import audit

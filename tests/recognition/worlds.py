@@ -13,7 +13,7 @@ from parentage import api
 from parentage.checkpoints.formats.safetensors_writer import StoredTensor, write_safetensors
 from parentage.methods.method import Parameters, Profile, Value
 from parentage.methods.registry import method
-from parentage.numerics.formats import to_float32
+from parentage.numerics.storage.formats import to_float32
 from parentage.records.dtypes import DType
 from parentage.records.recognition import MethodReplay, Recognition
 from tests.methods.readers import ArrayReader, merged

@@ -12,7 +12,7 @@ import pytest
 
 from parentage.checkpoints.opening import open_checkpoint
 from parentage.errors import ParentageError
-from parentage.numerics.formats import to_float32
+from parentage.numerics.storage.formats import to_float32
 from parentage.records.dtypes import DType
 from parentage.records.randopt import load_randopt
 from parentage.records.training import load_training
@@ -63,7 +63,8 @@ def test_what_is_kept_scored_best_and_is_what_was_scored(base: Path, tmp_path: P
 
 
 def _held_out(found: object) -> tuple:
-    from parentage.training.tasks import HELD_OUT, open_task
+    from parentage.training.problems import HELD_OUT
+    from parentage.training.tasks import open_task
 
     return open_task("arithmetic").items(HELD_OUT, 60, 0)
 

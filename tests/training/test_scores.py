@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from parentage.numerics.intervals_binomial import wilson
+from parentage.numerics.shares.intervals_binomial import wilson
 from parentage.training.scores import gap, majority, paired_difference, rate, sign_test
 
 

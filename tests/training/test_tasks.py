@@ -9,8 +9,9 @@ import pytest
 
 from parentage.errors import UsageError
 from parentage.training.answers import last_number, last_option
+from parentage.training.problems import HELD_OUT, TUNED, Item
 from parentage.training.task_files import MOST_LINE
-from parentage.training.tasks import HELD_OUT, TUNED, Item, open_task, task_names
+from parentage.training.tasks import open_task, task_names
 
 
 def _file(tmp_path: Path, *lines: object) -> str:

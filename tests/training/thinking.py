@@ -13,9 +13,10 @@ from parentage.behaviour.targets import TokenScores
 from parentage.checkpoints.formats.safetensors_writer import StoredTensor, write_safetensors
 from parentage.checkpoints.opening import open_checkpoint
 from parentage.errors import UsageError
-from parentage.numerics.formats import round_to, to_float32
+from parentage.numerics.storage.formats import round_to, to_float32
 from parentage.records.dtypes import DType
-from parentage.training.tasks import Item, Message, open_task
+from parentage.training.problems import Item, Message
+from parentage.training.tasks import open_task
 
 __all__ = ["PLACES", "Reckoner", "open_reckoner", "reckoner_folder"]
 

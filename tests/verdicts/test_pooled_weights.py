@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parentage.verdicts.post_training import _pooled, _wide_enough
+from parentage.verdicts.blends.post_training import _pooled, _wide_enough
 
 weights = st.floats(0.05, 0.95)
 reads = st.lists(

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save
 
-from parentage.numerics.formats import round_to, to_float64
+from parentage.numerics.storage.formats import round_to, to_float64
 from parentage.records.dtypes import DType
 
 __all__ = ["merge_world", "packed"]

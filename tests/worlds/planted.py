@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from parentage import api
 from parentage.checkpoints.formats.safetensors_writer import StoredTensor, write_safetensors
-from parentage.numerics.formats import round_to, to_float64
+from parentage.numerics.storage.formats import round_to, to_float64
 from parentage.records.dtypes import DType
 
 __all__ = [

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from safetensors import safe_open
 
 from parentage.checkpoints.opening import open_checkpoint
-from parentage.numerics.formats import to_float64
+from parentage.numerics.storage.formats import to_float64
 from tests.worlds.fixtures import FOLDER
 from tests.worlds.planted import Floats, Weights
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from parentage.checkpoints.formats.safetensors_writer import StoredTensor
-from parentage.numerics.formats import round_to, to_float64
+from parentage.numerics.storage.formats import round_to, to_float64
 from parentage.records.dtypes import DType
 from tests.worlds.planted import Floats, Model, Weights, matrices, values_of
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parentage.checkpoints.formats.safetensors_writer import StoredTensor
-from parentage.numerics.formats import quantize, round_to
+from parentage.numerics.storage.formats import quantize, round_to
 from parentage.records.dtypes import DType
 from tests.worlds.planted import Floats, Model, Weights, each_tensor, stored, values_of
 

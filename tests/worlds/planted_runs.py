@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from parentage.numerics.formats import quantize
+from parentage.numerics.storage.formats import quantize
 from parentage.records.dtypes import DType
 from tests.worlds.planted import Weights
 from tests.worlds.planted_changes import unit_delta

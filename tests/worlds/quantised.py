@@ -11,7 +11,7 @@ from gguf import GGUFWriter, quants
 from numpy.typing import NDArray
 
 from parentage.checkpoints.formats.safetensors_writer import StoredTensor, write_safetensors
-from parentage.numerics.formats import round_to
+from parentage.numerics.storage.formats import round_to
 from parentage.records.dtypes import DType
 
 __all__ = ["FORMATS", "Floats32", "Planted", "family", "write_plain", "write_quantised"]

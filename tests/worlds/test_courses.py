@@ -10,7 +10,7 @@ import pytest
 
 from parentage import api
 from parentage.checkpoints.formats.safetensors_writer import StoredTensor, write_safetensors
-from parentage.numerics.formats import round_to, to_float64
+from parentage.numerics.storage.formats import round_to, to_float64
 from parentage.records.absence import Absent
 from parentage.records.dtypes import DType
 from parentage.records.report import Heterogeneity, Report

@@ -12,7 +12,7 @@ from parentage import api
 from parentage.checkpoints.formats.safetensors_writer import StoredTensor, write_safetensors
 from parentage.checkpoints.opening import open_checkpoint
 from parentage.methods.linear import arithmetic
-from parentage.numerics.formats import to_float32
+from parentage.numerics.storage.formats import to_float32
 from parentage.records.absence import Absent
 from parentage.records.dtypes import DType
 from parentage.records.report import Report

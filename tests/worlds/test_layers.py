@@ -11,7 +11,7 @@ import pytest
 from parentage import api
 from parentage.checkpoints.formats.safetensors_writer import StoredTensor, write_safetensors
 from parentage.checkpoints.opening import open_checkpoint
-from parentage.numerics.formats import round_to
+from parentage.numerics.storage.formats import round_to
 from parentage.records.absence import Absent
 from parentage.records.dtypes import DType
 from parentage.records.report import Report

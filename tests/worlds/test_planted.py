@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from parentage.numerics.formats import ordinal
+from parentage.numerics.storage.formats import ordinal
 from parentage.records.dtypes import DType
 from tests.worlds.planted import matrices, stored, values_of
 from tests.worlds.planted_bases import RUN_FOLDER, family_pieces, run_pieces, synthetic_base

@@ -14,7 +14,7 @@ import pytest
 from parentage import api
 from parentage.checkpoints.opening import open_checkpoint
 from parentage.errors import EvidenceError
-from parentage.numerics.formats import round_to, to_float32
+from parentage.numerics.storage.formats import round_to, to_float32
 from parentage.records.absence import Absent
 from parentage.records.dtypes import DType
 from parentage.records.estimate import Estimate

@@ -22,8 +22,9 @@ from parentage.records.json_files import load_json
 from parentage.records.randopt import RandOptRun, load_randopt
 from parentage.records.searching import RecipeSearch
 from parentage.training.models import Model, Opener
+from parentage.training.problems import Item, Task
 from parentage.training.randopt import RandOptSettings, randopt
-from parentage.training.tasks import Item, Task, open_task, task_names
+from parentage.training.tasks import open_task, task_names
 
 __all__ = [
     "Item",

@@ -17,7 +17,7 @@ from parentage.architectures.alignment import AlignedTensor, Alignment
 from parentage.architectures.unit_orders import FoundOrder
 from parentage.architectures.unit_prints import PLACES, Side
 from parentage.checkpoints.checkpoint import Checkpoint
-from parentage.numerics.assignment import RowMatch, match_rows
+from parentage.numerics.matrices.assignment import RowMatch, match_rows
 from parentage.records.absence import Absent
 from parentage.records.tensors import Order, TensorRef
 

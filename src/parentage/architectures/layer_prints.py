@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from parentage.architectures.counterparts import counterpart, own_shape
 from parentage.architectures.naming import Holder, Naming
 from parentage.checkpoints.checkpoint import Checkpoint, Slices
-from parentage.numerics.formats import to_float64
+from parentage.numerics.storage.formats import to_float64
 from parentage.records.absence import Absent
 from parentage.records.tensors import TensorRef
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from parentage.architectures.alignment import AlignedTensor, Alignment
 from parentage.architectures.unit_prints import Side, in_place, print_columns, print_rows, read_vector
 from parentage.checkpoints.checkpoint import Checkpoint
-from parentage.numerics.assignment import RowMatch, match_rows
+from parentage.numerics.matrices.assignment import RowMatch, match_rows
 from parentage.records.tensors import Order, TensorRef
 
 __all__ = ["FoundOrder", "OrderSearch", "ordered", "orders_of", "reordered", "undo_orders"]

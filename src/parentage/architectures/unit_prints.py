@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parentage.checkpoints.checkpoint import Checkpoint
-from parentage.numerics.assignment import MOST_UNITS, RowMatch, least_correlation, row_correlations
-from parentage.numerics.formats import to_float64
+from parentage.numerics.matrices.assignment import MOST_UNITS, RowMatch, least_correlation, row_correlations
+from parentage.numerics.storage.formats import to_float64
 from parentage.records.tensors import TensorRef
 
 __all__ = ["Side", "in_place", "print_columns", "print_rows", "read_vector"]

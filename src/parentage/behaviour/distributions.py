@@ -18,8 +18,8 @@ import yaml
 from scipy import special
 
 from parentage.behaviour.targets import Target, TokenScores
-from parentage.numerics.contingency import holm
-from parentage.numerics.intervals_binomial import wilson
+from parentage.numerics.shares.contingency import holm
+from parentage.numerics.shares.intervals_binomial import wilson
 from parentage.records.absence import Absent
 from parentage.records.estimate import Estimate
 from parentage.records.interview import Answers, Closer, Distance, NextTokens

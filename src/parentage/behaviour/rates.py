@@ -11,8 +11,8 @@ from dataclasses import replace
 from parentage.behaviour.names.aliases import known_names
 from parentage.behaviour.names.answers import Reading, read_answer
 from parentage.behaviour.plan import CONDITIONS
-from parentage.numerics.contingency import fisher_exact, holm
-from parentage.numerics.intervals_binomial import wilson
+from parentage.numerics.shares.contingency import fisher_exact, holm
+from parentage.numerics.shares.intervals_binomial import wilson
 from parentage.records.absence import Absent
 from parentage.records.codec import to_plain
 from parentage.records.estimate import Estimate

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from parentage.behaviour.names.aliases import mentions, normalised
 from parentage.behaviour.names.answers import read_answer
 from parentage.behaviour.targets import Ask, Target
-from parentage.numerics.intervals_binomial import wilson
+from parentage.numerics.shares.intervals_binomial import wilson
 from parentage.records.absence import Absent
 from parentage.records.estimate import Estimate
 from parentage.records.interview import Answer, Answers, Disagreement, SecondReading

@@ -56,7 +56,7 @@ def refuse(result: AuditResult, wanted: Sequence[str]) -> None:
 
 
 def _holding(result: AuditResult, wanted: Sequence[str]) -> Iterator[str]:
-    from parentage.verdicts.disclosure import undisclosed_parents
+    from parentage.verdicts.beside.disclosure import undisclosed_parents
     from parentage.verdicts.judge import judge
 
     # A claim takes the verdict's place in the report: what the weights themselves say counts here.

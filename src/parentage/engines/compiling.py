@@ -113,9 +113,10 @@ def _key(kernels: Sequence[EntryKernel]) -> str:
     for kernel in kernels:
         digest.update(f"{kernel.module}.{kernel.name}{kernel.types}\n".encode())
     for room in ("numerics", "methods"):
-        for source in sorted((Path(parentage.__file__).parent / room).glob("*.py")):
-            status = source.stat()
-            digest.update(f"{room}/{source.name} {status.st_mtime_ns} {status.st_size}\n".encode())
+        within = Path(parentage.__file__).parent / room
+        for source in sorted(within.rglob("*.py")):
+            status, name = source.stat(), source.relative_to(within).as_posix()
+            digest.update(f"{room}/{name} {status.st_mtime_ns} {status.st_size}\n".encode())
     return digest.hexdigest()
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from parentage.architectures.alignment import Alignment
 from parentage.architectures.layer_maps import LayersFound
 from parentage.architectures.unit_orders import FoundOrder
-from parentage.numerics.assignment import RowMatch
+from parentage.numerics.matrices.assignment import RowMatch
 from parentage.records.absence import Absent
 from parentage.records.alignment import (
     NO_LOOK,

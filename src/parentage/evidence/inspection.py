@@ -17,7 +17,7 @@ from parentage.checkpoints.digests import ShardDigest, digest_shard
 from parentage.engines.threads import map_ordered
 from parentage.evidence.sampling.positions import Sampling, plan_sample
 from parentage.evidence.sampling.reading import recast
-from parentage.numerics.formats import to_float64
+from parentage.numerics.storage.formats import to_float64
 from parentage.records.absence import Absent
 from parentage.records.dtypes import DType
 from parentage.records.inspection import (

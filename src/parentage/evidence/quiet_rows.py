@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from parentage.architectures.alignment import AlignedTensor, Alignment
 from parentage.checkpoints.checkpoint import Checkpoint
-from parentage.numerics.decay import (
+from parentage.numerics.storage.formats import to_float64
+from parentage.numerics.training.decay import (
     DecayReplay,
     Update,
     measure_shrinkage,
@@ -25,8 +26,7 @@ from parentage.numerics.decay import (
     scan_schedules,
     visible_decays,
 )
-from parentage.numerics.formats import to_float64
-from parentage.numerics.schedules import (
+from parentage.numerics.training.schedules import (
     Grid,
     Schedule,
     ScheduleKind,

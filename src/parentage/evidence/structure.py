@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from parentage.architectures.alignment import AlignedTensor, Alignment
 from parentage.checkpoints.checkpoint import Checkpoint
 from parentage.evidence.sampling.positions import seeded_rng
-from parentage.numerics.formats import to_float64
-from parentage.numerics.spectrum import stable_rank
+from parentage.numerics.matrices.spectrum import stable_rank
+from parentage.numerics.storage.formats import to_float64
 from parentage.records.absence import Absent
 from parentage.records.evidence import Spectrum, TensorEvidence
 from parentage.records.tensors import TensorRef

@@ -12,7 +12,7 @@ from parentage.evidence.blends.mixtures import MixtureRequest, measure_mixture
 from parentage.evidence.blends.weight_sets import measure_weight_sets
 from parentage.evidence.sampling.positions import seeded_rng
 from parentage.evidence.sampling.reading import TensorSample, recast
-from parentage.numerics import permutation
+from parentage.numerics.deciding import permutation
 from parentage.records.absence import Absent
 from parentage.records.evidence import Mixture, TensorEvidence, WeightSet
 

@@ -30,9 +30,10 @@ from parentage.records.exploring import Ends, PathExplored, PathPoint, SuspectPl
 from parentage.training.asking import ask
 from parentage.training.ledger import Ledger
 from parentage.training.models import Model, Opener, opener_on
+from parentage.training.problems import HELD_OUT, Item, Task
 from parentage.training.randopt import libraries
 from parentage.training.scores import rate
-from parentage.training.tasks import HELD_OUT, Item, Task, open_task
+from parentage.training.tasks import open_task
 
 __all__ = ["PathSettings", "explore_path"]
 

@@ -22,9 +22,10 @@ from parentage.records.searching import SCHEMA, VERSION, Chosen, ParentScore, Re
 from parentage.training.asking import Answered, ask
 from parentage.training.ledger import Ledger
 from parentage.training.models import Opener, opener_on
+from parentage.training.problems import HELD_OUT, TUNED, Item, Task
 from parentage.training.randopt import libraries
 from parentage.training.scores import gap, paired_difference, rate, sign_test
-from parentage.training.tasks import HELD_OUT, TUNED, Item, Task, open_task
+from parentage.training.tasks import open_task
 
 __all__ = ["SearchSettings", "explore_search"]
 

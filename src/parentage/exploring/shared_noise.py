@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from parentage.checkpoints.checkpoint import Checkpoint
 from parentage.checkpoints.opening import open_checkpoint
 from parentage.errors import AlignmentError
-from parentage.numerics.formats import to_float32
+from parentage.numerics.storage.formats import to_float32
 from parentage.records.absence import Absent
 from parentage.records.tensors import TensorRef
 from parentage.training.drawing import draws

@@ -16,7 +16,7 @@ from parentage.checkpoints.checkpoint import Checkpoint
 from parentage.errors import PlanError, RecipeError
 from parentage.methods.method import Method
 from parentage.methods.parameters import Addition, Additions, Factors
-from parentage.numerics.formats import to_float32
+from parentage.numerics.storage.formats import to_float32
 from parentage.records.recipe import ModelName, Recipe
 from parentage.records.tensors import Adapted, TensorRef
 

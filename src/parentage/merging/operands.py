@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from parentage.checkpoints.checkpoint import Checkpoint
 from parentage.methods.method import Values
-from parentage.numerics.formats import to_float32
-from parentage.numerics.replay_kernels import FORMATS, decode
+from parentage.numerics.storage.formats import to_float32
+from parentage.numerics.streaming.replay_kernels import FORMATS, decode
 from parentage.records.dtypes import DType
 from parentage.records.tensors import TensorRef
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from parentage.checkpoints.checkpoint import Checkpoint
 from parentage.errors import RecipeError
 from parentage.merging.layers import Layout, layer_of
-from parentage.merging.plan import Dropped, Plan, PlannedTensor
+from parentage.merging.planned import Dropped, Plan, PlannedTensor
 from parentage.methods.mixed import MIXED
 from parentage.records.recipe import ModelName, Recipe, RecipePart
 

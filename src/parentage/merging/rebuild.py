@@ -19,10 +19,10 @@ from parentage.checkpoints.checkpoint import Checkpoint
 from parentage.engines.threads import map_ordered
 from parentage.merging.layers import stem
 from parentage.merging.operands import decode_into, pieces
-from parentage.merging.plan import Plan, PlannedTensor
+from parentage.merging.planned import Plan, PlannedTensor
 from parentage.merging.recipe_writing import recipe_digest
 from parentage.merging.run import Job, made, prepared_ahead
-from parentage.numerics.replay_kernels import FORMATS
+from parentage.numerics.streaming.replay_kernels import FORMATS
 from parentage.records.absence import Absent
 from parentage.records.dtypes import DType
 from parentage.records.merge import Parent

@@ -11,7 +11,7 @@ from parentage import __version__
 from parentage.checkpoints.adapters.adapted import AdaptedCheckpoint
 from parentage.checkpoints.checkpoint import Checkpoint
 from parentage.checkpoints.locators import PlaceKind, hub_model, place_kind
-from parentage.merging.plan import Plan, PlannedTensor
+from parentage.merging.planned import Plan, PlannedTensor
 from parentage.merging.recipe_writing import plain_recipe, recipe_digest
 from parentage.merging.shards import Shard
 from parentage.records.absence import Absent

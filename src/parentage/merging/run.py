@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from parentage.engines.threads import map_ordered
 from parentage.merging.operands import Operand, Operands, decode_into, pieces
-from parentage.merging.plan import Plan, PlannedTensor
+from parentage.merging.planned import Plan, PlannedTensor
 from parentage.merging.progress_state import Finished, RunState
 from parentage.merging.shards import Shard, ShardFile
 from parentage.methods.method import Rule
-from parentage.numerics.formats import round_to
+from parentage.numerics.storage.formats import round_to
 from parentage.records.dtypes import DType
 from parentage.records.merge import MergedFile
 

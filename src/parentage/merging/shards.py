@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Any, Final, NoReturn
 
 from parentage.errors import OutputError
-from parentage.merging.plan import PlannedTensor
+from parentage.merging.planned import PlannedTensor
 
 __all__ = ["DEFAULT_SHARD_BYTES", "Shard", "ShardFile", "index_of", "no_write", "split"]
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 from parentage.checkpoints.checkpoint import Checkpoint
 from parentage.errors import PlanError
 from parentage.merging.groups import output_layers
-from parentage.merging.plan import Plan
+from parentage.merging.planned import Plan
 from parentage.merging.vocabularies import Vocabulary
 from parentage.records.recipe import ModelName
 

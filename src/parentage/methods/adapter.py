@@ -29,7 +29,7 @@ from parentage.methods.method import (
     Values,
 )
 from parentage.methods.totals import norm_of
-from parentage.numerics.low_rank import product
+from parentage.numerics.matrices.low_rank import product
 from parentage.records.dtypes import DType
 
 __all__ = ["LORA", "Adapted", "array_of"]

@@ -30,7 +30,7 @@ from parentage.methods.method import (
     Rule,
     Values,
 )
-from parentage.numerics.torch_softmax import softmax_rows
+from parentage.numerics.tool_order.torch_softmax import softmax_rows
 
 __all__ = ["ARCEE_FUSION"]
 

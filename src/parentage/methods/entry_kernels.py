@@ -48,44 +48,48 @@ _DRIFT = (M, V, V, V, M, M, M)
 
 ENTRIES: Final[dict[str, tuple[EntryKernel, ...]]] = {
     "estimates": (
-        EntryKernel("numerics.interval", "_all_intervals", (V,) * 6),
-        EntryKernel("numerics.interval", "_overlap", (V,) * 5),
-        EntryKernel("numerics.interval", "_deepest", (V, V)),
-        EntryKernel("numerics.interval", "_curve", (V, V, V, V, V, L)),
-        EntryKernel("numerics.prediction", "predict", (M, V, types.int64, types.boolean, V)),
-        EntryKernel("numerics.prediction", "predict_off_grid", (M, V, types.int64, V, V)),
-        EntryKernel("numerics.prediction", "residual_cells", (V,) * 6),
-        EntryKernel("numerics.tails", "cell_scores", (V, V, types.float64, types.int64)),
-        EntryKernel("numerics.tails", "scale_sums", (V, V, types.float64, types.int64)),
+        EntryKernel("numerics.feasible.interval", "_all_intervals", (V,) * 6),
+        EntryKernel("numerics.feasible.interval", "_overlap", (V,) * 5),
+        EntryKernel("numerics.feasible.interval", "_deepest", (V, V)),
+        EntryKernel("numerics.feasible.interval", "_curve", (V, V, V, V, V, L)),
+        EntryKernel("numerics.likelihoods.prediction", "predict", (M, V, types.int64, types.boolean, V)),
+        EntryKernel("numerics.likelihoods.prediction", "predict_off_grid", (M, V, types.int64, V, V)),
+        EntryKernel("numerics.likelihoods.prediction", "residual_cells", (V,) * 6),
+        EntryKernel("numerics.likelihoods.tails", "cell_scores", (V, V, types.float64, types.int64)),
+        EntryKernel("numerics.likelihoods.tails", "scale_sums", (V, V, types.float64, types.int64)),
         EntryKernel(
-            "numerics.profile",
+            "numerics.likelihoods.profile",
             "_profile_grid",
             (*_BLEND, types.int64, types.boolean, types.int64, types.float64, V, V),
         ),
         EntryKernel(
-            "numerics.profile", "_scales_by_row", (V, V, L, types.int64, types.float64, types.float64, V)
+            "numerics.likelihoods.profile",
+            "_scales_by_row",
+            (V, V, L, types.int64, types.float64, types.float64, V),
         ),
-        EntryKernel("numerics.drift", "best_change", (V, V, M, types.int64, types.float64, V)),
+        EntryKernel("numerics.likelihoods.drift", "best_change", (V, V, M, types.int64, types.float64, V)),
         EntryKernel(
-            "numerics.drift",
+            "numerics.likelihoods.drift",
             "profile_with_drift",
             (*_DRIFT, V, types.int64, types.boolean, types.int64, types.float64, V, V, M, V),
         ),
     ),
     "replays": (
         EntryKernel(
-            "numerics.blend_field", "_values", (*_DRIFT, types.int64, types.boolean, types.int64, V, V, M)
+            "numerics.likelihoods.blend_field",
+            "_values",
+            (*_DRIFT, types.int64, types.boolean, types.int64, V, V, M),
         ),
-        EntryKernel("numerics.decay", "_shrinkage", (F2, F2, types.int64)),
+        EntryKernel("numerics.training.decay", "_shrinkage", (F2, F2, types.int64)),
         EntryKernel(
-            "numerics.decay",
+            "numerics.training.decay",
             "_scan",
             (L, L, L, types.float64[:], types.float64[:], F, F, types.int64, types.int64),
         ),
-        EntryKernel("numerics.torch_sums", "_short", (F,)),
-        EntryKernel("numerics.torch_sums", "_short", (types.float32[:],)),
+        EntryKernel("numerics.tool_order.torch_sums", "_short", (F,)),
+        EntryKernel("numerics.tool_order.torch_sums", "_short", (types.float32[:],)),
         EntryKernel(
-            "numerics.torch_sums",
+            "numerics.tool_order.torch_sums",
             "_add_steps",
             (types.float32[:, :, ::1], F, types.int64, types.int64, types.int64, types.boolean),
         ),

@@ -1,6 +1,6 @@
 """Arrays of float32 put on the grid of a format, and stored: the steps between a rule's operations.
 
-Compiled twins of ``numerics.formats`` for the three formats that merges are computed in; one pass each.
+Compiled twins of ``storage.formats`` for the three formats that merges are computed in; one pass each.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from parentage.numerics.formats import round_to
-from parentage.numerics.rounding_kernels import bits_of, on_bf16_grid, on_f16_grid, to_odd
+from parentage.numerics.storage.formats import round_to
+from parentage.numerics.storage.rounding_kernels import bits_of, on_bf16_grid, on_f16_grid, to_odd
 from parentage.records.dtypes import DType
 
 __all__ = ["on_grid", "scalar_on_grid", "stored", "stored_wide"]

@@ -22,9 +22,9 @@ from numba import njit
 from numpy.typing import NDArray
 
 from parentage.methods.grids import stored, stored_wide
-from parentage.numerics.formats import quantize, round_to
-from parentage.numerics.rounding_kernels import fma32, on_bf16_grid, on_f16_grid
-from parentage.numerics.torch_sums import sum_of
+from parentage.numerics.storage.formats import quantize, round_to
+from parentage.numerics.storage.rounding_kernels import fma32, on_bf16_grid, on_f16_grid
+from parentage.numerics.tool_order.torch_sums import sum_of
 from parentage.records.dtypes import DType
 
 __all__ = [

@@ -26,8 +26,8 @@ from parentage.methods.linear import (
     narrow_format,
 )
 from parentage.methods.linear_stream import LinearStream
-from parentage.numerics.replay_kernels import FORMATS
-from parentage.numerics.torch_kernels import (
+from parentage.numerics.streaming.replay_kernels import FORMATS
+from parentage.numerics.streaming.torch_kernels import (
     count_on_device,
     decode_on_device,
     fused,

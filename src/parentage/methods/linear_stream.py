@@ -21,8 +21,9 @@ from parentage.methods.linear import (
     start,
     step,
 )
-from parentage.numerics.read_kernels import fill
-from parentage.numerics.replay_kernels import (
+from parentage.numerics.storage.rounding_kernels import from_bits
+from parentage.numerics.streaming.read_kernels import fill
+from parentage.numerics.streaming.replay_kernels import (
     BLOCK,
     COUNTS,
     FORMATS,
@@ -34,8 +35,7 @@ from parentage.numerics.replay_kernels import (
     drop_not_finite,
     narrow,
 )
-from parentage.numerics.rounding_kernels import from_bits
-from parentage.numerics.screen_kernels import HALF, MISS, UPPER, flagged, nearest_upper, survey
+from parentage.numerics.streaming.screen_kernels import HALF, MISS, UPPER, flagged, nearest_upper, survey
 from parentage.records.dtypes import DType
 
 __all__ = ["LinearStream"]
@@ -224,7 +224,7 @@ def _count_pieces(
 
 @dataclass(frozen=True, slots=True)
 class LinearStream:
-    """One recipe, ready to be counted chunk by chunk; see ``numerics.replay_kernels`` for what is counted.
+    """One recipe, ready to be counted chunk by chunk; see ``streaming.replay_kernels`` for what is counted.
 
     ``stored``: formats of the suspect's bits, then of each parent's. ``out``: the format that the blend is
     rounded to, which the suspect's numbers fit (a float32 file may hold bfloat16 numbers). ``cast``: the

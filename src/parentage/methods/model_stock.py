@@ -30,7 +30,7 @@ from parentage.methods.method import (
     Values,
 )
 from parentage.methods.task_vectors import Deltas
-from parentage.numerics.torch_sums import sum_of
+from parentage.numerics.tool_order.torch_sums import sum_of
 
 __all__ = ["MODEL_STOCK"]
 

@@ -31,7 +31,7 @@ from parentage.methods.method import (
     keeps,
     once,
 )
-from parentage.numerics.torch_sums import outer_sum
+from parentage.numerics.tool_order.torch_sums import outer_sum
 
 __all__ = ["MULTISLERP"]
 

@@ -32,7 +32,7 @@ from parentage.methods.method import (
 from parentage.methods.selection import Asked, Cut, cuts
 from parentage.methods.task_vectors import Deltas
 from parentage.methods.totals import OurSum, Total
-from parentage.numerics.torch_sums import TorchSum, outer_sum, sum_of
+from parentage.numerics.tool_order.torch_sums import TorchSum, outer_sum, sum_of
 from parentage.records.dtypes import DType
 
 __all__ = ["SCE"]

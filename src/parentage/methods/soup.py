@@ -34,8 +34,8 @@ from parentage.methods.method import (
     Rule,
     Values,
 )
-from parentage.numerics.formats import round_to, to_float32
-from parentage.numerics.torch_sums import sum_of
+from parentage.numerics.storage.formats import round_to, to_float32
+from parentage.numerics.tool_order.torch_sums import sum_of
 from parentage.records.dtypes import DType
 
 __all__ = ["LINEAR", "LinearRule", "OneArithmetic", "weights_of"]

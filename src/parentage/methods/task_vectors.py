@@ -34,8 +34,8 @@ from parentage.methods.method import (
     Rule,
     Values,
 )
-from parentage.numerics.rounding_kernels import on_bf16_grid, on_f16_grid
-from parentage.numerics.torch_sums import level_power, outer_at, sum_of
+from parentage.numerics.storage.rounding_kernels import on_bf16_grid, on_f16_grid
+from parentage.numerics.tool_order.torch_sums import level_power, outer_at, sum_of
 from parentage.records.dtypes import DType
 
 __all__ = ["GRIDS", "Deltas", "Sparsifier", "compute_dtype", "declare", "no_sparsifier", "task_method"]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from parentage.methods.grids import scalar_on_grid
 from parentage.methods.method import Profile, Values
-from parentage.numerics.torch_sums import TorchNorm, TorchSum
+from parentage.numerics.tool_order.torch_sums import TorchNorm, TorchSum
 from parentage.records.dtypes import DType
 
 __all__ = ["OurSum", "Total", "norm_of", "sum_in"]

@@ -119,7 +119,7 @@ class Coverage:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The two likelihoods on one tensor (see ``numerics.merge_test``); sizes in weight units.
+    """The two likelihoods on one tensor (see ``numerics.deciding.merge_test``); sizes in weight units.
 
     ``drift``: how far the later change moved the suspect along the parents' difference, in weight.
     ``coarse_step``: the 99th percentile of the blend's grid steps: a change larger than that leaves

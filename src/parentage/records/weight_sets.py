@@ -14,7 +14,7 @@ TOO_COARSE = Absent("fewer than 30 elements have grid steps as fine as the chang
 
 @dataclass(frozen=True, slots=True)
 class SetComparison:
-    """The two likelihoods of K parents on one tensor (see ``numerics.merge_test_many``).
+    """The two likelihoods of K parents on one tensor (see ``numerics.deciding.merge_test_many``).
 
     ``weights`` within ``low``..``high`` (95 %; equal to them where the grid is not likelier by 8);
     ``scale`` and ``free_scale`` in weight units. ``drops``: lead over the best replay without each parent,

@@ -8,7 +8,7 @@ from typing import Final
 
 from parentage.training.answers import last_number, same_number
 from parentage.training.drawing import draw
-from parentage.training.tasks import Item
+from parentage.training.problems import Item
 
 __all__ = ["ARITHMETIC", "Arithmetic"]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from parentage.training.ledger import Ledger
 from parentage.training.models import Model
-from parentage.training.tasks import Item, Task
+from parentage.training.problems import Item, Task
 
 __all__ = ["Answered", "ask"]
 

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterator
 
 from parentage.errors import UsageError
-from parentage.training.tasks import SPLITS, split_of
+from parentage.training.problems import SPLITS, split_of
 
 __all__ = ["draw", "draws"]
 

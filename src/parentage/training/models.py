@@ -16,7 +16,7 @@ from parentage.behaviour.targets import TokenScores
 from parentage.behaviour.templates.rendering import render_prompts
 from parentage.errors import RuntimeModelError, UsageError
 from parentage.records.absence import Absent
-from parentage.training.tasks import Message
+from parentage.training.problems import Message
 
 __all__ = ["BATCH", "LocalModel", "Model", "Opener", "TextLoss", "enough_memory", "opener_on"]
 

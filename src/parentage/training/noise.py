@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parentage.errors import UsageError
-from parentage.numerics.formats import round_to, to_float32
+from parentage.numerics.storage.formats import round_to, to_float32
 from parentage.records.dtypes import DType
 
 __all__ = ["NOISES", "CounterNoise", "Noise", "TorchNoise"]

@@ -16,7 +16,7 @@ from parentage.checkpoints.checkpoint import Checkpoint
 from parentage.errors import CheckpointError
 from parentage.merging.operands import pieces
 from parentage.merging.shards import ShardFile
-from parentage.numerics.formats import round_to, to_float32
+from parentage.numerics.storage.formats import round_to, to_float32
 from parentage.records.dtypes import DType
 from parentage.records.json_files import write_bytes
 from parentage.records.tensors import ShardRef, TensorRef

@@ -28,8 +28,9 @@ from parentage.training.ledger import Ledger
 from parentage.training.models import Model, Opener, opener_on
 from parentage.training.noise import NOISES
 from parentage.training.perturbing import Perturbation, check_base, digests_of, load_into, write_member
+from parentage.training.problems import HELD_OUT, TUNED, Item, Task
 from parentage.training.scores import gap, majority, paired_difference, rate, sign_test
-from parentage.training.tasks import HELD_OUT, TUNED, Item, Task, open_task
+from parentage.training.tasks import open_task
 
 __all__ = ["RandOptSettings", "check_out", "libraries", "randopt"]
 

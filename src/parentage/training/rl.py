@@ -19,10 +19,11 @@ from parentage.training.data import Example
 from parentage.training.folders import check_out
 from parentage.training.loading import memory_guard, need
 from parentage.training.preparing import Prepared, prepared
+from parentage.training.problems import TUNED, Item, Task
 from parentage.training.recording import Clock, finished
 from parentage.training.running import Progress, Run
 from parentage.training.settings import Course, check_course
-from parentage.training.tasks import TUNED, Item, Task, open_task
+from parentage.training.tasks import open_task
 from parentage.training.tokens import prompt_texts
 from parentage.training.trainers import (
     arguments,

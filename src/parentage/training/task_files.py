@@ -13,7 +13,7 @@ from typing import Any, Final, NoReturn
 from parentage.errors import UsageError
 from parentage.training.answers import last_number, last_option, plain, same_number
 from parentage.training.drawing import draw
-from parentage.training.tasks import Item, Message
+from parentage.training.problems import Item, Message
 
 __all__ = ["MOST_ITEMS", "MOST_LINE", "SCORINGS", "FileTask", "is_file_name", "read_task"]
 

@@ -26,10 +26,8 @@ from parentage.records.report import (
     Verdict,
     VerdictParent,
 )
-from parentage.verdicts.blend_tests import size_of_change
-from parentage.verdicts.claims import contradicts
-from parentage.verdicts.courses import heterogeneity
-from parentage.verdicts.described import (
+from parentage.verdicts.beside.claims import contradicts
+from parentage.verdicts.beside.described import (
     consistency_curve,
     differences,
     dtypes,
@@ -39,22 +37,24 @@ from parentage.verdicts.described import (
     quiet_rows,
     spectra,
 )
-from parentage.verdicts.layers import layer_places
-from parentage.verdicts.limits import general_limits, layer_limits
-from parentage.verdicts.merge_claims import claim_notes
+from parentage.verdicts.beside.layers import layer_places
+from parentage.verdicts.beside.limits import general_limits, layer_limits
+from parentage.verdicts.beside.merge_claims import claim_notes
+from parentage.verdicts.beside.orders import reorderings
+from parentage.verdicts.beside.parts import tell_parts
+from parentage.verdicts.beside.previous import compare_previous
+from parentage.verdicts.beside.tensors import TensorReading
+from parentage.verdicts.blends.blend_tests import size_of_change
+from parentage.verdicts.blends.courses import heterogeneity
+from parentage.verdicts.blends.post_training import judge_later_change, strata
+from parentage.verdicts.blends.weights import model_weights, tensor_weights
 from parentage.verdicts.methods.mixed_told import mixed_after, mixed_story, with_mixed
 from parentage.verdicts.methods.pattern_told import pattern_after, pattern_story, with_pattern
 from parentage.verdicts.methods.told import method_after, method_story, with_method
-from parentage.verdicts.orders import reorderings
-from parentage.verdicts.parts import tell_parts
-from parentage.verdicts.post_training import judge_later_change, strata
-from parentage.verdicts.previous import compare_previous
-from parentage.verdicts.quantized_merges import later_change_of_codes, replay_of_codes
 from parentage.verdicts.readings import Readings
+from parentage.verdicts.relations.quantized_merges import later_change_of_codes, replay_of_codes
 from parentage.verdicts.sentences import verdict_sentence
-from parentage.verdicts.tensors import TensorReading
 from parentage.verdicts.weighing import Status, Weighing
-from parentage.verdicts.weights import model_weights, tensor_weights
 
 __all__ = ["assemble"]
 

@@ -10,22 +10,22 @@ from collections.abc import Sequence
 from parentage.records.evidence import Evidence
 from parentage.records.report import Report
 from parentage.verdicts.assemble import assemble
-from parentage.verdicts.copies import weigh_cast_copy, weigh_copy, weigh_passthrough
-from parentage.verdicts.linear_merge import weigh_linear_merge
+from parentage.verdicts.beside.tensors import TensorReading, read_tensors
 from parentage.verdicts.methods.adapters import weigh_adapters
 from parentage.verdicts.methods.experts import weigh_upcycled
 from parentage.verdicts.methods.low_rank import weigh_low_rank
 from parentage.verdicts.methods.registry import weigh_methods
-from parentage.verdicts.neighbours import (
+from parentage.verdicts.readings import Readings
+from parentage.verdicts.relations.copies import weigh_cast_copy, weigh_copy, weigh_passthrough
+from parentage.verdicts.relations.linear_merge import weigh_linear_merge
+from parentage.verdicts.relations.neighbours import (
     weigh_between,
     weigh_fine_tune,
     weigh_independent,
     weigh_shared_ancestor,
 )
-from parentage.verdicts.quantized_copies import weigh_quantized_copy
-from parentage.verdicts.quantized_merges import weigh_quantized_merge
-from parentage.verdicts.readings import Readings
-from parentage.verdicts.tensors import TensorReading, read_tensors
+from parentage.verdicts.relations.quantized_copies import weigh_quantized_copy
+from parentage.verdicts.relations.quantized_merges import weigh_quantized_merge
 from parentage.verdicts.weighing import Status, Weighing
 
 __all__ = ["judge", "weigh_all"]

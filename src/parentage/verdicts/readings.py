@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from statistics import median
 
-from parentage.numerics.intervals_binomial import Pooled, hartung_knapp
+from parentage.numerics.shares.intervals_binomial import Pooled, hartung_knapp
 from parentage.records.absence import Absent
 from parentage.records.evidence import (
     Evidence,
@@ -20,7 +20,7 @@ from parentage.records.evidence import (
     WeightSet,
 )
 from parentage.records.quantized import CodedTensor
-from parentage.verdicts.blend_tests import explains_all, passes_later_change
+from parentage.verdicts.blends.blend_tests import explains_all, passes_later_change
 
 __all__ = [
     "AT_FORK",

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from parentage.records.absence import Absent
 from parentage.records.report import PostTraining, VerdictParent
-from parentage.verdicts.layers import layer_places, straight
-from parentage.verdicts.neighbours import only_rows_tell, origin_radius
-from parentage.verdicts.orders import reordered_units
+from parentage.verdicts.beside.layers import layer_places, straight
+from parentage.verdicts.beside.orders import reordered_units
 from parentage.verdicts.readings import Readings
+from parentage.verdicts.relations.neighbours import only_rows_tell, origin_radius
 from parentage.verdicts.weighing import Status, Weighing
 
 __all__ = ["listing", "verdict_sentence"]

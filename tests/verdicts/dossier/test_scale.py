@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from parentage.numerics.intervals_binomial import clopper_pearson
+from parentage.numerics.shares.intervals_binomial import clopper_pearson
 from parentage.records.dossier import GRADES
 from parentage.reports.dossier_text import GRADE_WORDS, confidence_words
 from parentage.verdicts.dossier.scale import IDENTITY, OBSERVED, OPEN, RATES, Rate, grade_of

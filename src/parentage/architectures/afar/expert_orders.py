@@ -20,7 +20,7 @@ from parentage.architectures.unit_orders import FoundOrder
 from parentage.architectures.unit_prints import PLACES, Side
 from parentage.checkpoints.checkpoint import Checkpoint, Slices
 from parentage.checkpoints.remote.purse import Wanted
-from parentage.numerics.assignment import RowMatch, match_rows
+from parentage.numerics.matrices.assignment import RowMatch, match_rows
 from parentage.records.tensors import TensorRef
 
 __all__ = ["undo_expert_orders_afar"]

@@ -12,7 +12,7 @@ from parentage.architectures.alignment import AlignedTensor
 from parentage.architectures.unit_prints import Side
 from parentage.checkpoints.checkpoint import Slices
 from parentage.checkpoints.remote.purse import Purse
-from parentage.numerics.formats import to_float64
+from parentage.numerics.storage.formats import to_float64
 
 __all__ = ["AfarLook", "Places", "alike", "read_places"]
 

@@ -26,7 +26,7 @@ from parentage.architectures.alignment import AlignedTensor, Alignment
 from parentage.architectures.unit_orders import FoundOrder, OrderSearch, ordered, orders_of, reordered
 from parentage.checkpoints.checkpoint import Checkpoint, Slices
 from parentage.checkpoints.remote.purse import Wanted
-from parentage.numerics.assignment import MOST_UNITS, RowMatch, match_rows
+from parentage.numerics.matrices.assignment import MOST_UNITS, RowMatch, match_rows
 
 __all__ = ["undo_orders_afar"]
 

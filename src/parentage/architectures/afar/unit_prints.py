@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from parentage.architectures.unit_prints import PLACES, Side
 from parentage.checkpoints.checkpoint import Slices
-from parentage.numerics.assignment import RowMatch
+from parentage.numerics.matrices.assignment import RowMatch
 
 __all__ = ["column_print", "column_slices", "row_print", "row_slices"]
 

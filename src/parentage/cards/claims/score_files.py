@@ -10,7 +10,7 @@ from pathlib import Path
 
 from parentage.checkpoints.places import open_file
 from parentage.errors import CardError
-from parentage.numerics.score_lines import binomial_error
+from parentage.numerics.published.score_lines import binomial_error
 from parentage.records.absence import Absent
 from parentage.records.card import Score
 

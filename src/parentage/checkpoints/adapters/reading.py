@@ -14,8 +14,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from parentage.numerics.formats import round_to, to_float32
-from parentage.numerics.low_rank import product, row_norms
+from parentage.numerics.matrices.low_rank import product, row_norms
+from parentage.numerics.storage.formats import round_to, to_float32
 from parentage.records.tensors import Adapted, TensorRef
 
 __all__ = ["adapted_parts", "read_adapted"]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from parentage.numerics.formats import ordinal, to_float64
+from parentage.numerics.storage.formats import ordinal, to_float64
 from parentage.records.dtypes import DType
 
 __all__ = ["Bits", "PairSums", "bin_of", "lower_end", "measure_pair"]

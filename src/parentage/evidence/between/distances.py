@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parentage.evidence.sampling.reading import ModelSlice, TensorSample, recast
-from parentage.numerics.cells import rounding_cells
-from parentage.numerics.formats import round_to
+from parentage.numerics.storage.cells import rounding_cells
+from parentage.numerics.storage.formats import round_to
 
 __all__ = ["Distances", "coding_noise", "measure_distances"]
 

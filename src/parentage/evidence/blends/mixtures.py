@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parentage.evidence.sampling.reading import ModelSlice, TensorSample, recast
-from parentage.numerics import interval, merge_test
-from parentage.numerics.cells import Cells, rounding_cells
-from parentage.numerics.change_size import ChangeSize, size_around_blend
-from parentage.numerics.formats import round_to
+from parentage.numerics.deciding import merge_test
+from parentage.numerics.feasible import interval
+from parentage.numerics.storage.cells import Cells, rounding_cells
+from parentage.numerics.storage.formats import round_to
+from parentage.numerics.training.change_size import ChangeSize, size_around_blend
 from parentage.records.absence import Absent
 from parentage.records.dtypes import DType
 from parentage.records.evidence import TOO_COARSE, Comparison, Mixture

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from itertools import product
 from statistics import median
 
-from parentage.numerics import candidates
+from parentage.numerics.feasible import candidates
 from parentage.records.absence import Absent
 from parentage.records.weight_sets import SetComparison, WeightSet
 

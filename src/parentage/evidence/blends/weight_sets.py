@@ -15,12 +15,12 @@ from parentage.evidence.blends.mixtures import (
     plausible_casts,
 )
 from parentage.evidence.sampling.reading import ModelSlice, TensorSample, recast
-from parentage.numerics import programme
-from parentage.numerics.cells import Cells, rounding_cells
-from parentage.numerics.change_size import ChangeSize, size_around_blend
-from parentage.numerics.formats import round_to
-from parentage.numerics.merge_test import coarse_step
-from parentage.numerics.merge_test_many import ManyComparison, compare_many, gain_over_pairs
+from parentage.numerics.deciding.merge_test import coarse_step
+from parentage.numerics.deciding.merge_test_many import ManyComparison, compare_many, gain_over_pairs
+from parentage.numerics.feasible import programme
+from parentage.numerics.storage.cells import Cells, rounding_cells
+from parentage.numerics.storage.formats import round_to
+from parentage.numerics.training.change_size import ChangeSize, size_around_blend
 from parentage.records.absence import Absent
 from parentage.records.dtypes import DType
 from parentage.records.evidence import Mixture

@@ -13,10 +13,10 @@ from parentage.checkpoints.formats.dequantised import read_codes
 from parentage.checkpoints.formats.encodings import encoding_of
 from parentage.evidence.codes.coded_blocks import TableCodes, read_k_codes
 from parentage.evidence.sampling.positions import SamplePlan
-from parentage.numerics.cells import rounding_cells
-from parentage.numerics.formats import magnitude_values
-from parentage.numerics.k_quants import K_QUANTS
-from parentage.numerics.quantizers import (
+from parentage.numerics.storage.cells import rounding_cells
+from parentage.numerics.storage.formats import magnitude_values
+from parentage.numerics.storage.k_quants import K_QUANTS
+from parentage.numerics.storage.quantizers import (
     BLOCK,
     GGUF_QUANTIZERS,
     ROUNDINGS,

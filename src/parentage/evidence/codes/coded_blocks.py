@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from parentage.checkpoints.checkpoint import Checkpoint
 from parentage.evidence.sampling.positions import SamplePlan
-from parentage.numerics.k_quants import K_BLOCK, K_QUANTS, KBlocks, code_k_blocks, unpack_k_blocks
-from parentage.numerics.quantizers import CodeCells
+from parentage.numerics.storage.k_quants import K_BLOCK, K_QUANTS, KBlocks, code_k_blocks, unpack_k_blocks
+from parentage.numerics.storage.quantizers import CodeCells
 from parentage.records.dtypes import DType
 from parentage.records.tensors import TensorRef
 

@@ -15,7 +15,7 @@ from parentage.engines.threads import map_ordered
 from parentage.evidence.codes.coded import Coded, Values, aligned_plan, can_replay, read_coded
 from parentage.evidence.codes.scale_rules import replay_scales
 from parentage.evidence.sampling.positions import SamplePlan, Sampling, plan_sample, seeded_rng
-from parentage.numerics.formats import to_float64
+from parentage.numerics.storage.formats import to_float64
 from parentage.records.absence import Absent
 from parentage.records.quantized import CodedTensor
 from parentage.records.tensors import TensorRef

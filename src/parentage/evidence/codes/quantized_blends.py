@@ -27,8 +27,8 @@ from parentage.evidence.codes.quantized_replays import (
 from parentage.evidence.codes.quantized_sets import measure_set
 from parentage.evidence.sampling.positions import Sampling
 from parentage.evidence.tensors import TensorPlan
-from parentage.numerics import interval
-from parentage.numerics.quantizers import CodeCells
+from parentage.numerics.feasible import interval
+from parentage.numerics.storage.quantizers import CodeCells
 from parentage.records.absence import Absent
 from parentage.records.dtypes import DType
 from parentage.records.quantized import (

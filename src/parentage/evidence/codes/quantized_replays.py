@@ -16,9 +16,9 @@ from parentage.evidence.codes.coded import Coded, Values
 from parentage.evidence.codes.quantized import CodedSample, read_coded_sample
 from parentage.evidence.sampling.positions import Sampling, seeded_rng
 from parentage.methods.linear import Arithmetic, arithmetic
-from parentage.numerics import candidates
-from parentage.numerics.formats import to_float32
-from parentage.numerics.quantizers import ROUNDINGS
+from parentage.numerics.feasible import candidates
+from parentage.numerics.storage.formats import to_float32
+from parentage.numerics.storage.quantizers import ROUNDINGS
 from parentage.records.dtypes import DType
 from parentage.records.quantized import BlendReplay, ReplayedCodes
 

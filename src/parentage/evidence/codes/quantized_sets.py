@@ -21,9 +21,9 @@ from parentage.evidence.codes.quantized_replays import (
     recipes_for,
     replay,
 )
-from parentage.numerics import candidates
-from parentage.numerics.programme import WeightRanges, feasible_weights
-from parentage.numerics.quantizers import CodeCells
+from parentage.numerics.feasible import candidates
+from parentage.numerics.feasible.programme import WeightRanges, feasible_weights
+from parentage.numerics.storage.quantizers import CodeCells
 from parentage.records.absence import Absent
 from parentage.records.dtypes import DType
 from parentage.records.quantized import QuantizedBlend, QuantizedControl

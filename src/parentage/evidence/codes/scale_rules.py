@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from parentage.architectures.alignment import AlignedTensor
 from parentage.checkpoints.checkpoint import Checkpoint
 from parentage.evidence.sampling.positions import seeded_rng
-from parentage.numerics.formats import round_to, to_float64
-from parentage.numerics.quantizers import SCALE_RULES
+from parentage.numerics.storage.formats import round_to, to_float64
+from parentage.numerics.storage.quantizers import SCALE_RULES
 from parentage.records.absence import Absent
 from parentage.records.dtypes import DType
 from parentage.records.tensors import Dequantised, TensorRef

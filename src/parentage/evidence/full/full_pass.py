@@ -36,7 +36,7 @@ from parentage.evidence.full.tasks import (
 )
 from parentage.evidence.full.worker import CHUNK, DIRECT, Counts, PassWork, PinnedPassWork, chunk_elements
 from parentage.evidence.replaying.replays import Recipe, entropy
-from parentage.numerics import replay_kernels as places
+from parentage.numerics.streaming import replay_kernels as places
 from parentage.records.absence import Absent
 from parentage.records.codec import to_plain
 from parentage.records.evidence import Replay, ReplayTensor, TensorEvidence

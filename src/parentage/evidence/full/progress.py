@@ -20,7 +20,7 @@ from typing import BinaryIO, NoReturn
 from parentage.errors import EvidenceError, OutputError, UsageError
 from parentage.evidence.full.tasks import SliceTask
 from parentage.evidence.full.worker import Counts
-from parentage.numerics import replay_kernels as places
+from parentage.numerics.streaming import replay_kernels as places
 
 __all__ = ["SCHEMA", "VERSION", "PassProgress", "check_progress"]
 

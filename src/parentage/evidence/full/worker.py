@@ -23,8 +23,8 @@ from parentage.evidence.full.tasks import SliceTask
 from parentage.evidence.replaying.replays import prepare, replay_tensor
 from parentage.evidence.sampling.reading import ModelSlice, TensorSample
 from parentage.methods.linear_device import DeviceStream
-from parentage.numerics import replay_kernels as places
-from parentage.numerics.formats import to_float64
+from parentage.numerics.storage.formats import to_float64
+from parentage.numerics.streaming import replay_kernels as places
 from parentage.records.dtypes import DType
 
 __all__ = ["CHUNK", "Counts", "PassWork", "PinnedPassWork", "SliceCounter", "chunk_elements"]
@@ -32,7 +32,7 @@ __all__ = ["CHUNK", "Counts", "PassWork", "PinnedPassWork", "SliceCounter", "chu
 Raw = NDArray[np.uint8]
 Begun = list[Future[DirectSpan]]
 Counts = tuple[int, ...]
-"""A slice's counts, by the places of ``numerics.replay_kernels``."""
+"""A slice's counts, by the places of ``numerics.streaming.replay_kernels``."""
 
 # 512 KB of bfloat16 a model: a read of that size runs at the page cache's speed
 # (benchmarks/full_throughput.py --chunk).

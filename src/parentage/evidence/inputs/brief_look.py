@@ -20,8 +20,8 @@ from parentage.evidence.between.distances import coding_noise
 from parentage.evidence.sampling.fetching import fetch
 from parentage.evidence.sampling.positions import Sampling, seeded_rng
 from parentage.evidence.sampling.reading import ModelSlice, read_sample, recast
-from parentage.numerics.cells import rounding_cells
-from parentage.numerics.formats import round_to
+from parentage.numerics.storage.cells import rounding_cells
+from parentage.numerics.storage.formats import round_to
 from parentage.records.absence import Absent
 
 __all__ = ["LOOKED_AT", "RELATED", "Look", "look_at"]

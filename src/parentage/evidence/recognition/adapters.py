@@ -26,9 +26,9 @@ from parentage.merging.operands import Operand, Operands
 from parentage.methods.adapters.factors import scaling_of
 from parentage.methods.method import Parameters, Profile
 from parentage.methods.registry import method
-from parentage.numerics.candidates import near, simplest_in
-from parentage.numerics.cells import rounding_cells
-from parentage.numerics.formats import to_float32, to_float64
+from parentage.numerics.feasible.candidates import near, simplest_in
+from parentage.numerics.storage.cells import rounding_cells
+from parentage.numerics.storage.formats import to_float32, to_float64
 from parentage.records.dtypes import DType
 from parentage.records.recognition import Finding
 from parentage.records.tensors import Adapted, TensorRef

@@ -18,7 +18,7 @@ from parentage.evidence.recognition.spans import Span, fit_span
 from parentage.evidence.recognition.whole_tensors import WholeTensors
 from parentage.merging.operands import Operand, Operands
 from parentage.methods.registry import method
-from parentage.numerics.formats import to_float64
+from parentage.numerics.storage.formats import to_float64
 from parentage.records.absence import Absent
 from parentage.records.dtypes import DType
 from parentage.records.evidence import Replay, TensorEvidence

@@ -17,8 +17,8 @@ from parentage.evidence.recognition.candidate import Candidate
 from parentage.evidence.recognition.context import Context
 from parentage.evidence.recognition.replaying import replay_tensor
 from parentage.merging.operands import Operands
-from parentage.numerics.formats import to_float64
-from parentage.numerics.low_rank_change import LowRank
+from parentage.numerics.matrices.low_rank_change import LowRank
+from parentage.numerics.storage.formats import to_float64
 from parentage.records.dtypes import DType
 from parentage.records.recognition import Numbers
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from parentage.architectures.naming import Holder, Naming, name_checkpoint
 from parentage.checkpoints.checkpoint import Checkpoint
-from parentage.numerics.formats import to_float64
+from parentage.numerics.storage.formats import to_float64
 from parentage.records.dtypes import DType
 from parentage.records.recognition import Finding
 from parentage.records.tensors import TensorRef

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from parentage.evidence.recognition.candidate import Candidate, Recogniser
 from parentage.evidence.recognition.context import FLOATS, Context
 from parentage.evidence.recognition.directions import direction_of
-from parentage.numerics.cells import rounding_cells
-from parentage.numerics.formats import round_to, to_float64
-from parentage.numerics.low_rank_change import Change, LowRank, low_rank, scaled_low_rank
+from parentage.numerics.matrices.low_rank_change import Change, LowRank, low_rank, scaled_low_rank
+from parentage.numerics.storage.cells import rounding_cells
+from parentage.numerics.storage.formats import round_to, to_float64
 from parentage.records.dtypes import DType
 from parentage.records.evidence import TensorEvidence
 from parentage.records.recognition import Finding

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from parentage.merging.operands import Operand, Operands, decode_into
 from parentage.methods.method import Bits, Values
-from parentage.numerics.formats import round_to, to_float32
+from parentage.numerics.storage.formats import round_to, to_float32
 from parentage.records.dtypes import DType
 
 __all__ = ["Against", "Memory", "ProbeOperand", "ProbeOperands"]

@@ -13,7 +13,7 @@ from parentage.evidence.recognition.thinned.by_size import screened
 from parentage.evidence.recognition.thinned.looking import parts_of
 from parentage.methods.estimates.ratios import peak
 from parentage.methods.estimates.readings import Range
-from parentage.numerics.candidates import simplest_in
+from parentage.numerics.feasible.candidates import simplest_in
 from parentage.records.dtypes import DType
 from parentage.records.recognition import Numbers
 

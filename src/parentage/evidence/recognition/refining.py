@@ -21,8 +21,8 @@ from parentage.evidence.recognition.context import Context
 from parentage.evidence.recognition.replaying import misses_any, replay_tensor
 from parentage.evidence.recognition.spans import half_cells
 from parentage.merging.operands import pieces
-from parentage.numerics import candidates
-from parentage.numerics.formats import to_float64
+from parentage.numerics.feasible import candidates
+from parentage.numerics.storage.formats import to_float64
 from parentage.records.dtypes import DType
 from parentage.records.recognition import Numbers
 

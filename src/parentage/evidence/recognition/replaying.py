@@ -15,7 +15,7 @@ from parentage.evidence.recognition.context import FLOATS, Context
 from parentage.evidence.recognition.memory import Against, ProbeOperands
 from parentage.merging.operands import Operands, pieces
 from parentage.methods.method import Bits, Rule
-from parentage.numerics.formats import ordinal, to_float32
+from parentage.numerics.storage.formats import ordinal, to_float32
 from parentage.records.absence import Absent
 from parentage.records.dtypes import DType
 from parentage.records.recognition import (

@@ -27,7 +27,7 @@ from parentage.evidence.recognition.replaying import (
     replay_tensor,
 )
 from parentage.evidence.recognition.settling import better_alike
-from parentage.numerics.candidates import description_length
+from parentage.numerics.feasible.candidates import description_length
 from parentage.records.absence import Absent
 from parentage.records.recognition import (
     Finding,

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from parentage.numerics.cells import rounding_cells
-from parentage.numerics.formats import round_to
+from parentage.numerics.storage.cells import rounding_cells
+from parentage.numerics.storage.formats import round_to
 from parentage.records.dtypes import DType
 
 if TYPE_CHECKING:

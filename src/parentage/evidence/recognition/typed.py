@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from itertools import product
 from typing import Final
 
-from parentage.numerics.candidates import description_length
+from parentage.numerics.feasible.candidates import description_length
 
 __all__ = ["proportions", "typed"]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from parentage.evidence.blends.set_weights import own_candidates, set_candidates
-from parentage.numerics import candidates
+from parentage.numerics.feasible import candidates
 from parentage.records.absence import Absent
 from parentage.records.evidence import Mixture, SharedSweep, TensorEvidence
 

@@ -7,10 +7,10 @@ from numpy.typing import NDArray
 
 from parentage.evidence.blends.mixtures import likelihood_elements
 from parentage.evidence.replaying.replays import Operands, Recipe, predict_bits
-from parentage.numerics.cells import Cells, rounding_cells
-from parentage.numerics.formats import ordinal, round_to, to_float64
-from parentage.numerics.likelihood import fit_scale
-from parentage.numerics.revision import reaches, step_log_likelihood
+from parentage.numerics.deciding.revision import reaches, step_log_likelihood
+from parentage.numerics.likelihoods.likelihood import fit_scale
+from parentage.numerics.storage.cells import Cells, rounding_cells
+from parentage.numerics.storage.formats import ordinal, round_to, to_float64
 from parentage.records.absence import Absent
 from parentage.records.evidence import ChangeReach, Comparison, ReplayFit
 from parentage.records.weight_sets import SetComparison

@@ -10,7 +10,7 @@ from parentage.evidence.replaying.guesses import Guess
 from parentage.evidence.replaying.probe import Winner, matched_share
 from parentage.evidence.replaying.replays import Operands, Recipe
 from parentage.methods.linear import variants
-from parentage.numerics import candidates
+from parentage.numerics.feasible import candidates
 
 __all__ = ["retried"]
 

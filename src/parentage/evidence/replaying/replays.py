@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from parentage.evidence.blends.mixtures import cast_operand, in_dtype_of
 from parentage.evidence.sampling.reading import TensorSample
 from parentage.methods.linear import Arithmetic
-from parentage.numerics.cells import rounding_cells
-from parentage.numerics.formats import from_ordinal, ordinal, round_to, to_float64
+from parentage.numerics.storage.cells import rounding_cells
+from parentage.numerics.storage.formats import from_ordinal, ordinal, round_to, to_float64
 from parentage.records.dtypes import DType
 from parentage.records.evidence import ReplayTensor
 

@@ -44,8 +44,8 @@ from parentage.evidence.replaying.replays import (
 from parentage.evidence.sampling.positions import Sampling
 from parentage.evidence.sampling.reading import read_sample
 from parentage.methods.linear import variants
-from parentage.numerics import candidates
-from parentage.numerics.cells import rounding_cells
+from parentage.numerics.feasible import candidates
+from parentage.numerics.storage.cells import rounding_cells
 from parentage.records.absence import Absent
 from parentage.records.evidence import (
     ArithmeticShare,

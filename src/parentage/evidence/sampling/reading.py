@@ -12,7 +12,7 @@ from parentage.architectures.alignment import AlignedTensor
 from parentage.architectures.roles import TensorRole
 from parentage.checkpoints.checkpoint import Checkpoint
 from parentage.evidence.sampling.positions import BLOCK, SamplePlan, Sampling, experts_of, plan_sample
-from parentage.numerics.formats import round_to, to_float64
+from parentage.numerics.storage.formats import round_to, to_float64
 from parentage.records.absence import Absent
 from parentage.records.dtypes import DType
 from parentage.records.tensors import TensorRef

@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 
 from parentage.evidence.blends.mixtures import cast_operand
 from parentage.evidence.sampling.reading import TensorSample
-from parentage.numerics.cells import rounding_cells
-from parentage.numerics.formats import round_to
-from parentage.numerics.predictive import LogEvidence, predictive_evidence
+from parentage.numerics.deciding.predictive import LogEvidence, predictive_evidence
+from parentage.numerics.storage.cells import rounding_cells
+from parentage.numerics.storage.formats import round_to
 from parentage.records.absence import Absent
 from parentage.records.dtypes import DType
 from parentage.records.evidence import Mixture

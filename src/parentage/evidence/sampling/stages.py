@@ -28,7 +28,7 @@ from parentage.evidence.sampling.reading_plan import (
 from parentage.evidence.sampling.staged_evidence import stage_evidence
 from parentage.evidence.sampling.stopping import LEVEL, OPEN, component_reading, needed_for, tested_mixture
 from parentage.evidence.tensors import MeasuredTensor, TensorPlan, measure_tensor
-from parentage.numerics.predictive import LogEvidence
+from parentage.numerics.deciding.predictive import LogEvidence
 from parentage.records.absence import Absent
 from parentage.records.reading import ONE_STAGE, ComponentReading, Reading
 

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from parentage.evidence.blends.mixtures import LIKELIHOOD_ELEMENTS
-from parentage.numerics.intervals_binomial import hartung_knapp
-from parentage.numerics.predictive import LogEvidence, majority
+from parentage.numerics.deciding.predictive import LogEvidence, majority
+from parentage.numerics.shares.intervals_binomial import hartung_knapp
 from parentage.records.absence import Absent
 from parentage.records.estimate import Estimate
 from parentage.records.evidence import Mixture, TensorEvidence

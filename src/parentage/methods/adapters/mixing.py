@@ -26,7 +26,7 @@ from parentage.methods.brackets import Look
 from parentage.methods.draws import Draws
 from parentage.methods.method import Values
 from parentage.methods.selection import Asked, Cut, cuts
-from parentage.numerics.torch_sums import outer_sum
+from parentage.numerics.tool_order.torch_sums import outer_sum
 
 __all__ = ["Drawn", "Keeping", "Mixed", "Mixing", "Stack", "kept"]
 

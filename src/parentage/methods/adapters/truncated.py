@@ -2,7 +2,7 @@
 
 peft 0.21 makes each change s_k B_k A_k in float32, mixes them (``mixing``; ``svd``: their weighted sum),
 and keeps the leading singular triples: B = U S, A = V. Its decomposition is LAPACK's in float32 on the
-whole matrix; ours is float64 and holds no matrix (``numerics.truncated_svd``), so the last bits of the
+whole matrix; ours is float64 and holds no matrix (``matrices.truncated_svd``), so the last bits of the
 factors are not the tool's, nor those of a tool with another LAPACK. Which triples are kept is the same
 where the last singular value kept and the first one dropped differ by more than rounding.
 """
@@ -24,8 +24,8 @@ from parentage.methods.blocks import rows_of
 from parentage.methods.draws import CounterDraws, TorchDraws
 from parentage.methods.method import Parameters, Profile, Reader, Rule, Values
 from parentage.methods.parameters import Additions
-from parentage.numerics.low_rank import product
-from parentage.numerics.truncated_svd import (
+from parentage.numerics.matrices.low_rank import product
+from parentage.numerics.matrices.truncated_svd import (
     Bands,
     Factor,
     krylov_numbers,

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from parentage.numerics.intervals_binomial import clopper_pearson
+from parentage.numerics.shares.intervals_binomial import clopper_pearson
 
 __all__ = ["Kept", "Spread", "Window", "by_rank", "by_size", "likely", "rank_in_row"]
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from parentage.methods.estimates.masks import Window
 from parentage.methods.estimates.readings import Range, Thinned, common
-from parentage.numerics.candidates import description_length, simplest_in
+from parentage.numerics.feasible.candidates import description_length, simplest_in
 
 __all__ = ["Typed", "densities", "factors_by_size", "gammas", "scales", "typed", "weights"]
 

@@ -19,8 +19,8 @@ from parentage.records.interview import Interview
 from parentage.records.relations import MERGES
 from parentage.records.report import QuietRows, Report
 from parentage.records.weight_history import NO_WEIGHTS, WeightHistory
-from parentage.verdicts.claims import contradicts
-from parentage.verdicts.disclosure import UNRELATED_BY_DESCENT, names_of_path
+from parentage.verdicts.beside.claims import contradicts
+from parentage.verdicts.beside.disclosure import UNRELATED_BY_DESCENT, names_of_path
 
 __all__ = ["NO_DATE", "Facts", "ParentCard", "Ruling"]
 

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from parentage.cards.claims.sentences import short_name
-from parentage.numerics.score_lines import LineFit, binomial_error, fit_line
+from parentage.numerics.published.score_lines import LineFit, binomial_error, fit_line
 from parentage.records.absence import Absent
 from parentage.records.card import Claim, Score
 from parentage.records.card_report import PlacedScore, ScoreLine

@@ -6,7 +6,7 @@ from parentage.behaviour.names.aliases import mentions, normalised
 from parentage.records.absence import Absent
 from parentage.records.card_report import CardReport
 from parentage.records.report import Report
-from parentage.verdicts.disclosure import UNRELATED_BY_DESCENT
+from parentage.verdicts.beside.disclosure import UNRELATED_BY_DESCENT
 
 __all__ = ["parents_by_identity", "shown_parent", "verdict_parents"]
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from parentage.numerics.intervals_binomial import clopper_pearson
+from parentage.numerics.shares.intervals_binomial import clopper_pearson
 from parentage.records.absence import Absent
 from parentage.records.dossier import Confidence
 from parentage.records.relations import MERGES

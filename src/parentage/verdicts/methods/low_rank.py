@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from parentage.records.recognition import Finding, Recognition
-from parentage.verdicts.neighbours import weigh_fine_tune
 from parentage.verdicts.readings import Readings
+from parentage.verdicts.relations.neighbours import weigh_fine_tune
 from parentage.verdicts.weighing import Status, Weighing
 
 __all__ = ["weigh_low_rank"]

@@ -8,11 +8,11 @@ from typing import Final
 from parentage.records.absence import Absent
 from parentage.records.evidence import ModelRole
 from parentage.records.recognition import MethodReplay, Recognition, Where
+from parentage.verdicts.beside.tensors import TensorReading
 from parentage.verdicts.methods.courses_told import courses_words
 from parentage.verdicts.methods.replayed import CONTROL_SHARE, method_words
 from parentage.verdicts.readings import ELIGIBLE_INFORMATIVE, Readings, is_matrix
 from parentage.verdicts.sentences import listing
-from parentage.verdicts.tensors import TensorReading
 from parentage.verdicts.weighing import Status, Weighing
 
 __all__ = ["TAKEN_OVER", "mixed_parts", "part_rule", "part_words", "weigh_mixed", "where_words"]

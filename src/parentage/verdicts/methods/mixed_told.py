@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from parentage.numerics.intervals_binomial import clopper_pearson, smallest_detectable_share
+from parentage.numerics.shares.intervals_binomial import clopper_pearson, smallest_detectable_share
 from parentage.records.absence import Absent
 from parentage.records.codec import to_plain
 from parentage.records.estimate import Estimate

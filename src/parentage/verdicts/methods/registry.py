@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from parentage.verdicts.beside.tensors import TensorReading
 from parentage.verdicts.methods.mixed import weigh_mixed
 from parentage.verdicts.methods.replayed import weigh_replayed
 from parentage.verdicts.methods.thinned import weigh_thinned
 from parentage.verdicts.readings import Readings
-from parentage.verdicts.tensors import TensorReading
 from parentage.verdicts.weighing import Weighing
 
 __all__ = ["JUDGES", "weigh_methods"]

@@ -8,10 +8,10 @@ from typing import Final
 from parentage.records.absence import Absent
 from parentage.records.evidence import ModelRole
 from parentage.records.recognition import MethodReplay, MethodTensor, Recognition
+from parentage.verdicts.beside.tensors import TensorReading
 from parentage.verdicts.methods.courses_told import courses_words
 from parentage.verdicts.readings import ELIGIBLE_INFORMATIVE, Readings
 from parentage.verdicts.sentences import listing
-from parentage.verdicts.tensors import TensorReading
 from parentage.verdicts.weighing import Status, Weighing
 
 __all__ = [

@@ -11,9 +11,9 @@ from typing import Any, Final
 
 from parentage.records.evidence import ModelRole
 from parentage.records.recognition import Finding, Recognition
+from parentage.verdicts.beside.tensors import TensorReading
 from parentage.verdicts.readings import ELIGIBLE_INFORMATIVE, Readings
 from parentage.verdicts.sentences import listing
-from parentage.verdicts.tensors import TensorReading
 from parentage.verdicts.weighing import Status, Weighing
 
 __all__ = ["KIND", "pattern_found", "weigh_thinned"]

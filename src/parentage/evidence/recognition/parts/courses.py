@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from parentage.numerics.candidates import description_length
+from parentage.numerics.feasible.candidates import description_length
 from parentage.records.recipe import Clause
 
 __all__ = ["Point", "descriptions", "tokens"]

@@ -29,7 +29,7 @@ from parentage.evidence.recognition.replaying import (
     replay_tensor,
 )
 from parentage.merging.operands import pieces
-from parentage.numerics.formats import round_to, to_float32
+from parentage.numerics.storage.formats import round_to, to_float32
 from parentage.records.recognition import EVERYWHERE, MethodReplay, MethodTensor, Numbers, Where
 
 __all__ = ["Found", "by_parts"]

@@ -36,7 +36,7 @@ from parentage.methods.estimates.readings import Reading
 from parentage.methods.estimates.seeds import ALL_SEEDS
 from parentage.methods.grids import scalar_on_grid
 from parentage.methods.registry import method
-from parentage.numerics.candidates import description_length
+from parentage.numerics.feasible.candidates import description_length
 from parentage.records.recognition import Finding, Numbers
 
 __all__ = ["THINNED_BY_CHANCE", "Thinning"]

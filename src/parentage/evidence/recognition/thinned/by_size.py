@@ -22,7 +22,7 @@ from parentage.methods.estimates.numbers import (
     weights,
 )
 from parentage.methods.registry import method
-from parentage.numerics.candidates import description_length
+from parentage.numerics.feasible.candidates import description_length
 from parentage.records.dtypes import DType
 from parentage.records.recognition import Numbers
 

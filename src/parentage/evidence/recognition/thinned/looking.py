@@ -14,7 +14,7 @@ from parentage.methods.estimates.readings import Reading, Thinned, read, togethe
 from parentage.methods.estimates.structures import MOST_PARENTS
 from parentage.methods.grids import on_grid
 from parentage.methods.task_vectors import Deltas
-from parentage.numerics.cells import rounding_cells
+from parentage.numerics.storage.cells import rounding_cells
 from parentage.records.dtypes import DType
 
 __all__ = ["Look", "looks", "parts_of"]

@@ -15,7 +15,7 @@ from parentage.methods.estimates.masks import Spread
 from parentage.methods.estimates.participation import Parts, outcomes
 from parentage.methods.estimates.readings import Reading
 from parentage.methods.estimates.structures import outcomes_of, told_by
-from parentage.numerics.intervals_binomial import clopper_pearson
+from parentage.numerics.shares.intervals_binomial import clopper_pearson
 from parentage.records.recognition import Finding
 
 __all__ = ["KIND", "pattern_of"]

@@ -1,0 +1,1 @@
+"""Weights that the rounding cells allow, and the simple numbers among them."""

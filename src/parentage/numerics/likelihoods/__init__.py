@@ -1,0 +1,1 @@
+"""Likelihoods of weights through storage rounding, and searches for their maxima and intervals."""

@@ -1,0 +1,1 @@
+"""Ranks, thin products, spectra and assignments of rows."""

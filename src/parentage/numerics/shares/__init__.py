@@ -1,0 +1,1 @@
+"""Intervals for shares, and many comparisons judged together."""

@@ -1,0 +1,1 @@
+"""Number formats, the cells that a stored number stands for, and quantisers, bit for bit."""

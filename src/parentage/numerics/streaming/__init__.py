@@ -1,0 +1,1 @@
+"""Compiled loops over raw storage bits, a block at a time."""

@@ -1,0 +1,1 @@
+"""What training leaves: the size of a change, weight decay step by step, schedules."""

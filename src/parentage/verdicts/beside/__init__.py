@@ -1,0 +1,1 @@
+"""What stands beside a verdict: claims, layers and orders, parts, an earlier upload, limits."""

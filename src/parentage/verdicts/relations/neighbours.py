@@ -1,0 +1,360 @@
+"""``fine-tune``, ``shared-ancestor``, ``same-run-checkpoint`` and ``independent``: who is near whom.
+
+Distances have no arrow. Three models, though, form a tree: the one that sits at the fork is where the
+other two part (see ``Triangle``). Only quiet rows, dates or an exact replay give the arrow of time.
+"""
+
+from __future__ import annotations
+
+import math
+
+from parentage.records.absence import Absent
+from parentage.verdicts.beside.orders import looked, searched
+from parentage.verdicts.readings import AT_FORK, OWN_COSINE, Branch, Readings, Triangle
+from parentage.verdicts.weighing import Status, Weighing
+
+__all__ = [
+    "only_rows_tell",
+    "origin_radius",
+    "weigh_between",
+    "weigh_fine_tune",
+    "weigh_independent",
+    "weigh_shared_ancestor",
+]
+
+# In this share of the matrices at least; where there are few, in each.
+AGREEMENT = 2 / 3
+FEW = 6
+# A fine-tune that may lie this far along the way to another model may hold that much of it.
+ALONG = 0.05
+# Of the suspect's branch: beyond, which of the two came first is told by luck.
+FORK_ERROR = 0.2
+# Deltas of unrelated trainings have cosines of .013, of training on like data .2 and more.
+LEAN = 0.25
+# Half-widths of a 95 % interval that a distance "within" which the origin lies must reach.
+WIDER = 2.0
+# "A fine-tune of X, or of a model near X" says little where that near reaches half way to the suspect.
+MOST_RADIUS = 0.5
+# A suspect this far inside the line of two models lies between them.
+BETWEEN = -0.05
+
+DIRECTION_LIMIT = (
+    "Distances between weights have no arrow: that {parent} came first rests on its publication date, "
+    "unless quiet rows or an exact replay say so; and a model that lies very near to {parent} and was not "
+    "given would fit as well."
+)
+
+ROWS_LIMIT = (
+    "The embedding rows that name {parent} would be the same in a model that was made from it, or from "
+    "which it was made, with these rows left alone: without a third model weights do not tell these apart."
+)
+
+MOVED_LIMIT = (
+    "Distances do not say what moved it: training, or a share of a model that was not given and whose "
+    "weights are unlike those of all models given."
+)
+
+
+def weigh_fine_tune(readings: Readings) -> Weighing | None:
+    """Of the nearest related model, when that model sits where the suspect and a third part."""
+    proven = _proven_by_quiet_rows(readings)
+    if proven is not None:
+        return proven
+    if not readings.related:
+        return None
+    nearest = readings.related[0]
+    forks = _forks(readings, nearest)
+    if forks:
+        return _supported(readings, nearest, forks)
+    if len(readings.related) == 1:
+        name = readings.name(nearest)
+        why = "with one related model, descent from it and descent from its parent look alike"
+        return Weighing(
+            "fine-tune",
+            Status.UNDETERMINED,
+            models=(nearest,),
+            live=(("shared-ancestor", f"{why}; a second fine-tune or the base would decide"),),
+            against=f"{why} ({name})",
+        )
+    return None
+
+
+def _proven_by_quiet_rows(readings: Readings) -> Weighing | None:
+    proven = [q for q in readings.evidence.quiet_rows if q.exact_rows > 0]
+    if not proven:
+        return None
+    best = max(proven, key=lambda q: (q.exact_rows, -q.model))
+    forks = [t for other in readings.related if (t := readings.triangle(best.model, other)) is not None]
+    if forks and not any(_at_fork(t) for t in forks):
+        # A sibling whose training left these rows alone has them from the common parent.
+        return None
+    name = readings.name(best.model)
+    decay = "weight decay alone" if isinstance(best.schedule, Absent) else best.schedule
+    reason = (
+        f"{best.exact_rows:,} of {best.rows:,} embedding rows are {name}'s rows put through "
+        f"{decay}, in every bit; the reverse does not reproduce"
+    )
+    rivals = ("shared-ancestor", "linear-merge", "same-run-checkpoint", "independent")
+    return Weighing(
+        "fine-tune",
+        Status.SUPPORTED,
+        models=(best.model,),
+        excluded=tuple((r, reason) for r in rivals),
+        limits=() if forks else (ROWS_LIMIT.format(parent=name),),
+    )
+
+
+def only_rows_tell(readings: Readings, model: int) -> bool:
+    """Is it these rows alone that name the parent? Without a third model, one that shares them with it
+    would fit as well."""
+    return all(readings.triangle(model, other) is None for other in readings.related)
+
+
+def _at_fork(triangle: Triangle) -> bool:
+    """Does the first of the models given sit where the suspect and the second part?"""
+    return triangle.first.least <= AT_FORK and _agree(triangle, triangle.first)
+
+
+def _forks(readings: Readings, nearest: int) -> list[tuple[int, Triangle]]:
+    """The others from which the suspect parts where the nearest model sits; none where another says that
+    it does not sit there."""
+    found = []
+    for other in readings.related:
+        triangle = None if other == nearest else readings.triangle(nearest, other)
+        if triangle is None or _fork_error(readings, nearest, other, triangle) > FORK_ERROR:
+            continue
+        # What the suspect's own storage rounding moved it by is no training.
+        moved = min(triangle.suspect.raw, triangle.suspect.least) > AT_FORK
+        if _at_fork(triangle) and moved:
+            found.append((other, triangle))
+        elif triangle.first.least > AT_FORK:
+            return []
+    return found
+
+
+def _agree(triangle: Triangle, branch: Branch) -> bool:
+    """Do the matrices say alike that this model sits at the fork? Of three, two agree by luck too often."""
+    return branch.agree >= (AGREEMENT if triangle.matrices >= FEW else 1.0)
+
+
+def _fork_error(readings: Readings, nearest: int, other: int, triangle: Triangle) -> float:
+    """By how much chance, and what unrelated trainings share, move the nearest model's branch, as a share
+    of the suspect's: where that is much, a checkpoint before the nearest looks like one after it."""
+    apart, distance = readings.apart(nearest, other), readings.distance(nearest)
+    if not apart or not distance or not readings.matrices:
+        return math.inf
+    chance = sum(1 / t.finite for t in readings.matrices) / len(readings.matrices)
+    return math.sqrt((chance + OWN_COSINE**2) / triangle.matrices) * apart / distance
+
+
+def _supported(readings: Readings, nearest: int, forks: list[tuple[int, Triangle]]) -> Weighing:
+    name = readings.name(nearest)
+    leaning = [
+        (other, t)
+        for other in readings.related
+        if other != nearest and (t := readings.triangle(nearest, other)) and _may_lean(t)
+    ]
+    if leaning:
+        return _leaning(readings, nearest, *max(leaning, key=lambda f: f[1].along.high))
+    distance, radius = readings.distance(nearest), origin_radius(readings, nearest)
+    if distance is None or radius > MOST_RADIUS * distance:
+        against = (
+            f"the suspect lies {distance or 0:.2%} from {name}, and a model up to {radius:.2%} from {name} "
+            f"(one with a little of another in it) would fit as well"
+        )
+        return Weighing(
+            "fine-tune",
+            Status.UNDETERMINED,
+            models=(nearest,),
+            live=(
+                ("fine-tune", f"of {name}, hardly changed"),
+                ("linear-merge", f"a blend of {name} with a little of another model, then changed"),
+            ),
+            against=against,
+        )
+    other, triangle = min(forks, key=lambda f: abs(f[1].first.raw))
+    reason = (
+        f"{name} sits where the suspect and {readings.name(other)} part "
+        f"(its branch is {max(triangle.first.raw, 0):.2f} of the shorter of theirs, "
+        f"{triangle.matrices} matrices)"
+    )
+    return Weighing(
+        "fine-tune",
+        Status.SUPPORTED,
+        models=(nearest,),
+        excluded=(("shared-ancestor", reason), ("linear-merge", reason), ("independent", reason)),
+        limits=(DIRECTION_LIMIT.format(parent=name), MOVED_LIMIT),
+    )
+
+
+def origin_radius(readings: Readings, parent: int) -> float:
+    """How far from ``parent``, over the norm of the weights, the model may lie that the suspect was really
+    made from: a branch that passes for none, its branches as measured in all matrices together, or what may
+    be another model's share."""
+    distance = readings.distance(parent) or 0.0
+    radii = [distance * math.sqrt(AT_FORK)]
+    for other in readings.related:
+        triangle = None if other == parent else readings.triangle(parent, other)
+        if triangle is None:
+            continue
+        along = triangle.along
+        share = abs(along.estimate) + WIDER * (along.high - along.low) / 2
+        radii += [share * (readings.apart(parent, other) or 0.0), readings.branch_length(parent, other)]
+    return max(radii)
+
+
+def _leaning(readings: Readings, nearest: int, other: int, triangle: Triangle) -> Weighing:
+    """A fine-tune of the nearest, or a blend with a little of another that was then trained."""
+    a, b = readings.name(nearest), readings.name(other)
+    along = triangle.along
+    range_ = f"[{along.low:.3f}, {along.high:.3f}]"
+    where = f"the suspect lies {along.estimate:.3f} {range_} of the way from {a} to {b}"
+    return Weighing(
+        "fine-tune",
+        Status.UNDETERMINED,
+        models=(nearest,),
+        live=(
+            ("fine-tune", f"of {a}, perhaps moved in part as {b} was: {where}"),
+            ("linear-merge", f"a blend of {a} with up to {max(along.high, 0):.3f} of {b}, then changed"),
+        ),
+        against=f"{where}: a little of it cannot be excluded",
+    )
+
+
+def _may_lean(triangle: Triangle) -> bool:
+    return max(abs(triangle.along.low), abs(triangle.along.high)) > ALONG
+
+
+def weigh_between(readings: Readings) -> Weighing | None:
+    """The suspect lies between two models, and no stored blend was shown: a look-alike.
+
+    Earlier checkpoints and averages of a parent's run look so, and a blend that was trained before it
+    was first stored; these cannot be told apart, so this is never called a merge.
+    """
+    for i, first in enumerate(readings.related):
+        for second in readings.related[i + 1 :]:
+            triangle = readings.triangle(first, second)
+            if triangle is None or triangle.suspect.raw >= BETWEEN:
+                continue
+            return _look_alike(readings, first, second)
+    return None
+
+
+def _look_alike(readings: Readings, first: int, second: int) -> Weighing:
+    a, b = readings.name(first), readings.name(second)
+    return Weighing(
+        "same-run-checkpoint",
+        Status.UNDETERMINED,
+        models=(first, second),
+        live=(
+            (
+                "same-run-checkpoint",
+                f"an earlier checkpoint or an average of the run from {b} to {a}",
+            ),
+            ("linear-merge", "a blend that was trained before it was first stored in 16 bits"),
+            ("linear-merge", "a blend with a parent that is not on the list"),
+            ("fine-tune", f"a fine-tune that moved in the same direction as {a}"),
+        ),
+        against="the suspect lies between the two, and not on the grid of a stored blend",
+    )
+
+
+def weigh_shared_ancestor(readings: Readings) -> Weighing | None:
+    """Related, and neither is the other's parent among the models given."""
+    if len(readings.related) < 2:
+        return None
+    nearest = readings.related[0]
+    for other in readings.related[1:]:
+        triangle = readings.triangle(nearest, other)
+        if triangle is None:
+            continue
+        # With the suspect's own rounding and without: a blend of the others lies inside their line by
+        # what its rounding puts it outside.
+        own = triangle.suspect
+        at_fork = max(abs(own.raw), abs(own.least)) <= AT_FORK and _apart_enough(readings, nearest, other)
+        if at_fork and _agree(triangle, triangle.suspect):
+            return _is_the_fork(readings, nearest, other)
+        if min(b.least for b in (triangle.suspect, triangle.first, triangle.second)) > AT_FORK:
+            return _hidden_fork(readings, nearest, other)
+    return None
+
+
+def _apart_enough(readings: Readings, first: int, second: int) -> bool:
+    """Where the suspect lies next to one model and far from the other, a slight lean of its way decides
+    whether it or that model seems to sit at the fork; and training leans."""
+    apart = readings.apart(first, second)
+    near = min(readings.distance(first) or 0.0, readings.distance(second) or 0.0)
+    return apart is not None and near >= LEAN * apart
+
+
+def _is_the_fork(readings: Readings, nearest: int, other: int) -> Weighing:
+    a, b = readings.name(nearest), readings.name(other)
+    reason = f"the suspect sits where {a} and {b} part, and not inside the line between them"
+    return Weighing(
+        "shared-ancestor",
+        Status.SUPPORTED,
+        models=(nearest, other),
+        excluded=(("linear-merge", reason), ("independent", reason)),
+        live=(
+            (
+                "fine-tune",
+                f"of {a} or of {b}, a stage on the way from one to the other: distances have no arrow",
+            ),
+        ),
+        limits=(DIRECTION_LIMIT.format(parent="the suspect"),),
+    )
+
+
+def _hidden_fork(readings: Readings, nearest: int, other: int) -> Weighing:
+    """An ancestor that was not given, or siblings that were trained alike: distances cannot tell."""
+    a, b = readings.name(nearest), readings.name(other)
+    return Weighing(
+        "shared-ancestor",
+        Status.UNDETERMINED,
+        models=(nearest, other),
+        live=(
+            ("shared-ancestor", f"the suspect, {a} and {b} part at a model that was not given"),
+            (
+                "fine-tune",
+                f"{a} or {b} is the base of the others, and those were trained on like data, which moves "
+                f"them alike",
+            ),
+        ),
+        against=f"the suspect, {a} and {b} part at a point that none of the three is at: an ancestor that "
+        f"was not given, or siblings trained alike",
+    )
+
+
+def _disguises(readings: Readings) -> str:
+    if searched(readings):
+        return (
+            "Layers, neurons and heads in another order were looked for and not found; rotated bases are "
+            "not undone: a copy disguised so would read as independent."
+        )
+    look = looked(readings)
+    if look is not None and not look.not_sought:
+        return (
+            "Neurons and heads in another order were looked for over a network and not found; layers were "
+            "where their numbers differ, and rotated bases are not undone: a copy disguised so would read "
+            "as independent."
+        )
+    return (
+        "Layers, neurons or heads in another order and rotated bases are not undone: a copy disguised so "
+        "would read as independent."
+    )
+
+
+def weigh_independent(readings: Readings) -> Weighing | None:
+    """Supported when no model's weights correlate with the suspect's in any matrix."""
+    if not readings.all_unrelated or not readings.matrices:
+        return None
+    largest = max(readings.largest_correlation(i) for i in readings.others)
+    reason = f"raw weights correlate by at most {largest:.3f} in nine of ten matrices"
+    rivals = ("copy", "linear-merge", "fine-tune", "shared-ancestor")
+    return Weighing(
+        "independent",
+        Status.SUPPORTED,
+        models=readings.others,
+        excluded=tuple((r, reason) for r in rivals),
+        limits=(_disguises(readings),),
+    )
