@@ -25,6 +25,7 @@ from parentage.verdicts.relations import neighbours
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "scripts").rglob("*.md")])
 RELATIONS_PAGE = ROOT / "docs" / "relations.md"
+VERDICTS = ROOT / "src" / "parentage" / "verdicts"
 LIMITS_PAGE = ROOT / "docs" / "limits.md"
 
 # Places that only exist on one machine; a reader's own are written as ./model or build/.
@@ -151,7 +152,8 @@ def test_the_relations_that_are_judged_have_sections_and_the_others_are_reserved
     sections = re.findall(r"^## ([a-z-]+)$", _text(RELATIONS_PAGE), re.M)
     judged = {
         node.value
-        for path in (ROOT / "src" / "parentage" / "verdicts").rglob("*.py")
+        for room in (VERDICTS, VERDICTS / "relations")
+        for path in room.glob("*.py")
         for call in ast.walk(ast.parse(path.read_text()))
         if isinstance(call, ast.Call) and getattr(call.func, "id", "") in ("Weighing", "_same")
         for node in call.args
@@ -160,7 +162,7 @@ def test_the_relations_that_are_judged_have_sections_and_the_others_are_reserved
     # What a recognition finding carries is told in a room of its own, and chosen there.
     judged |= {
         relation
-        for path in (ROOT / "src" / "parentage" / "verdicts" / "methods").glob("*.py")
+        for path in (VERDICTS / "methods").glob("*.py")
         for relation in ("adapter-fine-tune", "abliteration", "upcycled-moe")
         if f'"{relation}"' in path.read_text()
     }
