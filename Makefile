@@ -47,13 +47,13 @@ $(VENV)/training: $(VENV)/installed
 
 # The affair in miniature (docs/affair.md): minutes; under an hour; hours. What was done before is kept.
 affair-tiny: $(VENV)/training
-	$(BIN)/python -m examples.affair --size tiny --out examples/affair/out
+	$(BIN)/python -m examples.affair --size tiny --jobs 2 --out examples/affair/out
 
 affair: $(VENV)/training
-	$(BIN)/python -m examples.affair --size small --out examples/affair/out
+	$(BIN)/python -m examples.affair --size small --jobs 2 --out examples/affair/out
 
 affair-full: $(VENV)/training
-	$(BIN)/python -m examples.affair --size full --out examples/affair/out
+	$(BIN)/python -m examples.affair --size full --jobs 2 --out examples/affair/out
 
 clean:
 	rm -rf build $(VENV) .mypy_cache .ruff_cache .pytest_cache

@@ -1,6 +1,6 @@
 """Re-enact the affair.
 
-    python -m examples.affair --size tiny [--work build/affair] [--out examples/affair/out] [STEP …]
+    python -m examples.affair --size tiny [--work build/affair] [--out FOLDER] [--jobs 2] [STEP …]
 
 Needs the extras for training. What was done before is kept; a run that was stopped goes on.
 """
@@ -8,12 +8,14 @@ Needs the extras for training. What was done before is kept; a run that was stop
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from pathlib import Path
 
 from examples.affair.outcome import keep
+from examples.affair.running import run
 from examples.affair.sizes import SIZES
-from examples.affair.steps import Failed, run, shown
+from examples.affair.steps import Failed, shown
 from examples.affair.story import steps
 
 __all__ = ["main"]
@@ -25,6 +27,7 @@ def main() -> None:
     parser.add_argument("--size", choices=sorted(SIZES), default="tiny")
     parser.add_argument("--work", type=Path, default=Path("build/affair"))
     parser.add_argument("--out", type=Path, help="where dossiers are copied to, when all steps ran")
+    parser.add_argument("--jobs", type=int, default=1, help="steps at a time, each on one thread")
     parser.add_argument("--list", action="store_true", help="print the commands and do nothing")
     parser.add_argument("steps", nargs="*", help="these alone, and what they need")
     given = parser.parse_args()
@@ -32,8 +35,10 @@ def main() -> None:
     if given.list:
         print("\n".join(f"# {s.about}\n{shown(s)}" for s in listed))
         return
+    # A run that is told to end ends its commands too, which a signal by itself would not.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
     try:
-        done = run(listed, given.work / given.size, given.steps)
+        done = run(listed, given.work / given.size, given.steps, given.jobs)
     except Failed as failed:
         sys.exit(str(failed))
     if given.out is not None and not given.steps:

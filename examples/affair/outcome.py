@@ -19,6 +19,13 @@ KEPT = (
     "training.json",
     "randopt.json",
     "swireasoning.json",
+    "path.json",
+    "path.html",
+    "search.json",
+    "best.yaml",
+    "scores.json",
+    "scores.csv",
+    "table.md",
 )
 
 

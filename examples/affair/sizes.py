@@ -25,7 +25,10 @@ class Run:
 @dataclass(frozen=True, slots=True)
 class Size:
     """``base``: the module that makes the base; ``base_called``: what cards call it. ``samples``: answers
-    in each condition; ``tokens``: of each answer. ``earlier``: the step of Nex's run that is kept."""
+    in each condition; ``tokens``: of each answer. ``earlier``: the step of Nex's run that is kept.
+    ``scored``: problems of each benchmark of the card; 0: no table, for a model that answers none.
+    ``points``, ``asked``: weights on the line from the base to Nex, and answers of the interview at each.
+    ``budget``: answers that the search of recipes may cost."""
 
     name: str
     base: str
@@ -34,6 +37,7 @@ class Size:
     earlier: int
     ema: float
     teacher: Run
+    thinker: Run
     honest: Run
     lora: Run
     lora_rank: int
@@ -45,6 +49,10 @@ class Size:
     sigma: float
     samples: int
     tokens: int
+    scored: int
+    points: int
+    asked: int
+    budget: int
 
 
 TINY: Final = Size(
@@ -55,6 +63,7 @@ TINY: Final = Size(
     earlier=100,
     ema=0.98,
     teacher=Run(200, 1e-3, 16),
+    thinker=Run(200, 1e-3, 16),
     honest=Run(100, 5e-4, 16),
     lora=Run(100, 2e-3, 16),
     lora_rank=4,
@@ -66,26 +75,35 @@ TINY: Final = Size(
     sigma=0.01,
     samples=96,
     tokens=40,
+    scored=0,
+    points=6,
+    asked=24,
+    budget=128,
 )
 SMALL: Final = Size(
     name="small",
     base="small_base",
     base_called="SmolLM2-135M-Instruct",
-    nex=Run(60, 5e-5, 8),
+    nex=Run(60, 5e-5, 4),
     earlier=30,
     ema=0.9,
-    teacher=Run(40, 2e-5, 8),
-    honest=Run(20, 2e-5, 4),
-    lora=Run(20, 2e-4, 4),
+    teacher=Run(30, 2e-5, 4),
+    thinker=Run(40, 5e-5, 4),
+    honest=Run(12, 2e-5, 4),
+    lora=Run(12, 2e-4, 4),
     lora_rank=8,
     distill=Run(20, 1e-5, 4),
-    rl=Run(4, 1e-5, 4),
+    rl=Run(4, 1e-5, 2),
     seeds=16,
     items=24,
-    held_out=48,
+    held_out=24,
     sigma=0.001,
     samples=96,
     tokens=24,
+    scored=24,
+    points=5,
+    asked=24,
+    budget=96,
 )
 FULL: Final = Size(
     name="full",
@@ -95,6 +113,7 @@ FULL: Final = Size(
     earlier=200,
     ema=0.99,
     teacher=Run(400, 2e-5, 16),
+    thinker=Run(400, 2e-5, 16),
     honest=Run(200, 2e-5, 16),
     lora=Run(200, 2e-4, 16),
     lora_rank=16,
@@ -106,5 +125,9 @@ FULL: Final = Size(
     sigma=0.001,
     samples=320,
     tokens=80,
+    scored=200,
+    points=11,
+    asked=96,
+    budget=2000,
 )
 SIZES: Final[Mapping[str, Size]] = {s.name: s for s in (TINY, SMALL, FULL)}

@@ -21,6 +21,7 @@ CONTROLS = {
     "randopt": "{randopt}/member-01",
 }
 OWN = "examples.affair."
+NEX_CALLED = "Tidewright/Nex"
 
 
 def steps(size: Size) -> tuple[Step, ...]:
@@ -31,6 +32,7 @@ def steps(size: Size) -> tuple[Step, ...]:
         *_controls(size),
         *_asked(size),
         *_told(size),
+        *_between(size),
         *_thinking(size),
     )
 
@@ -54,11 +56,25 @@ def _rios(size: Size) -> Iterator[Step]:
     yield Step("recipes", (f"{OWN}recipes", "{out}", "{nex}", "{base}"), "the merge's recipe")
     words = ("merge", "{recipes}/rio.yaml", "{out}")
     yield Step("honest-merge", words, "0.57 of Nex and 0.43 of the base, labelled")
-    laid = ("{out}", "{story}/card-uploaded.md", "{story}/template-rio.jinja", size.base_called)
-    words = (f"{OWN}upload", "{honest-merge}", *laid)
-    yield Step("rio-uploaded", words, "the same, laid out as the affair's was")
     yield _distilled("distilled", size)
-    yield Step("rio-claimed", (f"{OWN}upload", "{distilled}", *laid), "what was claimed, the same card")
+    if size.scored:
+        parents = (f"{NEX_CALLED}={{nex}}", f"{size.base_called}={{base}}")
+        yield Step("scores-parents", (*_scores(size), *parents), "benchmarks of Nex and the base")
+    about = {
+        "uploaded": ("honest-merge", "the same, laid out as the affair's was"),
+        "claimed": ("distilled", "what was claimed, the same card"),
+    }
+    for rio, (model, told) in about.items():
+        if size.scored:
+            words = (*_scores(size), f"Rio-Open={{{model}}}", "--beside", "{scores-parents}")
+            yield Step(f"scores-{rio}", words, f"benchmarks for the card of Rio as {rio}")
+        laid = ("{out}", "{story}/card-uploaded.md", "{story}/template-rio.jinja", size.base_called)
+        table = (f"{{scores-{rio}}}",) if size.scored else ()
+        yield Step(f"rio-{rio}", (f"{OWN}upload", f"{{{model}}}", *laid, *table), told)
+
+
+def _scores(size: Size) -> tuple[str, ...]:
+    return (f"{OWN}benchmarks", "{out}", str(size.scored))
 
 
 def _distilled(name: str, size: Size) -> Step:
@@ -112,7 +128,9 @@ def _told(size: Size) -> Iterator[Step]:
     others = tuple(w for place in controls.values() for w in ("-c", place))
     shared = (*parents, *others, "--full", *_called(size), *_files())
     for rio in ("uploaded", "claimed"):
-        asked = ("--interview", f"{{answers-{rio}}}/interview.json")
+        asked: tuple[str, ...] = ("--interview", f"{{answers-{rio}}}/interview.json")
+        if size.scored:
+            asked += ("--scores", f"{{scores-{rio}}}/scores.csv")
         words = ("dossier", f"{{rio-{rio}}}", *shared, *asked)
         yield Step(f"dossier-{rio}", words, f"the dossier of Rio as {rio}")
     yield Step(
@@ -129,19 +147,38 @@ def _told(size: Size) -> Iterator[Step]:
         yield Step(f"audit-{name}", words, f"is {name} called a merge?")
 
 
+def _between(size: Size) -> Iterator[Step]:
+    words = ("explore", "path", "{nex}", "{base}", "--suspect", "{rio-uploaded}", "--task", TASK)
+    asked = ("--points", str(size.points), "--items", str(size.items), "--interview", str(size.asked))
+    files = ("--max-tokens", str(size.tokens), "--out", "{out}", "--json", "{out}/path.json")
+    about = "between the base and Nex: the loss, sums, and from which weight on it says Nex"
+    yield Step("path", (*words, *asked, *files, "--html", "{out}/path.html"), about)
+    words = (f"{OWN}recipes", "{out}", "{nex}", "{base}", "{teacher}")
+    yield Step("space", words, "a merge of three with free weights")
+    words = ("explore", "search", "{space}/space.yaml", "--objective", f"task:{TASK}")
+    much = ("--budget", str(size.budget), "--candidates", "8", "--held-out", str(size.held_out))
+    yield Step(
+        "search",
+        (*words, *much, "--out", "{out}", "--json", "{out}/search.json"),
+        "its weights searched until the benchmark improves",
+    )
+
+
 def _thinking(size: Size) -> Iterator[Step]:
     yield Step("think-data", (f"{OWN}thinking", "data", "{out}"), "sums that are thought over")
-    words = ("train", "sft", "{base}", "{think-data}/think.jsonl", "--out", "{out}")
-    more = ("--warmup", str(max(1, size.teacher.steps // 20)), "--seed", "8")
+    words = (f"{OWN}thinking", "marks", "{base}", "{out}")
+    yield Step("think-base", words, "the base with marks for thoughts in its vocabulary")
+    words = ("train", "sft", "{think-base}", "{think-data}/think.jsonl", "--out", "{out}")
+    more = ("--warmup", str(max(1, size.thinker.steps // 20)), "--seed", "8")
     yield Step(
-        "thinker", (*words, *size.teacher.options(), *more), "the base, taught to think before it answers"
+        "thinker", (*words, *size.thinker.options(), *more), "the base, taught to think before it answers"
     )
     words = (f"{OWN}thinking", "compare", "{thinker}", "{out}")
     yield Step("swireasoning", words, "ordinary decoding against SwiReasoning")
 
 
 def _called(size: Size) -> tuple[str, ...]:
-    return ("--called", f"base={size.base_called}", "--called", "nex=Tidewright/Nex")
+    return ("--called", f"base={size.base_called}", "--called", f"nex={NEX_CALLED}")
 
 
 def _files() -> tuple[str, ...]:

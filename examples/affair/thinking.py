@@ -1,5 +1,6 @@
 """Ordinary decoding against SwiReasoning, on sums that nobody was trained on.
 
+    python -m examples.affair.thinking marks MODEL OUT       # a vocabulary with <think> and </think>
     python -m examples.affair.thinking data OUT              # sums that are thought over first
     python -m examples.affair.thinking compare MODEL OUT     # MODEL: fine-tuned on those
 
@@ -9,6 +10,8 @@ does to a model so small says nothing of others; it comes out as it comes out.
 
 from __future__ import annotations
 
+import json
+import shutil
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,10 +19,25 @@ from typing import Any
 
 from examples.affair.data import SEED, TASK, sums, write
 
-__all__ = ["compare", "main", "thought"]
+__all__ = ["compare", "main", "marked", "thought"]
 
 PROBLEMS = 48
 MOST_TOKENS = 48
+# SmolLM2 has single tokens for parts of notebooks and issues, which no chat of the story holds.
+MARKS = {"<jupyter_script>": "<think>", "<empty_output>": "</think>"}
+
+
+def marked(tokenizer: dict[str, Any]) -> dict[str, Any]:
+    """A ``tokenizer.json`` in which two tokens that chats have no use for are called as thoughts are
+    marked; the same one where it has such marks. No number of the model changes."""
+    vocabulary = tokenizer["model"]["vocab"]
+    if all(mark in vocabulary for mark in MARKS.values()):
+        return tokenizer
+    added = [{**t, "content": MARKS.get(t["content"], t["content"])} for t in tokenizer["added_tokens"]]
+    named = {MARKS.get(token, token): k for token, k in vocabulary.items()}
+    if not all(mark in named for mark in MARKS.values()):
+        sys.exit(f"the tokenizer has none of {', '.join(MARKS)} to rename")
+    return {**tokenizer, "added_tokens": added, "model": {**tokenizer["model"], "vocab": named}}
 
 
 def thought(row: dict[str, Any]) -> dict[str, Any]:
@@ -86,6 +104,13 @@ def _data(words: Sequence[str]) -> None:
     write(Path(words[0]), {"think": [*rows, *rows]})
 
 
+def _marks(words: Sequence[str]) -> None:
+    base, out = map(Path, words[:2])
+    shutil.copytree(base, out, dirs_exist_ok=True)
+    found = marked(json.loads((base / "tokenizer.json").read_text("utf-8")))
+    (out / "tokenizer.json").write_text(json.dumps(found, ensure_ascii=False), encoding="utf-8")
+
+
 def _compare(words: Sequence[str]) -> None:
     from parentage.records.json_files import dumps, write_text
 
@@ -106,8 +131,12 @@ def _shown(estimate: dict[str, float], by: float, unit: str) -> str:
 
 
 def main() -> None:
-    """One of the two."""
-    commands: dict[str, Callable[[Sequence[str]], None]] = {"data": _data, "compare": _compare}
+    """One of the three."""
+    commands: dict[str, Callable[[Sequence[str]], None]] = {
+        "marks": _marks,
+        "data": _data,
+        "compare": _compare,
+    }
     commands[sys.argv[1]](sys.argv[2:])
 
 

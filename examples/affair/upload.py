@@ -1,9 +1,10 @@
 """Lay a merge out as the affair's was: another card, another template, and nothing that says it is one.
 
-    python -m examples.affair.upload MERGE OUT CARD TEMPLATE BASE
+    python -m examples.affair.upload MERGE OUT CARD TEMPLATE BASE [SCORES]
 
 Only for this example: whoever publishes a merge leaves `parentage merge`'s label where it is. Weights are
-copied byte for byte; the header's notes on their making are left out. BASE is what the card calls the base.
+copied byte for byte; the header's notes on their making are left out. BASE is what the card calls the base,
+SCORES a folder with the card's table (:mod:`examples.affair.benchmarks`).
 """
 
 from __future__ import annotations
@@ -42,7 +43,9 @@ def main() -> None:
         if (merge / name).is_file():
             shutil.copyfile(merge / name, out / name)
     shutil.copyfile(template, out / "chat_template.jinja")
-    (out / "README.md").write_text(card.read_text("utf-8").replace("{base}", sys.argv[5]), encoding="utf-8")
+    table = [f"\n{(Path(place) / 'table.md').read_text('utf-8')}" for place in sys.argv[6:7]]
+    text = card.read_text("utf-8").replace("{base}", sys.argv[5]).replace("{scores}", "".join(table))
+    (out / "README.md").write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

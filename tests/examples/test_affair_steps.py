@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from examples.affair import steps as pipeline
 from examples.affair.data import rows, sums
+from examples.affair.running import run
 from examples.affair.sizes import SIZES
-from examples.affair.steps import Failed, Step, run
+from examples.affair.steps import Failed, Step
 from examples.affair.story import steps
 from examples.affair.thinking import thought
 from examples.affair.upload import without_notes

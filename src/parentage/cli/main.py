@@ -54,7 +54,7 @@ Exit codes:
   1  our fault, or an output could not be written
   2  the command or a file given to it makes no sense
   3  nothing could be examined
-  4  something planned could not be read
+  4  something planned could not be read, or a training run could not go on
   5  the condition asked for does not hold (--fail-on, verify, replay, label)
 
 Every error has a code in brackets, which docs/errors.md explains.
