@@ -22,6 +22,7 @@ KEPT = (
     "path.json",
     "path.html",
     "search.json",
+    "noise.json",
     "best.yaml",
     "scores.json",
     "scores.csv",

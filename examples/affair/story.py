@@ -32,6 +32,7 @@ def steps(size: Size) -> tuple[Step, ...]:
         *_controls(size),
         *_asked(size),
         *_told(size),
+        *_noise(),
         *_between(size),
         *_thinking(size),
     )
@@ -145,6 +146,15 @@ def _told(size: Size) -> Iterator[Step]:
         )
         words = ("audit", place, *parents, *rest, "--full", "--json", "{out}/report.json")
         yield Step(f"audit-{name}", words, f"is {name} called a merge?")
+
+
+def _noise() -> Iterator[Step]:
+    """An audit tells from what a member descends, not that it was made by noise; this does."""
+    places = {f"member-0{k}": f"{{randopt}}/member-0{k}" for k in (1, 2, 3)}
+    places |= {name: f"{{{name}}}" for name in ("honest-entities", "honest-capitals", "lora")}
+    for name, place in places.items():
+        words = ("explore", "noise", place, "{base}", "--json", "{out}/noise.json")
+        yield Step(f"noise-{name}", words, f"was {name} made by noise?")
 
 
 def _between(size: Size) -> Iterator[Step]:

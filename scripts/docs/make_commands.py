@@ -166,6 +166,10 @@ COMMANDS: dict[str, tuple[Shown, ...]] = {
             "parentage explore search recipe.yaml --objective task:arithmetic --budget 400",
             "A recipe without a range is none to search ([explore.md](explore.md)):",
         ),
+        Shown(
+            "parentage explore noise models/nex.safetensors models/qwen.safetensors",
+            "Was a model made by noise that is the same in all tensors?",
+        ),
     ),
     "train": (
         Shown(
@@ -177,7 +181,7 @@ COMMANDS: dict[str, tuple[Shown, ...]] = {
 # Commands that are groups of commands.
 PARTS: dict[str, tuple[str, ...]] = {
     "label": ("verify", "write"),
-    "explore": ("path", "search"),
+    "explore": ("path", "search", "noise"),
     "train": ("sft", "distill", "rl", "randopt"),
 }
 

@@ -8,12 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from parentage.cli import explore_noise
+
 if TYPE_CHECKING:
     from parentage.records.exploring import PathExplored
 
 __all__ = ["app"]
 
-HELP = "Models that nobody published: on the line between two, or made by a search of merge recipes."
+HELP = (
+    "Models that nobody published: on the line between two, made by a search of merge recipes, or by "
+    "adding noise."
+)
 PATH_HELP = (
     "The line from model B (weight 0) to model A (weight 1): the loss on text, scores on a task and the "
     "names that models give themselves, each with its interval, at every weight; and where a suspect "
@@ -46,6 +51,7 @@ EXAMPLES = """\
 Examples:
   parentage explore path ./tuned ./base --suspect ./model --task arithmetic --html path.html
   parentage explore search space.yaml --objective task:arithmetic --budget 400
+  parentage explore noise ./member ./base
 """
 
 app = typer.Typer(
@@ -193,3 +199,6 @@ def search(
     if json_file is not None:
         write_text(Path(json_file), text)
     sys.stdout.write(encodable(render_text(found, str(out)), sys.stdout.encoding or "utf-8"))
+
+
+app.command("noise", help=explore_noise.HELP, epilog=explore_noise.EXAMPLES)(explore_noise.command)

@@ -23,13 +23,18 @@ from parentage.records.absence import Absent
 from parentage.records.tensors import TensorRef
 from parentage.training.drawing import draws
 
-__all__ = ["SharedNoise", "shared_noise"]
+__all__ = ["SCHEMA", "VERSION", "SharedNoise", "shared_noise"]
+
+SCHEMA: Final = "parentage.shared-noise"
+VERSION: Final = 1
 
 ELEMENTS: Final = 16_384
 # Narrower windows tell less: an independent correlation has sd 1 / √n.
 LEAST: Final = 1_024
 MOST_TENSORS: Final = 64
 OFFSETS: Final = 200
+# By chance the correlation is as large as the largest of 200 others once in 201; this is far beyond.
+FAR: Final = 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +56,11 @@ class SharedNoise:
     tensors: int
     elements: int
     sigma: float
+
+    @property
+    def shared(self) -> bool:
+        """Whether it is far above what is found elsewhere; how often that errs: docs/explore.md."""
+        return self.correlation > FAR * self.elsewhere
 
 
 def shared_noise(suspect: str, base: str) -> SharedNoise | Absent:
