@@ -1,4 +1,4 @@
-"""The tiny affair from nothing: base, Nex, teacher, both Rios and a control are trained here, then audited."""
+"""The tiny affair from nothing: base, Nex, teacher, both Rios and controls are trained, then audited."""
 
 from __future__ import annotations
 
