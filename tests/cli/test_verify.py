@@ -295,12 +295,12 @@ def test_what_this_version_does_not_derive_is_named_and_not_believed(run: Run, t
 def test_what_was_left_out_of_the_evidence_is_named(run: Run, tmp_path: Path) -> None:
     def remove(plain: dict[str, Any]) -> None:
         plain["sweeps"] = plain["sweeps"][1:]
-        del tensor(plain)["digests"]
+        del tensor(plain)["rounding"]
         plain["coverage"]["not_examined"] = [{"tensor": "x", "reason": "y"}]
 
     done = run("verify", change(audit(run, tmp_path), remove), "--limit", "0")
     assert done.code == 5
-    assert f"tensors[{TENSOR}].digests" in done.out
+    assert f"tensors[{TENSOR}].rounding" in done.out
     assert "sweeps[" in done.out
     assert "coverage.not_examined[x]" in done.out
 

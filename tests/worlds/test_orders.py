@@ -191,6 +191,24 @@ def test_a_stranger_is_never_found_reordered(seed: int, models: dict[str, Model]
     assert isinstance(found.reorderings, Absent)
 
 
+def test_a_rotated_copy_reads_as_independent_and_the_report_says_that_rotations_are_not_undone(
+    models: dict[str, Model],
+) -> None:
+    rotation, _ = np.linalg.qr(np.random.default_rng(6).standard_normal((HIDDEN, HIDDEN)))
+    writes = ("o_proj.weight", "down_proj.weight")
+    rotated = {
+        n: v if v.ndim == 1 else rotation.T @ v if n.endswith(writes) else v @ rotation
+        for n, v in values_of(models["A"]).items()
+    }
+    found = report(stored(rotated, DType.BF16), {"A": models["A"]}, {"O": models["O"]})
+    assert found.verdict.relation in ("independent", "undetermined")
+    assert isinstance(found.reorderings, Absent)
+    assert any(
+        "rotated bases are not undone: a copy disguised so would read as independent" in limit
+        for limit in found.verdict.limits
+    )
+
+
 def test_evidence_of_an_order_is_derived_again(models: dict[str, Model], tmp_path: Path) -> None:
     write_safetensors(
         tmp_path / "s.safetensors", stored(changed(values_of(models["A"]), permute), DType.BF16)

@@ -83,16 +83,23 @@ class _Found:
 
 
 def align(
-    suspect: Checkpoint, others: Sequence[Checkpoint], *, by_content: bool = False, afar: bool = False
+    suspect: Checkpoint,
+    others: Sequence[Checkpoint],
+    *,
+    by_content: bool = False,
+    afar: bool = False,
+    layers: Sequence[Sequence[LayersFound]] | None = None,
 ) -> Alignment:
     """Align by what each tensor holds in its family's layout, else by name and shape.
 
     ``by_content``: layers that were inserted, dropped, repeated or put in another order are found by their
     numbers, where these are not read over a network; with ``afar`` there too, where the numbers of layers
-    differ. Raises ``AlignmentError`` where nothing meets.
+    differ. ``layers``: maps that were found already, by other model. Raises ``AlignmentError`` where
+    nothing meets.
     """
     mine, theirs = name_checkpoint(suspect), [name_checkpoint(other) for other in others]
-    layers = [map_layers(mine, other, afar) if by_content else () for other in theirs]
+    if layers is None:
+        layers = [map_layers(mine, other, afar) if by_content else () for other in theirs]
     work = _Work(mine, theirs, layers)
     for holder in mine.holders.values():
         work.add(holder)
@@ -106,7 +113,11 @@ def align(
     unknown = Absent("no family knows its names: they and shapes alone were used")
     families = tuple(unknown if n.family is None else n.family.title for n in (mine, *theirs))
     return Alignment(
-        tuple(work.groups), tuple(work.unmatched), tuple(work.presented), families, tuple(layers)
+        tuple(work.groups),
+        tuple(work.unmatched),
+        tuple(work.presented),
+        families,
+        tuple(map(tuple, layers)),
     )
 
 

@@ -16,7 +16,7 @@ from parentage.architectures.naming import Naming
 from parentage.errors import ReadError
 from parentage.records.absence import Absent
 
-__all__ = ["LayersFound", "choose_layers", "map_layers", "stacks_compared_afar"]
+__all__ = ["LayersFound", "choose_layers", "map_layers", "shared_stacks", "stacks_compared_afar"]
 
 Floats = NDArray[np.float64]
 # Layers of one model, and of unrelated ones, correlate by some hundredths; a layer and its fine-tune by
@@ -46,10 +46,11 @@ def stacks_compared_afar(mine: Naming, theirs: Naming) -> list[str]:
     """Stacks whose layers are compared by content over a network: those whose numbers of layers differ."""
     if not (mine.checkpoint.by_range or theirs.checkpoint.by_range):
         return []
-    return [s for s in _stacks(mine, theirs) if len(mine.layers(s)) != len(theirs.layers(s))]
+    return [s for s in shared_stacks(mine, theirs) if len(mine.layers(s)) != len(theirs.layers(s))]
 
 
-def _stacks(mine: Naming, theirs: Naming) -> list[str]:
+def shared_stacks(mine: Naming, theirs: Naming) -> list[str]:
+    """Stacks of several layers that both models have, as many as are compared."""
     shared = (s for s in mine.stacks() if len(mine.layers(s)) > 1 and theirs.layers(s))
     return list(islice(shared, MOST_STACKS))
 
@@ -58,9 +59,10 @@ def map_layers(mine: Naming, theirs: Naming, afar: bool = False) -> tuple[Layers
     """A map for each stack whose layers do not all meet by number.
 
     Over a network content is read only where that is asked for (``afar``) and the numbers of layers differ:
-    elsewhere layers meet by number, and only those that the suspect has fewer of are told.
+    elsewhere layers meet by number, and only those that the suspect has fewer of are told
+    (``afar.layers`` looks at them again, once the sample was read).
     """
-    stacks = _stacks(mine, theirs)
+    stacks = shared_stacks(mine, theirs)
     remote = mine.checkpoint.by_range or theirs.checkpoint.by_range
     find = _map_stack if not remote else _map_afar if afar else _fewer
     found = (find(mine, theirs, stack) for stack in stacks)

@@ -26,7 +26,7 @@ from parentage.evidence.recognition.second_pass import recognise_methods
 from parentage.evidence.recognition.whole_tensors import WholeTensors, left_for_methods
 from parentage.evidence.replaying.search import ReplayContext, search_replays
 from parentage.evidence.sampling.fetching import FetchProgress
-from parentage.evidence.sampling.orders_afar import LookedAfar, allowance, look_afar
+from parentage.evidence.sampling.orders_afar import Layers, LookedAfar, allowance, look_afar
 from parentage.evidence.sampling.positions import Sampling
 from parentage.evidence.sampling.reading_plan import NOTHING, affordable
 from parentage.evidence.sampling.stages import FirstPass
@@ -63,8 +63,8 @@ Progress = Callable[[str, int, int], None]
 CURVE_GRID = np.linspace(-0.25, 1.25, 121)
 OVER_A_NETWORK = (
     "read over a network by range: what needs whole matrices was not measured (stable rank of differences, "
-    "rows that only weight decay moved), layers were compared by their numbers, and digests are those that "
-    "the place publishes"
+    "rows that only weight decay moved), layers were compared by number unless the sample shows that they "
+    "are unlike, and digests are those that the place publishes"
 )
 # Pairs grow with the square of the parents; beyond six parents only those with the last are tried.
 ALL_PAIRS_UP_TO = 4
@@ -196,6 +196,8 @@ def _used(
         used["by_range"] = by_range
     if looked is not None:
         used["look"] = {"bytes": looked.limit.nbytes, "requests": looked.limit.requests}
+        if looked.record.layers:
+            used["look"]["layers"] = True
     if sampling.further:
         used["stages"] = [sampling.elements, *sampling.further]
         used["reached"] = {component: 1 + later for component, later in sampling.reached}
@@ -224,7 +226,15 @@ def _look_afar(
     if not options.look or not any(c.by_range for c in checkpoints):
         return None
     limit = options.look_limit or allowance(groups, checkpoints, options.sampling, options.budget)
-    return look_afar(alignment, checkpoints, groups, options.sampling, limit)
+    layers = Layers.OTHERS if options.budget is None else Layers.ALL
+    return look_afar(
+        alignment,
+        checkpoints,
+        groups,
+        options.sampling,
+        limit,
+        layers if options.look_layers else Layers.NONE,
+    )
 
 
 def readable(

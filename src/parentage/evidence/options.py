@@ -39,7 +39,8 @@ class Options:
     ``left_out``: tensors that are not to be read, as an evidence says; None: ``budget`` decides.
     ``further``: elements of a tensor at later stages; ``reached``: how many of these a component was read
     in, as an evidence says; None: its question decides. ``look``: for orders in models that are read by
-    range, within ``look_limit``; None: what the budget leaves. ``whole``: tensors of such that are read
+    range, within ``look_limit``; None: what the budget leaves; ``look_layers``: of layers too.
+    ``whole``: tensors of such that are read
     whole for merge methods; None: as many as the budget holds.
     """
 
@@ -58,6 +59,7 @@ class Options:
     device: str = CPU
     look: bool = True
     look_limit: Cost | None = None
+    look_layers: bool = True
     whole: tuple[str, ...] | None = None
 
     @property

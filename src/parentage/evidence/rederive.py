@@ -76,7 +76,13 @@ def stored_options(used: Mapping[str, Any], workers: int) -> Options:
     further, reached = _stored_stages(used, sample)
     look = _stored_look(used)
     options = Options(sample, seed, full, digests, workers, run, budget, left_out, further, reached)
-    return replace(options, look=look is not None, look_limit=look, whole=_stored_whole(used))
+    return replace(
+        options,
+        look=look is not None,
+        look_limit=look,
+        look_layers=look is not None and used["look"].get("layers") is True,
+        whole=_stored_whole(used),
+    )
 
 
 def _stored_look(used: Mapping[str, Any]) -> Cost | None:
@@ -188,8 +194,17 @@ def compare_evidence(stored: Evidence, plain: Mapping[str, Any], derived: Eviden
     anew = to_plain(derived)
     files = compare_files(plain["models"], anew["models"])
     walk = _Walk()
-    values = tuple(walk.compare("", plain, anew, ABSOLUTE))
+    values = tuple(walk.compare("", _filled(plain, to_plain(stored)), anew, ABSOLUTE))
     return _verification(stored, derived.models, files, values, walk.compared, None)
+
+
+def _filled(plain: Any, loaded: Any) -> Any:
+    """What was read, with fields that earlier versions did not write as they are understood here."""
+    if _is_table(plain) and _is_table(loaded):
+        return {**loaded, **{k: _filled(v, loaded.get(k, _NOTHING)) for k, v in plain.items()}}
+    if _is_list(plain) and _is_list(loaded) and len(plain) == len(loaded):
+        return [_filled(v, known) for v, known in zip(plain, loaded, strict=True)]
+    return plain
 
 
 def _verification(

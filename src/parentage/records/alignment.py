@@ -71,6 +71,7 @@ class OrderLook:
     differ at the sample's places; ``on_sample`` of them meet in an order that another matrix showed, which
     was tried at these places alone. ``not_sought``: tensors in which no order was found and not all that
     could show one was read, for it would have taken ``needed`` bytes in all, more than was left.
+    ``layers``: were layers that are unlike at these places looked for among the others?
     """
 
     nbytes: int
@@ -79,6 +80,7 @@ class OrderLook:
     on_sample: int
     not_sought: tuple[str, ...]
     needed: int
+    layers: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,15 @@
-"""The look for other orders where models are read by range: what it may cost, what of it is recorded."""
+"""The look for other orders, of layers and within them, where models are read by range: what it may cost,
+what of it is recorded.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
 
 from parentage.architectures.afar.expert_orders import undo_expert_orders_afar
+from parentage.architectures.afar.layers import meet_layers_afar
 from parentage.architectures.afar.looks import AfarLook, Places
 from parentage.architectures.afar.unit_orders import undo_orders_afar
 from parentage.architectures.alignment import AlignedTensor, Alignment
@@ -23,13 +27,22 @@ from parentage.evidence.sampling.reading_plan import (
 )
 from parentage.records.alignment import OrderLook
 
-__all__ = ["LOOK", "LookedAfar", "allowance", "look_afar"]
+__all__ = ["LOOK", "Layers", "LookedAfar", "allowance", "look_afar"]
 
 # Where no budget was given. Models in one order cost nothing; the real MiniLM with neurons and heads of all
 # six layers in another order 9 MB; the probes of a stranger of 7 billion numbers some 10 MB.
 LOOK = Cost(32 * 2**20, 4_000)
 # With a budget: of what the first stage leaves, the rest is for further stages.
 SHARE = 0.5
+
+
+class Layers(Enum):
+    """Whose layers are looked for by content where they are unlike: none, those of stacks with as many
+    layers (others were compared already), or all."""
+
+    NONE = "none"
+    OTHERS = "others"
+    ALL = "all"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +82,10 @@ def look_afar(
     groups: Sequence[AlignedTensor],
     sampling: Sampling,
     limit: Cost,
+    layers: Layers = Layers.ALL,
 ) -> LookedAfar:
-    """Units in another order, put back; ``groups``: what the sample reads. Raises ``ReadError``."""
+    """Layers and units in another order, put back; ``groups``: what the sample reads; ``layers``: which are
+    looked for. Raises ``ReadError``."""
 
     def places(group: AlignedTensor) -> Places:
         plan = plan_sample(group.name, group.role, group.suspect.shape, sampling)
@@ -79,19 +94,22 @@ def look_afar(
     fetch(groups, checkpoints, sampling)
     look = AfarLook(places, Purse(limit))
     names = frozenset(g.name for g in groups)
-    found, experts, apart = undo_expert_orders_afar(alignment, checkpoints, names, look)
+    met = alignment
+    if layers is not Layers.NONE:
+        met = meet_layers_afar(alignment, checkpoints, names, look, layers is Layers.OTHERS)
+        fetch([g for g in met.groups if g.name in names], checkpoints, sampling)
+    found, experts, apart = undo_expert_orders_afar(met, checkpoints, names, look)
     # Experts that meet in no order are not taken for matrices with neurons in another.
     found, units = undo_orders_afar(found, checkpoints, names - apart, look)
     orders = (*experts, *units)
     # The sample of what is reordered was read in both orders.
-    moved = [
-        before for before, now in zip(alignment.groups, found.groups, strict=True) if before is not now
-    ]
-    twice = cost_of_reading([g for g in moved if g.name in names], checkpoints, sampling)
-    return LookedAfar(found, orders, _record(look), look.purse.spent + twice, look.purse.limit)
+    now = {g.name: g for g in found.groups}
+    moved = [g for g in alignment.groups if g.name in names and now.get(g.name) is not g]
+    twice = cost_of_reading(moved, checkpoints, sampling)
+    return LookedAfar(found, orders, _record(look, layers), look.purse.spent + twice, look.purse.limit)
 
 
-def _record(look: AfarLook) -> OrderLook:
+def _record(look: AfarLook, layers: Layers) -> OrderLook:
     spent = look.purse.spent
     return OrderLook(
         nbytes=spent.nbytes,
@@ -100,4 +118,5 @@ def _record(look: AfarLook) -> OrderLook:
         on_sample=len(look.on_sample),
         not_sought=tuple(sorted({name for _, name in look.unsought})),
         needed=sum(look.unsought.values()),
+        layers=layers is not Layers.NONE,
     )

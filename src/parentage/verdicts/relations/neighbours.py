@@ -332,6 +332,11 @@ def _disguises(readings: Readings) -> str:
             "not undone: a copy disguised so would read as independent."
         )
     look = looked(readings)
+    if look is not None and not look.not_sought and look.layers:
+        return (
+            "Layers, neurons and heads in another order were looked for over a network and not found; "
+            "rotated bases are not undone: a copy disguised so would read as independent."
+        )
     if look is not None and not look.not_sought:
         return (
             "Neurons and heads in another order were looked for over a network and not found; layers were "
