@@ -31,9 +31,17 @@ def test_counts_are_those_of_the_calibration() -> None:
     assert len(rows) == 10
     assert sum(int(found) for found, _ in rows) == RATES["changed-merge"].told
     assert sum(int(detected) for _, detected in rows) == RATES["detected"].told
-    fresh = CALIBRATION.split("Fresh seeds")[1]
-    assert "| all never merged | 726 | 360 | 0 | 0 | 0 | 0 |" in fresh
-    assert "| all | 1089 | 540 | 0 | 0 | 0 | 0 |" in fresh
+    fresh = CALIBRATION.split("Drawn after the last of these changes")[1].split("### Quantised")[0]
+    audits = {kind: int(n) for kind, n in re.findall(r"^\| ([a-z -]+) \| (\d+) \|", fresh, re.M)}
+    assert len(re.findall(r"\| 0 \| 0 \| 0 \| 0 \| [\d.]+% \|$", fresh, re.M)) == len(audits) == 11
+    for statement in ("pure-merge", "changed-merge"):
+        assert audits["all never merged"] == RATES[statement].false
+    assert audits["all"] == RATES["detected"].false
+    assert audits["missing-parent"] + audits["other-revision"] == RATES["not-detected"].false
+    # Of a fine-tune it is true where a parent was trained on, and where the base is among the models given.
+    true = audits["trained-on"]
+    assert audits["all"] - true - audits["other-fine-tune"] == RATES["fine-tune"].false
+    assert f"of {true} parents trained on, {RATES['fine-tune'].told} are told" in fresh
     assert "265 suspects were drawn anew" in CALIBRATION
     assert "Of the 125 quantised copies 124 are told" in CALIBRATION
     assert "76 are told, every weight in its interval" in CALIBRATION
