@@ -142,6 +142,18 @@ def test_a_dry_run_tells_the_cost_and_asks_nothing(run: Run, serve: Serve, tmp_p
     assert not (tmp_path / "o").exists()
 
 
+def test_what_is_spent_is_told_while_it_is(run: Run, serve: Serve, tmp_path: Path) -> None:
+    line = ("--out", tmp_path, *FEW, "--condition", "shipped", "--price", "1,2", "--concurrency", "1")
+    told = run("interview", serve(Persona()).url, *line).err.splitlines()
+    begun = [text for text in told if text.startswith("suspect: 8 of 16 answers, 0 failed")]
+    assert len(begun) == 1
+    assert begun[0].endswith(f"72 out, cost {(8 * 31 + 2 * 72) / 1e6:,.4f}")
+    assert told[-1].startswith("suspect: 16 of 16 answers")
+    assert len([text for text in told if "answers, 0 failed" in text]) == 10
+    again = run("interview", tmp_path / "suspect.jsonl").err
+    assert again == "kept answers are read; nobody is asked\n"
+
+
 def test_a_dry_run_shows_what_a_template_hides(run: Run, template: str) -> None:
     done = run("interview", "http://127.0.0.1:9/v1", "--template", template, "--dry-run")
     assert done.code == 0

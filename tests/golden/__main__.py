@@ -11,6 +11,7 @@ import re
 
 from parentage import __version__, api
 from parentage.records.json_files import write_text
+from tests.archive.keeping import keep_dossier
 from tests.golden.cases import CASES, FOLDER, ROOT, Case, evidence_of, expected, report_of
 
 __all__ = ["main"]
@@ -35,6 +36,8 @@ def main() -> None:
         _render(CASES[name])
         if chosen.archive and name in ARCHIVED:
             _archive(CASES[name])
+    if chosen.archive:
+        keep_dossier(ROOT / "tests" / "archive" / __version__)
     _show_example()
 
 

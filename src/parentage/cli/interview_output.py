@@ -53,9 +53,10 @@ class Costs:
 
     @contextmanager
     def telling(self) -> Iterator[Callable[[str, Spent], None]]:
-        """Draw what is spent on a terminal; a last line for each target goes to standard error anyway."""
+        """Draw what is spent on a terminal, else a line at each tenth; the last of each target anyway."""
         live = sys.stderr.isatty()
         last: dict[str, str] = {}
+        tenths: dict[str, int] = {}
 
         def heard(label: str, spent: Spent) -> None:
             text = (
@@ -64,8 +65,13 @@ class Costs:
                 f"{self.of_tokens(spent.tokens_in, spent.tokens_out)}"
             )
             last[label] = text
+            tenth = 10 * spent.answers // max(spent.planned, 1)
             if live:
                 sys.stderr.write(f"\r{text}\x1b[K")
+                sys.stderr.flush()
+            elif tenths.setdefault(label, tenth) < tenth < 10:
+                tenths[label] = tenth
+                sys.stderr.write(f"{text}\n")
                 sys.stderr.flush()
 
         try:
@@ -79,6 +85,9 @@ class Costs:
 
 def announce(plan: InterviewPlan, costs: Costs) -> None:
     """Before anything is asked: how many requests, and at most how many tokens."""
+    if not plan.targets:
+        sys.stderr.write("kept answers are read; nobody is asked\n")
+        return
     sys.stderr.write(
         f"planned: at most {plan.requests:,} answers of {plan.targets} model(s), "
         f"some {plan.tokens_in:,} tokens in, "
