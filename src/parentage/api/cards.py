@@ -147,7 +147,7 @@ def card_sources(given: CardInputs, declared: Sequence[str], shared: SharedSessi
 
 def _text(found: FoundCard) -> CardText:
     name = Absent("its place says no name") if found.name is None else found.name
-    return CardText(found.locator, found.text, name, found.revision, dict(found.config))
+    return CardText(found.locator, found.text, name, found.revision, dict(found.config), found.licences)
 
 
 def _parents(given: CardInputs, shared: SharedSession) -> Iterator[ParentText]:
@@ -159,4 +159,5 @@ def _parents(given: CardInputs, shared: SharedSession) -> Iterator[ParentText]:
             yield ParentText(name, published=published)
             continue
         found = find_card(place, shared.of(place))
-        yield ParentText(name, CardText(place, found.text, name, found.revision), published)
+        card = CardText(place, found.text, name, found.revision, licences=found.licences)
+        yield ParentText(name, card, published)

@@ -16,6 +16,7 @@ __all__ = [
     "VERSION",
     "CardSources",
     "CardText",
+    "LicenceText",
     "ParentText",
     "VersionText",
     "Versions",
@@ -29,14 +30,24 @@ NO_PARENT_CARD = Absent("its card was not given")
 
 
 @dataclass(frozen=True, slots=True)
+class LicenceText:
+    """A licence file that lies beside a card, as it is; a text longer than any licence is cut."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class CardText:
-    """One card; ``name``: what its place says that the model is called. ``config``: the file beside it."""
+    """One card; ``name``: what its place says that the model is called. ``config``, ``licences``: files
+    beside it."""
 
     locator: str
     text: str
     name: str | Absent
     revision: str | Absent = NO_CARD_REVISION
     config: Mapping[str, Any] = field(default_factory=dict)
+    licences: tuple[LicenceText, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

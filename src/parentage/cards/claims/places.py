@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from parentage.cards.claims.licences import MOST_TEXT, is_licence_file
 from parentage.checkpoints.declared import declared_sources
 from parentage.checkpoints.locators import PlaceKind, hub_model, place_kind
 from parentage.checkpoints.opening import open_checkpoint
@@ -15,19 +16,23 @@ from parentage.checkpoints.places import open_file
 from parentage.errors import CardError, CheckpointError
 from parentage.records.absence import Absent
 from parentage.records.card import NO_CARD_REVISION
+from parentage.records.card_sources import LicenceText
 
 if TYPE_CHECKING:
+    from parentage.checkpoints.checkpoint import Checkpoint
     from parentage.checkpoints.remote.remote_session import RemoteSession
 
 __all__ = ["CARD_FILE", "FoundCard", "find_card"]
 
 CARD_FILE: Final = "README.md"
 MAX_BYTES: Final = 16 * 2**20
+# A model has one or two; a folder of thousands is none.
+MOST_LICENCES: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
 class FoundCard:
-    """A card's text and what lies beside it: the config, and the names that other files declare."""
+    """A card's text and what lies beside it: config, licences, and the names that other files declare."""
 
     locator: str
     text: str
@@ -35,6 +40,7 @@ class FoundCard:
     revision: str | Absent = NO_CARD_REVISION
     config: Mapping[str, Any] = field(default_factory=dict)
     declared: tuple[str, ...] = ()
+    licences: tuple[LicenceText, ...] = ()
 
 
 def find_card(locator: str, session: RemoteSession | None = None) -> FoundCard:
@@ -55,17 +61,30 @@ def find_card(locator: str, session: RemoteSession | None = None) -> FoundCard:
             text = model.read_text(CARD_FILE, MAX_BYTES)
             revision = model.revision or Absent("the place knows of no revisions")
             name = hub_model(locator).repository if kind is PlaceKind.HUB else None
-            return FoundCard(locator, text, name, revision, model.config or {}, declared_sources(model))
+            beside = model.config or {}, declared_sources(model), _licences_of(model)
+            return FoundCard(locator, text, name, revision, *beside)
     except CheckpointError as error:
         # A folder with a card and no weights is still a card; anything else wrong with weights is told.
         if kind is not PlaceKind.LOCAL or error.code not in ("no-weights", "format-not-read"):
             raise
-        return FoundCard(locator, _read(path / CARD_FILE))
+        return FoundCard(locator, _read(path / CARD_FILE), licences=_licences_in(path))
 
 
-def _read(path: Path) -> str:
+def _licences_of(model: Checkpoint) -> tuple[LicenceText, ...]:
+    names = sorted(filter(is_licence_file, model.files))[:MOST_LICENCES]
+    return tuple(LicenceText(name, model.read_text(name, MOST_TEXT)) for name in names)
+
+
+def _licences_in(folder: Path) -> tuple[LicenceText, ...]:
+    """Of a folder without weights, which is no checkpoint."""
+    found = (p for p in folder.iterdir() if is_licence_file(p.name))
+    names = sorted(p.name for p in found if p.is_file() and not p.is_symlink())
+    return tuple(LicenceText(n, _read(folder / n, MOST_TEXT)) for n in names[:MOST_LICENCES])
+
+
+def _read(path: Path, most: int = MAX_BYTES) -> str:
     with os.fdopen(open_file(path), "rb") as stream:
-        return stream.read(MAX_BYTES).decode("utf-8", errors="replace")
+        return stream.read(most).decode("utf-8", errors="replace")
 
 
 def _absent(locator: str) -> CardError:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from parentage.cards.claims.licences import same_licence
 from parentage.cards.claims.sentences import short_name
 from parentage.records.absence import Absent
 from parentage.records.card import CardReading, Score
@@ -42,11 +43,21 @@ class Ruling:
 
 @dataclass(frozen=True, slots=True)
 class ParentCard:
-    """What the card of another model says: its licence and scores; ``published``: a date, ISO 8601."""
+    """What the card of another model says: its licence and scores; ``published``: a date, ISO 8601.
+
+    ``licences``: identifiers of the licence files beside it, by their names.
+    """
 
     name: str
     reading: CardReading | Absent
     published: str | Absent
+    licences: Mapping[str, str] = field(default_factory=dict)
+
+    def terms(self) -> tuple[str, ...]:
+        """Licences that the card or a file beside it names, each once."""
+        said = () if isinstance(self.reading, Absent) else self.reading.values("licence")
+        more = (t for t in self.licences.values() if not any(same_licence(s, t) for s in said))
+        return tuple(dict.fromkeys((*said, *more)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +75,7 @@ class Facts:
     called: Mapping[str, str] = field(default_factory=dict)
     interview: Interview | Absent = NO_INTERVIEW
     weights: WeightHistory | Absent = NO_WEIGHTS
+    licences: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def audit(self) -> Report:

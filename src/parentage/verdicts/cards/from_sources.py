@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from parentage.cards.claims.licences import licences_of
 from parentage.cards.claims.reading import read_card
 from parentage.cards.claims.vocabulary import Vocabulary, load_vocabulary
 from parentage.cards.history.changes import history_of
@@ -44,6 +45,7 @@ def card_report(
                 p.name,
                 p.card if isinstance(p.card, Absent) else _reading(p.card, vocabularies),
                 p.published,
+                {} if isinstance(p.card, Absent) else licences_of(p.card.licences),
             )
             for p in sources.parents
         ),
@@ -52,6 +54,7 @@ def card_report(
         called=sources.called,
         interview=interview,
         weights=_weights(sources, history),
+        licences=licences_of(sources.card.licences),
     )
     return examine_card(facts, asked, history)
 

@@ -56,6 +56,7 @@ _EXACT: Final = Confidence(
 _NOT_MEASURED: Final = Confidence("not-graded", "No error rate of this was measured.")
 _FACTS: Final = {
     "licence-terms": "the licences that the cards tell",
+    "licence-file": "the licences that the cards tell",
     "name-not-in-card": "names in the model's other files",
     "parent-after-child": "dates of publication",
 }
