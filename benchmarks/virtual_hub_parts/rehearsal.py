@@ -59,7 +59,8 @@ def rehearse(setting: Setting, *, small: bool, keep: Path | None = None) -> dict
             counts = counts_of(address)
         report, evidence = (_read(folder / f"{kind}.json") for kind in ("report", "evidence"))
     size = SMALL if small else FULL
-    table = rows_of(evidence)
+    # An audit that ended without evidence has its exit code and output in the verdict.
+    table = rows_of(evidence) if evidence else ()
     return {
         "setting": asdict(setting),
         "verdict": _verdict(report, done),

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
-from parentage.checkpoints.checkpoint import Checkpoint
+from parentage.checkpoints.checkpoint import Checkpoint, Slices, spans_of
 from parentage.checkpoints.opening import open_checkpoint
 from parentage.records.dtypes import DType
 from parentage.records.tensors import Piece, TensorRef
@@ -57,6 +57,28 @@ def test_any_slice_of_a_turned_matrix(start: int, length: int, saved: Path) -> N
         whole = checkpoint.read(stored, 0, 440).reshape(11, 40).T.reshape(-1)
         length = min(length, 440 - start)
         assert np.array_equal(checkpoint.read(turned, start, length), whole[start : start + length])
+
+
+@pytest.mark.parametrize(("rows", "pieces"), [(300, 1), (9_000, 20)])
+def test_a_tile_of_a_turned_matrix_lies_in_few_bytes_of_its_file(
+    rows: int, pieces: int, tmp_path: Path
+) -> None:
+    path = tmp_path / "model.safetensors"
+    matrix = np.random.default_rng(1).standard_normal((40, rows)).astype(np.float32)
+    save_file({"w": matrix}, path)
+    with open_checkpoint(path) as checkpoint:
+        ref = replace(checkpoint.tensors["w"], shape=(rows, 40), transposed=True)
+        # Rows 32 to 40, columns 10 to 30: as many pieces of 32 bytes, or one with what lies between.
+        starts = np.arange(32, 40, dtype=np.int64) * 40 + 10
+        spans = sorted(set(spans_of([Slices(ref, starts, 20)])["model.safetensors"]))
+        found = checkpoint.read_blocks(ref, starts, 20).view(np.float32)
+        begin = ref.begin
+    assert np.array_equal(found, matrix.T[32:40, 10:30])
+    wanted = {begin + ((10 + c) * rows + 32 + r) * 4 for c in range(20) for r in range(8)}
+    held = {at for offset, count in spans for at in range(offset, offset + count, 4)}
+    assert wanted <= held
+    assert len(held) == len(wanted) if pieces > 1 else len(held) <= 20 * rows
+    assert len({offset // (rows * 4) for offset, _ in spans}) == pieces
 
 
 def test_blocks_of_joined_parts_come_in_order(saved: Path) -> None:

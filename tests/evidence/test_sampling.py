@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -183,3 +184,23 @@ def test_the_one_run_lies_elsewhere_under_another_seed() -> None:
         for seed in range(20)
     }
     assert len(starts) == 20
+
+
+@pytest.mark.parametrize("shape", [(512, 384), (64, 40_000), (30, 900), (16_384, 100)])
+def test_tiles_lie_within_a_matrix_once_and_a_later_stage_keeps_them(shape: tuple[int, int]) -> None:
+    name = "model.layers.3.mlp.down_proj.weight"
+    sampling = Sampling(4_096, 7, REMOTE_RUN, (16_384,), tiled=frozenset([name]))
+    first = plan_sample(name, role_of(name), shape, sampling)
+    component = role_of(name).component
+    second = plan_sample(name, role_of(name), shape, replace(sampling, reached=((component, 1),)))
+    for plan, most in ((first, 4_096), (second, 16_384)):
+        places = (plan.starts[:, None] + np.arange(plan.length)).reshape(-1)
+        assert places.min() >= 0
+        assert places.max() < shape[0] * shape[1]
+        assert np.unique(places).size == plan.elements <= most
+        # No run leaves its row: turned, it lies in as many rows of the file as it has numbers.
+        assert (plan.starts // shape[1] == (plan.starts + plan.length - 1) // shape[1]).all()
+    assert set(first.starts.tolist()) <= set(second.starts.tolist())
+    assert second.elements > first.elements
+    other = plan_sample(name, role_of(name), shape, replace(sampling, tiled=frozenset()))
+    assert other.length == REMOTE_RUN or other.starts.size == 1

@@ -166,7 +166,7 @@ class _Work:
         rows = self._vocabularies.rows(own, match.ref, k)
         if rows is not None:
             return _Found(match, rows)
-        fitted = fit_shape(own, match, self._turned[k], self.theirs[k])
+        fitted = fit_shape(own, match, self._turned[k])
         return fitted if isinstance(fitted, Absent) else _Found(fitted)
 
     def _layer(self, own: Holder, k: int) -> int | Absent | None:

@@ -18,8 +18,6 @@ __all__ = ["Match", "counterpart", "turn", "unreadable"]
 
 # A matrix that is put together from more parts than this is refused: each takes some 150 bytes.
 MOST_PIECES = 2**16
-# A turned matrix is read through its whole width; over a network that is all of it.
-MOST_TURNED_REMOTE = 16 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +59,7 @@ def counterpart(own: Holder, mine: Naming, theirs: Naming, layer: int | None) ->
     missing = next((s for s in spans if isinstance(s, Absent)), None)
     if missing is not None:
         return missing
-    return _joined(own, [s for s in spans if not isinstance(s, Absent)], theirs)
+    return _joined(own, [s for s in spans if not isinstance(s, Absent)])
 
 
 def _direct(own: Holder, theirs: Naming, layer: int | None) -> Holder | Absent | None:
@@ -118,7 +116,7 @@ def _as_own(own: Holder, other: Holder, mine: Naming, theirs: Naming) -> Match |
         ref = turned
     if _squeezed(ref.shape) == _squeezed(own_shape(own)) and ref.shape != own_shape(own):
         ref = replace(ref, shape=own_shape(own))
-    return unreadable(ref, theirs) or Match(ref, (other.ref.name,), " and ".join(how))
+    return unreadable(ref) or Match(ref, (other.ref.name,), " and ".join(how))
 
 
 def _shift(ref: TensorRef, by: float) -> TensorRef:
@@ -150,13 +148,11 @@ def turn(ref: TensorRef) -> TensorRef | Absent:
     return replace(ref, shape=ref.shape[::-1], transposed=True)
 
 
-def unreadable(ref: TensorRef, theirs: Naming) -> Absent | None:
-    """Why a presented tensor cannot be read, or not at a bearable price."""
-    if ref.transposed and ref.encoding:
-        return Absent("it lies in blocks that cannot be read turned")
-    if ref.transposed and theirs.checkpoint.by_range and ref.nbytes > MOST_TURNED_REMOTE:
-        return Absent("it is stored turned: over a network all of it would have to be read")
-    return None
+def unreadable(ref: TensorRef) -> Absent | None:
+    """Why a presented tensor cannot be read."""
+    return (
+        Absent("it lies in blocks that cannot be read turned") if ref.transposed and ref.encoding else None
+    )
 
 
 def _spans(own: Holder, mine: Naming, theirs: Naming, layer: int | None) -> Iterator[_Span | Absent]:
@@ -220,10 +216,10 @@ def _size(slot: Slot, mine: Naming) -> int | None:
     return holders[0].ref.elements if len(holders) == 1 else None
 
 
-def _joined(own: Holder, spans: Sequence[_Span], theirs: Naming) -> Match | Absent:
+def _joined(own: Holder, spans: Sequence[_Span]) -> Match | Absent:
     """The parts one after the other, in the suspect's layout."""
     first = spans[0].holder.ref
-    refused = _unfit(own, spans, theirs)
+    refused = _unfit(own, spans)
     if refused is not None:
         return refused
     names = tuple(dict.fromkeys(s.holder.ref.name for s in spans))
@@ -235,7 +231,7 @@ def _joined(own: Holder, spans: Sequence[_Span], theirs: Naming) -> Match | Abse
     return Match(ref, names, how)
 
 
-def _unfit(own: Holder, spans: Sequence[_Span], theirs: Naming) -> Absent | None:
+def _unfit(own: Holder, spans: Sequence[_Span]) -> Absent | None:
     """Why the parts do not make the suspect's tensor."""
     first, shape = spans[0].holder.ref, own.ref.shape
     if any(s.holder.ref.scaled is not None for s in spans):
@@ -249,7 +245,7 @@ def _unfit(own: Holder, spans: Sequence[_Span], theirs: Naming) -> Absent | None
         return Absent(
             f"its parts have {total:,} numbers together, the suspect's tensor {own.ref.elements:,}"
         )
-    return next((found for s in spans if (found := unreadable(s.holder.ref, theirs))), None)
+    return next((found for s in spans if (found := unreadable(s.holder.ref))), None)
 
 
 def _plain_pieces(spans: Sequence[_Span]) -> Iterator[Piece]:

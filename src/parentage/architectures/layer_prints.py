@@ -129,7 +129,9 @@ def _refs(
     same = (n for n in own if n in holders and own_shape(holders[n]) == shape)
     first = {n: mine.checkpoint.tensors[holders[n].ref.name] for n in same}
     matches = ((n, counterpart(template, mine, theirs, n)) for n in other)
-    second = {n: m.ref for n, m in matches if not isinstance(m, Absent) and _fits(m.ref, shape)}
+    second = {
+        n: m.ref for n, m in matches if not isinstance(m, Absent) and _fits(m.ref, shape, theirs.checkpoint)
+    }
     return first, second, places
 
 
@@ -145,8 +147,9 @@ def layer_slices(mine: Naming, theirs: Naming, stack: str, look: Look) -> tuple[
     return found
 
 
-def _fits(ref: TensorRef, shape: tuple[int, ...]) -> bool:
-    return ref.shape == shape and ref.dtype.is_float
+def _fits(ref: TensorRef, shape: tuple[int, ...], checkpoint: Checkpoint) -> bool:
+    """A run of a turned matrix lies in as many rows of the file: over a network that is dear."""
+    return ref.shape == shape and ref.dtype.is_float and not (ref.transposed and checkpoint.by_range)
 
 
 def _print_layers(

@@ -33,7 +33,7 @@ def _oblong(ref: TensorRef) -> bool:
     return len(ref.shape) == 2 and ref.shape[0] != ref.shape[1]
 
 
-def fit_shape(own: Holder, match: Match, turned: bool, theirs: Naming) -> Match | Absent:
+def fit_shape(own: Holder, match: Match, turned: bool) -> Match | Absent:
     """The match if its shape and kind are the suspect's; turned where only that makes them so."""
     shape = own.ref.shape[::-1] if own.turned else own.ref.shape
     found = match.ref
@@ -44,7 +44,7 @@ def fit_shape(own: Holder, match: Match, turned: bool, theirs: Naming) -> Match 
         other_way = turn(found)
         if isinstance(other_way, Absent):
             return other_way
-        unread = unreadable(other_way, theirs)
+        unread = unreadable(other_way)
         if unread is not None:
             return unread
         match = replace(match, ref=other_way, how=" and ".join(filter(None, (match.how, "turned"))))

@@ -21,7 +21,7 @@ from parentage.checkpoints.formats.onnx_header import DECODED
 from parentage.checkpoints.formats.packed import packed_parts, read_packed
 from parentage.checkpoints.formats.safetensors_header import shown
 from parentage.checkpoints.formats.scales import Found, apply_scales, told_by
-from parentage.checkpoints.layouts import Run, runs_of
+from parentage.checkpoints.layouts import Run, read_tile, runs_of, tiles_of
 from parentage.checkpoints.local_files import LocalFile
 from parentage.checkpoints.orders import ordered_parts, read_ordered
 from parentage.checkpoints.remote.remote_errors import at_opening
@@ -56,7 +56,7 @@ def spans_of(slices: Sequence[Slices]) -> dict[str, list[Span]]:
     for part in slices:
         for start in part.starts:
             for run in stored_runs(part.tensor, int(start), part.length):
-                spans.setdefault(run.source.shard, []).append(run.span)
+                spans.setdefault(run.source.shard, []).extend(run.spans)
     return spans
 
 
@@ -315,6 +315,13 @@ class Checkpoint:
         out = np.empty((len(starts), length), dtype=tensor.dtype.storage)
         if self.remote:
             self.announce_blocks(tensor, starts, length)
+        tiles = tiles_of(tensor, starts, length)
+        if tiles is not None:
+            file = self._files[tensor.shard]
+            read = sum(read_tile(tensor, file, int(starts[a]), out[a:b]) for a, b in tiles)
+            with self._lock:
+                self.bytes_read += read
+            return out
         for row, start in zip(out, starts, strict=True):
             self.read_into(tensor, int(start), row)
         return out

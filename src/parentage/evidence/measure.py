@@ -30,6 +30,7 @@ from parentage.evidence.sampling.orders_afar import Layers, LookedAfar, allowanc
 from parentage.evidence.sampling.positions import Sampling
 from parentage.evidence.sampling.reading_plan import NOTHING, affordable
 from parentage.evidence.sampling.stages import FirstPass
+from parentage.evidence.sampling.tiles import in_tiles
 from parentage.evidence.structure import measure_spectra
 from parentage.evidence.tensors import TensorPlan
 from parentage.records.absence import Absent
@@ -88,9 +89,11 @@ def measure(
     plan = _plan(inputs, options)
     groups = readable(alignment, checkpoints, options)
     looked = _look_afar(alignment, checkpoints, groups, options)
+    sampling = in_tiles(options.sampling, alignment.groups, checkpoints)
     if looked is not None:
         alignment, orders = looked.alignment, (*orders, *looked.orders)
         groups = readable(alignment, checkpoints, options, looked.spent)
+        sampling = in_tiles(options.sampling, alignment.groups, checkpoints)
     first = FirstPass(
         groups,
         checkpoints,
@@ -101,7 +104,7 @@ def measure(
         budget=options.budget,
         before=NOTHING if looked is None else looked.spent,
     )
-    found = first.run(options.sampling, options.reached)
+    found = first.run(sampling, options.reached)
     tensors = tuple(m.evidence for m in found.measured)
     sweeps = shared_sweeps(found.measured)
     context = ReplayContext(
@@ -225,13 +228,14 @@ def _look_afar(
 ) -> LookedAfar | None:
     if not options.look or not any(c.by_range for c in checkpoints):
         return None
-    limit = options.look_limit or allowance(groups, checkpoints, options.sampling, options.budget)
+    sampling = in_tiles(options.sampling, groups, checkpoints)
+    limit = options.look_limit or allowance(groups, checkpoints, sampling, options.budget)
     layers = Layers.OTHERS if options.budget is None else Layers.ALL
     return look_afar(
         alignment,
         checkpoints,
         groups,
-        options.sampling,
+        sampling,
         limit,
         layers if options.look_layers else Layers.NONE,
     )
@@ -248,7 +252,8 @@ def readable(
         return [g for g in groups if g.name not in left_out]
     if options.budget is None:
         return groups
-    return affordable(groups, checkpoints, options.sampling, options.budget, before)
+    sampling = in_tiles(options.sampling, groups, checkpoints)
+    return affordable(groups, checkpoints, sampling, options.budget, before)
 
 
 def _plan(inputs: AuditInputs, options: Options) -> TensorPlan:

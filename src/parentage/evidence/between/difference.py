@@ -21,6 +21,7 @@ from parentage.engines.threads import map_ordered
 from parentage.errors import AlignmentError
 from parentage.evidence.between.difference_sums import PairSums, bin_of, lower_end, measure_pair
 from parentage.evidence.sampling.positions import Sampling, plan_sample
+from parentage.evidence.sampling.tiles import in_tiles
 from parentage.records.absence import Absent
 from parentage.records.difference import (
     BaseDeltas,
@@ -80,7 +81,8 @@ def compare_checkpoints(
     """
     models = (first, second) if base is None else (first, second, base)
     groups = _shared(models)
-    parts = [part for index, group in enumerate(groups) for part in _parts(index, group, sample, seed)]
+    sampling = None if sample is None else in_tiles(Sampling(sample, seed), groups, models)
+    parts = [part for index, group in enumerate(groups) for part in _parts(index, group, sampling)]
     sizes = [sum(r.dtype.itemsize for r in _present(g)) for g in groups]
     total = sum(p.elements * sizes[p.index] for p in parts) // MEBIBYTE
     done = 0
@@ -133,9 +135,9 @@ def _present(group: AlignedTensor) -> list[TensorRef]:
     return [group.suspect, *(r for r in group.others if isinstance(r, TensorRef))]
 
 
-def _parts(index: int, group: AlignedTensor, sample: int | None, seed: int) -> Iterator[_Part]:
+def _parts(index: int, group: AlignedTensor, sampling: Sampling | None) -> Iterator[_Part]:
     elements = group.suspect.elements
-    sampling = Sampling(elements if sample is None else sample, seed)
+    sampling = sampling or Sampling(elements, 0)
     plan = plan_sample(group.name, group.role, group.suspect.shape, sampling)
     if not plan.whole:
         runs = max(1, PART // plan.length)

@@ -20,6 +20,7 @@ from parentage.evidence.between.distances import coding_noise
 from parentage.evidence.sampling.fetching import fetch
 from parentage.evidence.sampling.positions import Sampling, seeded_rng
 from parentage.evidence.sampling.reading import ModelSlice, read_sample, recast
+from parentage.evidence.sampling.tiles import too_dear
 from parentage.numerics.storage.cells import rounding_cells
 from parentage.numerics.storage.formats import round_to
 from parentage.records.absence import Absent
@@ -65,7 +66,8 @@ def look_at(own: Checkpoint, place: str, sampling: Sampling, shared: SharedSessi
         try:
             other = stack.enter_context(open_checkpoint(place, session=shared.of(place)))
             groups = [g for g in align(own, [other], by_content=True).groups if _is_matrix(g)]
-            chosen = list(_spread(own, groups, sampling.seed))
+            cheap = [g for g in groups if not too_dear(g, (own, other))]
+            chosen = list(_spread(own, cheap, sampling.seed))
             fetch(chosen, [own, other], sampling)
             read = [_Matrix.read(g, own, other, sampling) for g in chosen]
         except ParentageError as error:

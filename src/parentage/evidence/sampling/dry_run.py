@@ -16,6 +16,7 @@ from parentage.evidence.sampling.positions import Sampling, plan_sample
 from parentage.evidence.sampling.processor_time import processor_time
 from parentage.evidence.sampling.reading_plan import ReadingBudget, cost_of_opening
 from parentage.evidence.sampling.stages import STAGE_BUDGET
+from parentage.evidence.sampling.tiles import in_tiles
 from parentage.records.absence import Absent
 from parentage.records.evidence import NotExamined
 from parentage.records.plan import (
@@ -52,7 +53,8 @@ def plan_audit(
     checkpoints = [m.checkpoint for m in inputs.models]
     alignment = align(checkpoints[0], checkpoints[1:])
     groups = readable(alignment, checkpoints, options)
-    slices = planned(groups, len(checkpoints), options.sampling)
+    sampling = in_tiles(options.sampling, groups, checkpoints)
+    slices = planned(groups, len(checkpoints), sampling)
     reading = [reading_cost(c, part) for c, part in zip(checkpoints, slices, strict=True)]
     models = tuple(
         PlannedModel(
@@ -75,7 +77,7 @@ def plan_audit(
         tool={"name": "parentage", "version": __version__},
         asked=dict(asked),
         models=models,
-        components=_components(groups, options.sampling),
+        components=_components(groups, sampling),
         stages=stages,
         budget=NO_BUDGET if options.budget is None else options.budget.words(),
         not_read=tuple(_not_read(alignment, groups, inputs, options)),
@@ -106,7 +108,7 @@ def _stages(
     groups: Sequence[AlignedTensor], inputs: AuditInputs, options: Options
 ) -> tuple[PlannedStage, ...]:
     checkpoints = [m.checkpoint for m in inputs.models]
-    opened, sampling = cost_of_opening(checkpoints), options.sampling
+    opened, sampling = cost_of_opening(checkpoints), in_tiles(options.sampling, groups, checkpoints)
     components = sorted({g.role.component for g in groups})
     found = []
     for stage, elements in enumerate((sampling.elements, *sampling.further)):

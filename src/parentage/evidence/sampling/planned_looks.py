@@ -15,6 +15,7 @@ from parentage.evidence.options import Options
 from parentage.evidence.recognition.whole_tensors import left_for_methods
 from parentage.evidence.sampling.orders_afar import allowance
 from parentage.evidence.sampling.reading_plan import NOTHING, cost_of_opening, cost_of_reading
+from parentage.evidence.sampling.tiles import in_tiles
 from parentage.records.absence import Absent
 from parentage.records.plan import NO_LOOKS, PlannedLooks, PlannedReading
 from parentage.records.tensors import TensorRef
@@ -28,14 +29,15 @@ def planned_looks(
     """Upper bounds; Absent where all models lie on this machine, or the suspect is alone."""
     if len(checkpoints) < 2 or not any(c.remote for c in checkpoints):
         return NO_LOOKS
-    first = cost_of_opening(checkpoints) + cost_of_reading(groups, checkpoints, options.sampling)
+    sampling = in_tiles(options.sampling, groups, checkpoints)
+    first = cost_of_opening(checkpoints) + cost_of_reading(groups, checkpoints, sampling)
     methods = left_for_methods(options.budget, first)
     refs = [ref for group in groups for ref in _refs(group)]
     stored = sum(ref.nbytes for ref in refs)
     requests = sum(1 + ref.nbytes // MAX_REQUEST for ref in refs)
     return PlannedLooks(
         layers=_record(_layers(checkpoints) if options.budget is None else NOTHING),
-        orders=_record(allowance(groups, checkpoints, options.sampling, options.budget)),
+        orders=_record(allowance(groups, checkpoints, sampling, options.budget)),
         methods=_record(Cost(min(methods.nbytes, stored), min(methods.requests, requests))),
     )
 

@@ -40,6 +40,9 @@ EXPERT_PAIRS = 16
 # Where there would be two runs, a tensor below this size, or one of hundreds of a kind, is read in one that
 # is twice as long: as many elements in half the requests. With 2,924 tensors 4,860 instead of 6,650.
 SMALL = 2**20
+# A run of a turned matrix lies in as many rows of the file, 8 kB apart where 4,096 numbers of 16 bits make
+# one: a tile of 64 by 64 is half a megabyte then and one request, in either layout.
+TILE = 64
 _FUSED = ("experts.up", "experts.down")
 _ONE_OF_MANY = re.compile(r"\.experts\.\d+\.")
 
@@ -49,7 +52,8 @@ class Sampling:
     """How much is read: ``elements`` of each tensor, in runs of ``run``, at places drawn from ``seed``.
 
     ``further``: elements at each later stage, which keeps what earlier ones read. ``reached``: how many
-    later stages a component was read in; none where it is not named.
+    later stages a component was read in; none where it is not named. ``tiled``: matrices that are read in
+    tiles and not in runs, for a model that is read by range has them turned.
     """
 
     elements: int
@@ -57,6 +61,7 @@ class Sampling:
     run: int = BLOCK
     further: tuple[int, ...] = ()
     reached: tuple[tuple[str, int], ...] = ()
+    tiled: frozenset[str] = frozenset()
 
     def later(self, component: str) -> tuple[int, ...]:
         """Elements at each of the later stages that ``component`` was read in."""
@@ -91,6 +96,9 @@ def plan_sample(name: str, role: TensorRole, shape: tuple[int, ...], sampling: S
     if elements <= max(sampling.elements, run, *later):
         return SamplePlan(np.zeros(1, np.int64), elements, True, elements)
     own = (name,) if role.role == "other" else (role.role, str(role.layer))
+    if name in sampling.tiled:
+        rng = seeded_rng(sampling.seed, "tiles", *own, str(elements))
+        return _tiles(rng, (shape[0], shape[1]), max(sampling.elements, *later, 0))
     rng = seeded_rng(sampling.seed, "sample", *own, str(elements))
     fused = role.role in _FUSED and len(shape) == 3 and shape[0] > 3
     if fused and sampling.runs < 4 * EXPERT_PAIRS:
@@ -108,6 +116,18 @@ def plan_sample(name: str, role: TensorRole, shape: tuple[int, ...], sampling: S
             more = np.concatenate([_expert_borders(role, shape, sampling, turn), more])
         starts, before = _joined(starts, more, run), size
     return SamplePlan(starts, run, False, starts.size * run)
+
+
+def _tiles(rng: np.random.Generator, shape: tuple[int, int], elements: int) -> SamplePlan:
+    """Squares of 64 numbers a side, whose rows are runs either way round; those of an earlier stage are
+    the first of a later one's."""
+    rows, columns = (min(TILE, n) for n in shape)
+    down, across = shape[0] // rows, shape[1] // columns
+    count = min(max(1, elements // (rows * columns)), down * across)
+    chosen = rng.permutation(down * across)[:count].astype(np.int64)
+    tops, lefts = chosen // across * rows, chosen % across * columns
+    starts = (tops[:, None] + np.arange(rows)) * shape[1] + lefts[:, None]
+    return SamplePlan(np.sort(starts.reshape(-1)), columns, False, starts.size * columns)
 
 
 def _spread(rng: np.random.Generator, elements: int, runs: int, run: int) -> NDArray[np.int64]:

@@ -12,6 +12,7 @@ from parentage.architectures.alignment import AlignedTensor
 from parentage.checkpoints.checkpoint import Checkpoint
 from parentage.evidence.measure import Options
 from parentage.evidence.sampling.positions import plan_sample
+from parentage.evidence.sampling.tiles import in_tiles
 from parentage.records.plan import PlannedProcessor
 
 __all__ = ["processor_time"]
@@ -32,7 +33,8 @@ def processor_time(
     groups: Sequence[AlignedTensor], checkpoints: Sequence[Checkpoint], options: Options
 ) -> PlannedProcessor:
     """Of the first stage's measures, of digests of local files, and of a full pass over the models."""
-    read = sum(plan_sample(g.name, g.role, g.suspect.shape, options.sampling).elements for g in groups)
+    sampling = in_tiles(options.sampling, groups, checkpoints)
+    read = sum(plan_sample(g.name, g.role, g.suspect.shape, sampling).elements for g in groups)
     models = ALONE if len(checkpoints) < 3 else 1 + A_MODEL * (len(checkpoints) - 3)
     local = sum(s.size for c in checkpoints if not c.remote for s in c.shards)
     elements = sum(g.suspect.elements for g in groups)
