@@ -8,6 +8,8 @@ import pytest
 
 from parentage.records.absence import Absent
 from parentage.records.report import QuietRows, Report, VerdictParent
+from parentage.records.weight_history import WeightFile, WeightHistory, WeightVersion
+from parentage.verdicts.cards.facts import ParentCard
 from tests.verdicts.cards.weighing import audited, status, weighed
 
 MERGE = audited("merge")
@@ -210,3 +212,30 @@ def test_an_address_to_the_reader_moves_no_status() -> None:
     plain, attacked = weighed(text, MERGE), weighed(text + attack, MERGE)
     assert attacked.claims == plain.claims
     assert attacked.findings == plain.findings
+
+
+@pytest.mark.parametrize(
+    ("when", "published", "found"),
+    [
+        ("2026-06-07T09:00:00+00:00", "2026-06-08", True),
+        ("2026-06-07T09:00:00+00:00", "2026-06-07", False),
+        ("2026-06-07T09:00:00+00:00", "2026-05-30", False),
+        ("", "2026-06-08", False),
+    ],
+)
+def test_weights_that_were_there_before_a_parent_came_out_are_told_and_conclude_nothing(
+    when: str, published: str, found: bool
+) -> None:
+    file = WeightFile("model.safetensors", 8, "0" * 64, Absent("none"))
+    first = WeightVersion("1" * 40, when, "first", (file,), (file.name,))
+    parent = ParentCard("acme/Corvid-7B", Absent("its card was not given"), published)
+    told = weighed(
+        "Finch-7B was trained from scratch.",
+        as_relation("fine-tune", "base.safetensors"),
+        parents=(parent,),
+        weights=WeightHistory("x", 1, True, (first,), ()),
+    )
+    dated = [f for f in told.findings if f.id == "parent-after-child"]
+    assert len(dated) == found
+    assert all("in its own history" in f.sentence and f.severity == "information" for f in dated)
+    assert status(told, "from-scratch", "yes") == "undetermined"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from parentage.cards.claims.licences import MOST_TEXT, is_licence_file
-from parentage.checkpoints.declared import declared_sources
+from parentage.cards.claims.names_beside import names_beside
 from parentage.checkpoints.locators import PlaceKind, hub_model, place_kind
 from parentage.checkpoints.opening import open_checkpoint
 from parentage.checkpoints.places import open_file
@@ -61,7 +61,7 @@ def find_card(locator: str, session: RemoteSession | None = None) -> FoundCard:
             text = model.read_text(CARD_FILE, MAX_BYTES)
             revision = model.revision or Absent("the place knows of no revisions")
             name = hub_model(locator).repository if kind is PlaceKind.HUB else None
-            beside = model.config or {}, declared_sources(model), _licences_of(model)
+            beside = model.config or {}, names_beside(model), _licences_of(model)
             return FoundCard(locator, text, name, revision, *beside)
     except CheckpointError as error:
         # A folder with a card and no weights is still a card; anything else wrong with weights is told.

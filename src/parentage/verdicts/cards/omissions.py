@@ -101,14 +101,30 @@ def _names(facts: Facts) -> Iterator[CardFinding]:
 
 
 def _dates(facts: Facts) -> Iterator[CardFinding]:
-    for parent in facts.parents:
-        if not isinstance(parent.published, str) or not isinstance(facts.published, str):
-            continue
-        if parent.published > facts.published:
+    own = _own_date(facts)
+    for parent in facts.parents if own else ():
+        if isinstance(parent.published, str) and parent.published[:10] > own[:10]:
             yield CardFinding(
                 "parent-after-child",
                 "information",
-                f"{parent.name} was published on {parent.published}, after the model "
-                f"({facts.published}): it was made from an earlier copy of it, or the other way round.",
+                f"{parent.name} was published on {parent.published}, after the model ({own}): it was made "
+                f"from an earlier copy of it, or the other way round.",
                 ("dates",),
             )
+
+
+def _own_date(facts: Facts) -> str:
+    """When the model was there at the latest; "" where nothing tells.
+
+    The history's first weights tell it too: a history that was begun anew has later dates, not earlier
+    ones, unless its maker set them so. Which of two came first is never concluded from them.
+    """
+    if isinstance(facts.published, str):
+        return facts.published
+    if isinstance(facts.weights, Absent):
+        return ""
+    first = facts.weights.first
+    # Folders given as versions have no dates.
+    if first is None or not first.when[:10]:
+        return ""
+    return f"{first.when[:10]}, the date of its first weights in its own history"

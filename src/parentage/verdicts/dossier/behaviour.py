@@ -290,6 +290,8 @@ def behaviour_alone(interview: Interview | Absent) -> KindAlone:
         return KindAlone("behaviour", interview, interview)
     names = claimed_names(interview)
     if not names:
-        return KindAlone("behaviour", "It often gives no listed name as its own.", OPEN)
+        return KindAlone(
+            "behaviour", "It gives no listed name as its own in as many as a quarter of its answers.", OPEN
+        )
     told = "; ".join(c.words for c in names[:4])
     return KindAlone("behaviour", f"{told}. By itself that accuses nobody: {OTHERS}.", IDENTITY)
