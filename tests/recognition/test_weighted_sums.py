@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
+from parentage.numerics.formats import to_float64
 
+from parentage.checkpoints.formats.safetensors_writer import StoredTensor
 from parentage.methods.method import Value
 from parentage.records.absence import Absent
 from parentage.records.dtypes import DType
@@ -68,6 +71,61 @@ def test_slerp_is_told_from_a_line_where_the_models_point_apart() -> None:
     t = replay.numbers.shared["t"]
     assert t in (0.37, 0.63)
     assert any(r.method == "slerp" and r.label == f"t = {1 - t:.9g}" for r in replay.alike)
+
+
+WIDE = {
+    "nuslerp": Made("nuslerp", "AB", None, ({"weight": 0.27}, {"weight": 0.41}), {}),
+    "multislerp": Made(
+        "multislerp", "OAB", None, ({"weight": 0.48}, {"weight": 0.74}, {"weight": 0.5}), {}
+    ),
+    "slerp": Made("slerp", "AB", 0, (), {"t": 0.48}),
+}
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[pytest.mark.slow] * (n != "multislerp")) for n in WIDE]
+)
+def test_a_sphere_in_float32_is_called_no_blend_with_weights_by_tensor(name: str) -> None:
+    """Every last bit of a coefficient shows there, so a search that ends early finds nothing."""
+    recipe = replace(WIDE[name], dtype=DType.F32, out=DType.F32)
+    models = family(3, count=2, size=3_000, apart=(0.3, 0.5))
+    result = audit(made(recipe, models), models, "OAB")
+    replay = recognised(result)
+    assert (replay.method, replay.matches) == (name, replay.informative)
+    assert result.report.verdict.relation == replay.relation
+    assert result.report.post_training.status == "not-detected"
+
+
+def off_by(steps: int) -> tuple[Any, Any]:
+    """A Karcher mean in float32 of which 40 of 100 elements are off by that many steps of the largest
+    operand, and the models."""
+    models = family(3, count=2, size=3_000, apart=(0.3, 0.5))
+    suspect = made(Made("karcher", "OAB", None, dtype=DType.F32, out=DType.F32), models)
+    rng = np.random.default_rng(1)
+    for name, tensor in suspect.items():
+        values = to_float64(tensor.bits, tensor.dtype)
+        rows = [to_float64(models[m][name].bits, models[m][name].dtype) for m in "OAB"]
+        step = np.spacing(np.abs(rows).max(axis=0).astype(np.float32))
+        apart = np.ptp(rows, axis=0) > 0
+        moved = values + apart * rng.choice([-steps, 0, 0, 0, steps], values.size) * step
+        suspect[name] = StoredTensor(DType.F32, tensor.shape, moved.astype(np.float32).view(np.uint32))
+    return suspect, models
+
+
+def test_a_karcher_mean_in_another_librarys_last_bits_is_named_and_they_are_told() -> None:
+    suspect, models = off_by(3)
+    result = audit(suspect, models, "OAB")
+    replay, report = recognised(result), result.report
+    assert replay.method == "karcher"
+    assert replay.matches < replay.informative == replay.matches + replay.adjacent
+    assert (report.verdict.relation, report.verdict.status) == ("spherical-merge", "supported")
+    assert report.post_training.status == "undetermined"
+
+
+@pytest.mark.slow
+def test_what_is_farther_from_a_karcher_mean_than_last_bits_is_not_called_one() -> None:
+    suspect, models = off_by(16)
+    assert audit(suspect, models, "OAB").report.verdict.relation != "spherical-merge"
 
 
 def test_slerp_of_near_models_is_a_line_and_called_one() -> None:

@@ -126,8 +126,9 @@ class MethodTensor:
     """A method replayed on every element of one tensor.
 
     ``informative``: elements in which the operands differ; ``matches`` of them equal the replay,
-    ``adjacent`` lie one grid step beside it. ``copies[k]``: those that equal operand k, stored as the
-    suspect is.
+    ``adjacent`` lie one grid step beside it (of a tool whose last bits are known not to be reached, and in
+    float32: at most four steps of the largest operand). ``copies[k]``: those that equal operand k, stored
+    as the suspect is.
     ``own``: the numbers of this tensor, Absent where the recipe's hold. ``method``: where another rule than
     the recipe's made it, in parts that are told apart; else empty.
     """

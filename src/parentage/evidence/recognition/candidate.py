@@ -28,7 +28,8 @@ class Candidate:
 
     ``own``: numbers of single tensors; ``arrays``: by tensor, what a rule takes beside numbers. ``exact``:
     the share of informative elements that a replay must give to be this method's: 1, but for a tool whose
-    last bits we are known not to reach (docs/methods.md); the others must then lie one grid step beside.
+    last bits we are known not to reach (docs/methods.md); the others must then lie a grid step
+    beside, or in float32 no more than four of the largest operand's.
     """
 
     method: str

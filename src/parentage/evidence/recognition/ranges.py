@@ -80,6 +80,6 @@ def _replays(candidate: Candidate, context: Context) -> bool:
                 return False
             continue
         counted = replay_tensor(candidate, name, context, enough=candidate.exact, drawn=drawn.get(name, 0))
-        if counted is not None and counted.share < candidate.exact:
+        if counted is not None and not counted.replays(candidate.exact):
             return False
     return True

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from parentage.errors import UsageError
 from parentage.evidence.recognition.candidate import Candidate
 from parentage.evidence.recognition.context import Context
+from parentage.evidence.recognition.nearness import nearness
 from parentage.evidence.recognition.replaying import misses_any, replay_tensor
 from parentage.evidence.recognition.spans import half_cells
 from parentage.merging.operands import pieces
@@ -36,20 +37,11 @@ ROUNDS: Final = 6
 NARROWING: Final = 10
 # A step that leaves more than this of what was left leads nowhere.
 SLOWEST: Final = 0.97
-# Mean distance of the suspect from a replay, in half cells (a grid step is two), above which a recipe is
-# given up: where coefficients themselves are rounded to 16 bits, numbers next to the right ones leave 3.
-HOPEFUL: Final = 8.0
-# The same where numbers without a short name are looked for.
-NEAR: Final = 2.0
-# The same where numbers should be right but for a few elements: weights off by 1e-3 leave .01 to .05.
-NEARLY: Final = 0.05
 SMOOTH: Final = "parentage-1"
 # How far a number is moved to see the rule's response.
 RESPONSE: Final = 0.02
 # Directions that the rule does not respond to (the size of weights that are divided by their sum).
 SINGULAR: Final = 1e-2
-# Of one element, in half cells: zero crossings and elements that something else changed do not lead.
-CLIPPED: Final = 16.0
 # Steps of the last search.
 COARSEST: Final = 1e-3
 FINEST: Final = 1e-7
@@ -97,7 +89,7 @@ def replays_on(candidate: Candidate, names: Sequence[str], context: Context) -> 
         counted = replay_tensor(candidate, name, context, enough=candidate.exact)
         if counted is None:
             continue
-        if counted.share < candidate.exact:
+        if not counted.replays(candidate.exact):
             return False
         seen = seen or counted.informative > 0
     return seen
@@ -129,23 +121,24 @@ def refined(
     # Our own arithmetic responds smoothly; where coefficients are rounded to 16 bits there are steps.
     smooth = next((v for v in variants if v.arithmetic == SMOOTH), variants[0])
     at = np.array([one.of(smooth.numbers) for one in free])
-    at, left = _walk(smooth, free, context, names[0], at, ROUNDS)
+    limits = nearness(context.held)
+    at, left = _walk(smooth, free, context, names[0], at, ROUNDS * limits.longer)
     found = list[Candidate]()
-    if left <= HOPEFUL:
+    if left <= limits.hopeful:
         for one in variants:
             typed = _typed(one, free, context, names, at, PLAIN)
             if typed is not None:
                 yield typed
                 return
-        if context.settled and settled_too and left <= NEAR:
+        if context.settled and settled_too and left <= limits.near:
             here = moved(smooth.numbers, free, [float(x) for x in at])
             yield from islice(_other_readings(variants, here, context, names, also), 1)
-        for one in variants if left <= NEAR and not context.settled else ():
-            there, rest = _walk(one, free, context, names[0], at, NARROWING)
+        for one in variants if left <= limits.near and not context.settled else ():
+            there, rest = _walk(one, free, context, names[0], at, NARROWING * limits.longer)
             exact = one.having(moved(one.numbers, free, [float(x) for x in there]))
             found.append(exact)
             if one.dtype is DType.F32 and (
-                rest > NEARLY or not _near(exact, free, context, names[1:], there)
+                rest > limits.nearly or not _near(exact, free, context, names[1:], there)
             ):
                 # Nothing is rounded on the way: near the right numbers nearly nothing would be left.
                 continue
@@ -160,7 +153,9 @@ def _near(
     candidate: Candidate, free: Sequence[Free], context: Context, names: Sequence[str], at: Floats
 ) -> bool:
     """May numbers next to these replay the other tensors too? What was changed later has none that do."""
-    return all(_walk(candidate, free, context, name, at, NARROWING)[1] <= NEARLY for name in names)
+    limits = nearness(context.held)
+    rounds = NARROWING * limits.longer
+    return all(_walk(candidate, free, context, name, at, rounds)[1] <= limits.nearly for name in names)
 
 
 def _other_readings(
@@ -196,7 +191,7 @@ def _at_last(
     finer = _typed(candidate, free, context, names, at, FINER)
     if finer is not None:
         return finer
-    return _exactly(candidate, free, context, names) if left <= NEARLY else None
+    return _exactly(candidate, free, context, names) if left <= nearness(context.held).nearly else None
 
 
 def _typed(
@@ -256,7 +251,7 @@ def _exactly(
     at = np.array([one.of(candidate.numbers) for one in free])
     for name in names:
         at, left = _walk(candidate, free, context, name, at, NARROWING)
-        if left > NEARLY:
+        if left > nearness(context.held).nearly:
             return None
         exact = candidate.having(moved(candidate.numbers, free, [float(x) for x in at]))
         if replays_on(exact, names, context):
@@ -300,7 +295,7 @@ def _step(
     if here is None:
         return None, np.inf
     finite = np.isfinite(wanted) & np.isfinite(here)
-    left = np.clip(np.where(finite, (wanted - here) / half, 0.0), -CLIPPED, CLIPPED)
+    left = nearness(context.held).clipped(np.where(finite, (wanted - here) / half, 0.0))
     far = float(np.abs(left).mean())
     if far == 0.0:
         return None, far

@@ -94,7 +94,7 @@ def recognise(context: Context, *, full: bool, among: Sequence[Recogniser] | Non
             score = _score(candidate, one, context, max((s.share for s in scored), default=0.0))
             if score is not None:
                 scored.append(score)
-                exact = exact or score.replays
+                exact = exact or (score.replays and score.share == 1.0)
         if exact:
             context.found.append(one.id)
     best = _best(scored)
@@ -104,7 +104,7 @@ def recognise(context: Context, *, full: bool, among: Sequence[Recogniser] | Non
     parted = None if settled or context.whole is not None else _by_parts(context, full)
     if parted is not None:
         return _parted(tried, context, parted, found)
-    if best is None or best.share < HOPELESS:
+    if best is None or (best.share < HOPELESS and not best.replays):
         return Recognition(tried, context.probes, (), (), found)
     own = _replay_all(best, context, full)
     alike = [s for s in scored if s is not best and s.replays and best.replays]
@@ -169,15 +169,17 @@ def _score(candidate: Candidate, one: Recogniser, context: Context, best: float)
         informative += counted.informative
         matches += counted.matches
         adjacent += counted.adjacent
-        if informative and matches / informative < max(HOPELESS, min(best, 0.9)):
+        given = matches + (adjacent if candidate.exact < 1.0 else 0)
+        if informative and given / informative < max(HOPELESS, min(best, 0.9)):
             break
     return Scored(candidate, one, informative, matches, adjacent) if informative else None
 
 
 def _best(scored: Sequence[Scored]) -> Scored | None:
     """Of those that replay, the first method's with the shortest numbers, unless nobody types them and
-    another's are typed; else what gives the most."""
-    exact = [s for s in scored if s.replays]
+    another's are typed; else what gives the most. Every bit goes before all but last bits."""
+    near = [s for s in scored if s.replays]
+    exact = [s for s in near if s.share == 1.0] or near
     if not exact:
         return max(scored, key=lambda s: s.share, default=None)
     first = exact[0].recogniser.id

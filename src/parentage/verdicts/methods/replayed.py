@@ -166,6 +166,8 @@ def _excluded(readings: Readings, replay: MethodReplay) -> tuple[tuple[str, str]
         f"the method reproduces {replay.matches:,} of {replay.informative:,} elements where its operands "
         f"differ, in every bit"
     )
+    if replay.matches < replay.informative and replay.adjacent:
+        why += f", and {replay.adjacent:,} but for last bits"
     linear = readings.replay
     blend = "no blend was replayed"
     if linear is not None and linear.informative:

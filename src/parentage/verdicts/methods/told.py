@@ -143,7 +143,7 @@ def method_after(story: Story) -> PostTraining:
         f"were replayed would have been seen with 99 % power"
     )
     if off:
-        reason = Absent("last bits differ, one grid step each, as sums in another order leave them")
+        reason = Absent("last bits differ, as sums in another order leave them, and nothing else")
         rivals = (ExcludedCause("another order of a tool's sums", reason),)
         return PostTraining("undetermined", reason, share, rivals, seen)
     if found.left and story.readings.evidence.used.get("by_range"):
