@@ -128,6 +128,7 @@ def measure(
         checkpoints,
         left_for_methods(options.budget, found.spent),
         options.whole,
+        named_parts=options.parts,
     )
     recognition = recognise_methods(
         tensors,
@@ -208,7 +209,10 @@ def _used(
 
 
 def _whole(looked: LookedAfar | None, whole: WholeTensors) -> dict[str, Any]:
-    return {} if looked is None else {"whole": sorted(whole.names)}
+    if looked is None:
+        return {}
+    parts = {"parts": whole.parts} if whole.parts else {}
+    return {"whole": sorted(whole.names), **parts}
 
 
 def _unpaid(options: Options, left_out: tuple[str, ...]) -> list[NotExamined]:

@@ -41,7 +41,8 @@ class Options:
     in, as an evidence says; None: its question decides. ``look``: for orders in models that are read by
     range, within ``look_limit``; None: what the budget leaves; ``look_layers``: of layers too.
     ``whole``: tensors of such that are read
-    whole for merge methods; None: as many as the budget holds.
+    whole for merge methods; None: as many as the budget holds. ``parts``: pairs of a model and a tensor of
+    which a part is.
     """
 
     sample: int
@@ -61,6 +62,7 @@ class Options:
     look_limit: Cost | None = None
     look_layers: bool = True
     whole: tuple[str, ...] | None = None
+    parts: tuple[str, ...] = ()
 
     @property
     def sampling(self) -> Sampling:

@@ -82,6 +82,7 @@ def stored_options(used: Mapping[str, Any], workers: int) -> Options:
         look_limit=look,
         look_layers=look is not None and used["look"].get("layers") is True,
         whole=_stored_whole(used),
+        parts=_stored_names(used.get("parts", ())),
     )
 
 
@@ -100,10 +101,13 @@ def _stored_whole(used: Mapping[str, Any]) -> tuple[str, ...] | None:
     """The tensors that were read whole for merge methods; None where the evidence does not say."""
     if "look" not in used:
         return None
-    names = used.get("whole")
+    return _stored_names(used.get("whole"), "whole")
+
+
+def _stored_names(names: Any, where: str = "parts") -> tuple[str, ...]:
     listed = isinstance(names, Sequence) and not isinstance(names, str)
     if not listed or not all(isinstance(n, str) for n in names or ()):
-        raise _lie("the evidence does not say which tensors were read whole", "$.used.whole")
+        raise _lie("the evidence does not say which tensors were read for methods", f"$.used.{where}")
     return tuple(names or ())
 
 

@@ -116,15 +116,13 @@ class Recogniser:
 
     ``propose``: whole recipes, best guess first, cheaply (from the context's samples and estimates).
     ``own``: numbers that one tensor may have of its own, where the candidate's do not replay there.
-    ``find``: what is measured beside replays; it is judged by ``verdicts.methods``. ``on_probe``: from the
-    probe's tensors alone.
+    ``find``: what is measured beside replays; it is judged by ``verdicts.methods``.
     """
 
     id: str
     propose: Callable[[Context], Iterable[Candidate]]
     own: Callable[[Context, Candidate, str], Iterable[Numbers]] = _no_own
     find: Callable[[Context], tuple[Finding, ...]] = _nothing
-    on_probe: bool = True
 
     @property
     def looks_alone(self) -> bool:

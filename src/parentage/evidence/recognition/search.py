@@ -100,7 +100,7 @@ def recognise(context: Context, *, full: bool, among: Sequence[Recogniser] | Non
     best = _best(scored)
     # Where a method gives every bit, nothing is left that a shape of the change would have to explain.
     settled = best is not None and best.replays
-    found = () if settled else tuple(f for r in asked if _may_find(r, context) for f in r.find(context))
+    found = () if settled else tuple(f for r in asked for f in r.find(context))
     parted = None if settled or context.whole is not None else _by_parts(context, full)
     if parted is not None:
         return _parted(tried, context, parted, found)
@@ -144,11 +144,6 @@ def _parted(tried: int, context: Context, parted: Found, found: tuple[Finding, .
     blend = bool(one) and one[0].relation == "linear-merge"
     parts = parted.parts if blend or not one or len(parted.parts) > len(one) else ()
     return Recognition(tried, context.probes, () if blend else one, (), found, parts)
-
-
-def _may_find(one: Recogniser, context: Context) -> bool:
-    """Of models that are read by range only the probe may be looked at."""
-    return context.whole is None or one.on_probe
 
 
 def _bounded(candidates: Iterable[Candidate]) -> Iterable[Candidate]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from parentage.architectures.alignment import AlignedTensor
 from parentage.checkpoints.checkpoint import Checkpoint, Slices
@@ -43,13 +44,16 @@ def _left(limit: int | None, spent: int) -> int:
 @dataclass
 class WholeTensors:
     """``limit``: what may be spent; ``named``: the tensors that an evidence says were read, None: the limit
-    decides. ``names``: those that may be read, in the order in which they were paid for."""
+    decides. ``names``: those that may be read, in the order in which they were paid for. ``parts``: models
+    and tensors of which a part may be; ``named_parts``: those that an evidence names."""
 
     groups: Mapping[str, AlignedTensor]
     checkpoints: Sequence[Checkpoint]
     limit: Cost
     named: tuple[str, ...] | None = None
     names: list[str] = field(default_factory=list)
+    named_parts: tuple[str, ...] = ()
+    parts: list[str] = field(default_factory=list)
 
     @cached_property
     def _purse(self) -> Purse:
@@ -81,6 +85,18 @@ class WholeTensors:
         if not held or (now and not self._purse.announced(wanted)):
             return False
         self.names.append(name)
+        return True
+
+    def part(self, name: str, model: int, starts: NDArray[np.int64], length: int) -> bool:
+        """May runs of a tensor be read, of the suspect and of one model? They are on their way then."""
+        key = f"{model}:{name}"
+        if self.named is not None and key not in self.named_parts:
+            return False
+        wanted = [(c, Slices(p.tensor, starts, length)) for c, p in self.wanted(name, (model,))]
+        held = self.named is not None or key in self.parts or self._purse.pay(wanted)
+        if not held or not self._purse.announced(wanted):
+            return False
+        self.parts = sorted({*self.parts, key})
         return True
 
     def announce(self, name: str, models: Sequence[int]) -> None:
