@@ -13,8 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from parentage.behaviour.answers_file import load_answers
 from parentage.behaviour.distributions import coarse_divergence, neutral_prompts, sign_test
 from parentage.behaviour.targets import TokenScores
+from parentage.records.absence import Absent
 from tests.behaviour.conftest import Serve
 from tests.behaviour.servers import Persona
 from tests.cli.running import Run
@@ -123,3 +125,32 @@ def test_an_endpoint_without_log_probabilities_gives_no_distance(
     found = json.loads(done.out)
     assert (found["distances"], found["closer"]) == ([], [])
     assert math.isclose(found["asking"]["temperature"], 1.0)
+
+
+def test_a_beginning_of_which_nothing_is_told_leaves_the_others(
+    run: Run, serve: Serve, tmp_path: Path
+) -> None:
+    """As llama.cpp's server does where the next token is a part of a letter."""
+
+    def some(prompt: str) -> dict[str, float]:
+        return {} if prompt.startswith(("做", "真")) else {"a": -0.1, "b": -3.0}
+
+    few, whole = serve(Persona(top=some)), serve(Persona(top=lambda prompt: {"a": -0.1, "b": -3.0}))
+    line = ("--samples", "2", "--condition", "shipped", "--language", "en", "--out", tmp_path)
+    found = json.loads(run("interview", few.url, "--panel", whole.url, *line, "--json", "-").out)
+    (distance,) = found["distances"]
+    assert (distance["prompts"], distance["same_first"]) == (46, 46)
+    kept = load_answers(tmp_path / "suspect.jsonl").next_tokens
+    assert not isinstance(kept, Absent)
+    assert [n.prompt for n in kept if not n.tokens] == ["zh-6", "ja-5"]
+
+
+def test_who_tells_nothing_is_not_asked_for_ever(run: Run, serve: Serve, tmp_path: Path) -> None:
+    def probed(prompt: str) -> dict[str, float]:
+        return {"Paris": -0.1} if prompt == "The capital of France is" else {}
+
+    server = serve(Persona(top=probed))
+    run("interview", server.url, "--samples", "2", "--condition", "shipped", "--out", tmp_path)
+    asked = [b for b in server.persona.asked if b.get("logprobs")]
+    assert len(asked) < 12
+    assert isinstance(load_answers(tmp_path / "suspect.jsonl").next_tokens, Absent)
