@@ -105,3 +105,20 @@ def test_a_share_of_79_percent_is_known_to_four_and_a_half_points_by_default() -
     low, high = wilson(253, DEFAULT_SAMPLES)
     assert DEFAULT_SAMPLES == 320
     assert (high - low) / 2 == pytest.approx(0.0446, abs=5e-4)
+
+
+def test_a_merge_calls_itself_as_one_parent_does_more_often_than_the_other_and_less_than_that_parent() -> (
+    None
+):
+    places = ("panel-merge/suspect", "panel-320/panel-1", "panel-merge/panel-2")
+    labels = ("suspect", "panel-1", "panel-2")
+    kept = [load_answers(FOLDER / f"{place}.jsonl") for place in places]
+    found = read_interview(list(zip(labels, kept, strict=True)))
+    beside = {c.second: c for c in found.comparisons if (c.name, c.first) == ("nex", "suspect, shipped")}
+    base, nex = beside["panel-1, shipped"], beside["panel-2, shipped"]
+    assert (base.first_claims, base.second_claims, nex.second_claims) == (5, 0, 37)
+    assert base.p_holm < 0.05
+    assert nex.p_holm < 1e-5
+    (closer,) = found.closer
+    assert (closer.first_closer, closer.second_closer) == (6, 36)
+    assert closer.p_holm < 1e-4

@@ -197,6 +197,14 @@ def _template(interview: Interview) -> Iterator[Finding]:
     )
 
 
+# Measured by scripts/cases/descent.py on a model of 69,360 weights (docs/log.md).
+CLOSER_ERRS: Final = (
+    "The test's error rate is of being closer, not of descent: a sibling may be. Of children made by noise "
+    "none of 240 was told closer to a sibling than to its parent; one of two equal siblings was singled "
+    "out in 1 of 120 (docs/interview.md)."
+)
+
+
 def _recital(interview: Interview) -> Iterator[Finding]:
     recital = interview.recital
     if isinstance(recital, Absent):
@@ -232,9 +240,7 @@ def _closest(interview: Interview) -> Iterator[Finding]:
             "closer-to",
             "information",
             says,
-            Confidence(
-                "not-graded", "The test's error rate is of being closer, not of descent: a sibling may be."
-            ),
+            Confidence("not-graded", CLOSER_ERRS),
             "whose next tokens it shares",
             (Support("behaviour", says, (f"interview.closer[{k}]",)),),
         )
