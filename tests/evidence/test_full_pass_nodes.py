@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +15,7 @@ import pytest
 from parentage.engines.ray_cluster import RayEngine
 from parentage.errors import ReadError
 from parentage.evidence.full import full_pass
-from tests.evidence.test_full_pass import FIRST, World
+from tests.evidence.test_full_pass import FIRST, SAMPLE, World, write
 from tests.evidence.test_resume import SLICE, SLICES, saved
 
 ray: Any = pytest.importorskip("ray")
@@ -90,6 +93,52 @@ def test_when_all_nodes_die_one_error_says_so_and_a_second_run_ends_in_the_same_
     assert 30 <= done < SLICES
     cluster.add_node(num_cpus=1, object_store_memory=STORE)
     again = RayEngine()
+    found = saved(world, engine=again, resume=progress)
+    assert progress.read_bytes().startswith(before)
+    assert sum(again.processes.values()) == SLICES - done
+    assert found == saved(world)
+
+
+# A process of its own that takes its time: what it does when the head dies must not depend on its end.
+PROGRAM = """
+import time
+from parentage.evidence.full import full_pass
+from parentage.evidence.full import progress as pass_progress
+full_pass.SLICE = {slice}
+add = pass_progress.PassProgress.add
+def slowly(self, task, counts):
+    add(self, task, counts)
+    time.sleep(0.8)
+pass_progress.PassProgress.add = slowly
+from parentage.cli.main import main
+main()
+"""
+
+
+def test_when_the_head_dies_one_error_says_so_and_a_second_run_ends_in_the_same_evidence(
+    cluster: Any, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    progress, parents = world.folder / "progress", [w for p in world.parents for w in ("-p", str(p))]
+    suspect = write(world.folder, "suspect", world.merge, world.out)
+    address = cluster.address
+    options = ["--full", "--sample", str(SAMPLE), "--no-digests", "--resume", str(progress)]
+    command = ["audit", str(suspect), *parents, *options, "--engine", "ray", "--address", address]
+    program = [sys.executable, "-c", PROGRAM.format(slice=SLICE), *command]
+    # This process is no longer of the cluster: Ray would end it with the head.
+    ray.shutdown()
+    with subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        while process.poll() is None and (not progress.exists() or progress.read_bytes().count(b"\n") < 30):
+            time.sleep(0.2)
+        cluster.remove_node(cluster.head_node, allow_graceful=False)
+        _, said = process.communicate(timeout=120)
+    assert process.returncode == 4, said
+    assert "error[engine-cluster-lost]: the head of the Ray cluster has not answered for" in said
+    before = progress.read_bytes()
+    done = before.count(b"\n") - 1
+    assert 29 <= done < SLICES
+    # What the cluster left behind (its address in a file and in the environment) misleads nobody.
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    again = RayEngine(workers=2)
     found = saved(world, engine=again, resume=progress)
     assert progress.read_bytes().startswith(before)
     assert sum(again.processes.values()) == SLICES - done

@@ -7,7 +7,7 @@ import io
 import os
 import sys
 from collections.abc import Callable
-from typing import Annotated, ParamSpec
+from typing import Annotated, NoReturn, ParamSpec
 
 import typer
 
@@ -116,7 +116,17 @@ def main() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A name that the terminal's encoding cannot show is shown by its escapes.
         sys.stdout.reconfigure(errors="backslashreplace")
-    sys.exit(_run())
+    _leave(_run())
+
+
+def _leave(status: int) -> NoReturn:
+    head = sys.modules.get("parentage.engines.ray_head")
+    if head is not None and head.Head.abandoned:
+        # All is said and written; threads that still wait for the cluster's head would crash.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    sys.exit(status)
 
 
 def _run() -> int:

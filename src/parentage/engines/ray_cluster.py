@@ -17,6 +17,7 @@ from typing import Any, Generic, TypeVar
 
 from parentage.engines.engine import Work, Worker
 from parentage.engines.placement import Placement
+from parentage.engines.ray_head import Head
 from parentage.errors import ParentageError, ReadError, UsageError
 
 __all__ = ["RayEngine"]
@@ -55,20 +56,23 @@ class RayEngine:
         started = not ray.is_initialized()
         if started:
             self._connect(ray)
+        head = Head.of(ray)
         try:
-            yield from _Run(ray, self, work, list(tasks)).results()
+            yield from _Run(ray, self, work, list(tasks), head).results()
         finally:
-            if started:
+            if started and not head.lost:
                 ray.shutdown()
 
     def _connect(self, ray: Any) -> None:
         quiet = {"log_to_driver": False, "logging_level": "ERROR"}
+        # A cluster that runs here, or ran and left its traces, is not the one that was asked for.
+        own = {"address": "local", "include_dashboard": False, "object_store_memory": STORE}
         # Nothing is reported to anybody.
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         try:
             if self.address is None:
                 cores = self.workers or len(os.sched_getaffinity(0))
-                ray.init(num_cpus=cores, include_dashboard=False, object_store_memory=STORE, **quiet)
+                ray.init(num_cpus=cores, **own, **quiet)
             else:
                 ray.init(address=self.address, **quiet)
         except (ConnectionError, ValueError, RuntimeError, OSError) as error:
@@ -125,7 +129,7 @@ def _holds(work: Work[Any, Any], places: tuple[str, ...]) -> tuple[bool, ...]:
 class _Run(Generic[T, R]):
     """One run: what is under way, and where."""
 
-    def __init__(self, ray: Any, engine: RayEngine, work: Work[T, R], tasks: list[T]) -> None:
+    def __init__(self, ray: Any, engine: RayEngine, work: Work[T, R], tasks: list[T], head: Head) -> None:
         self._ray, self._engine, self._work, self._tasks = ray, engine, work, tasks
         self._id, self._sent = uuid.uuid4().hex, ray.put(work)
         self._function = ray.remote(num_cpus=1, max_retries=0)(_do)
@@ -136,6 +140,7 @@ class _Run(Generic[T, R]):
             self._most = sum(self._slots.values())
         self._busy: dict[Any, tuple[str, int]] = {}
         self._tries: Counter[int] = Counter()
+        self._head = head
 
     def _processors(self) -> dict[str, int]:
         alive = [n for n in self._ray.nodes() if n["Alive"]]
@@ -153,7 +158,10 @@ class _Run(Generic[T, R]):
         try:
             self._submit(placement)
             while self._busy:
-                ready, _ = self._ray.wait(list(self._busy), num_returns=1)
+                ready, _ = self._ray.wait(list(self._busy), num_returns=1, timeout=self._head.period)
+                self._head.check()
+                if not ready:
+                    continue
                 node, index = self._busy.pop(ready[0])
                 found = self._result(ready[0], placement, node, index)
                 if found is not None:
@@ -161,7 +169,8 @@ class _Run(Generic[T, R]):
                     yield self._tasks[index], found.value
                 self._submit(placement)
         finally:
-            for reference in self._busy:
+            # Without its head the cluster answers to nothing, and asking it takes a minute.
+            for reference in [] if self._head.lost else self._busy:
                 self._ray.cancel(reference, force=True)
 
     def _placed(self) -> Placement[int]:
