@@ -9,7 +9,7 @@ from parentage.records.interview import Group, HiddenPrompt, Interview, Line, Se
 from parentage.records.recital import Part, Recital
 from parentage.reports.wording import clipped, count_text
 
-__all__ = ["CONDITION_WORDS", "hidden_lines", "render_text"]
+__all__ = ["CONDITION_WORDS", "hidden_lines", "languages_of", "render_text"]
 
 CONDITION_WORDS = {
     "shipped": "template as shipped, no system message",
@@ -181,7 +181,7 @@ def _group(group: Group, subject: Subject) -> Iterator[str]:
         share = rate.share
         yield (
             f"    {rate.shown:<18} {rate.claims:>5}  {100 * share.estimate:5.1f} %  "
-            f"({100 * share.low:.1f} to {100 * share.high:.1f})  {_languages(subject, group, rate.name)}"
+            f"({100 * share.low:.1f} to {100 * share.high:.1f})  {languages_of(subject, group, rate.name)}"
         )
     if len(group.names) > MOST_NAMES:
         yield f"    and {len(group.names) - MOST_NAMES} more names: --json has all"
@@ -191,8 +191,8 @@ def _group(group: Group, subject: Subject) -> Iterator[str]:
     )
 
 
-def _languages(subject: Subject, group: Group, name: str) -> str:
-    """The share by language, where there are several."""
+def languages_of(subject: Subject, group: Group, name: str) -> str:
+    """A name's claims of answers by language, where there are several."""
     found = []
     for other in subject.groups:
         if other.condition == group.condition and other.language != "all" and other.answers:

@@ -197,11 +197,11 @@ def _template(interview: Interview) -> Iterator[Finding]:
     )
 
 
-# Measured by scripts/cases/descent.py on a model of 69,360 weights (docs/log.md).
+# Measured by scripts/cases/descent.py on models of 69,360 and of 135 million weights (docs/log.md).
 CLOSER_ERRS: Final = (
     "The test's error rate is of being closer, not of descent: a sibling may be. Of children made by noise "
-    "none of 240 was told closer to a sibling than to its parent; one of two equal siblings was singled "
-    "out in 1 of 120 (docs/interview.md)."
+    "none of 260 was told closer to a sibling than to its parent; one of two equal siblings was singled "
+    "out in 1 of 130 (docs/interview.md)."
 )
 
 
