@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from parentage import api
 from parentage.checkpoints.formats.packed import read_packed
 from parentage.checkpoints.formats.safetensors_writer import StoredTensor, write_safetensors
 from parentage.checkpoints.opening import open_checkpoint
@@ -163,3 +164,50 @@ def test_a_state_of_four_bits_that_lies_is_not_believed(state: str, tmp_path: Pa
     with open_checkpoint(tmp_path) as checkpoint:
         assert checkpoint.tensors[name].shape == (8192, 1)
         assert any("are not read" in oddity for oddity in checkpoint.oddities)
+
+
+UP = "model.layers.0.mlp.up_proj"
+# As the tools write a matrix of 256 outputs and 512 inputs in groups of 128.
+Parts = dict[str, tuple[tuple[int, ...], DType]]
+UNREAD: dict[str, Parts] = {
+    "marlin": {"B": ((32, 512), DType.I32), "s": ((4, 256), DType.F16), "workspace": ((32,), DType.I32)},
+    "marlin-24": {
+        "B_24": ((16, 512), DType.I32),
+        "B_meta": ((256, 16), DType.I16),
+        "s": ((4, 256), DType.F16),
+    },
+    "awq-gemv": {
+        "qweight": ((256, 64), DType.I32),
+        "qzeros": ((256, 1), DType.I32),
+        "scales": ((256, 8), DType.F16),
+    },
+    "awq-gemv-fast": {
+        "qweight": ((64, 512), DType.I16),
+        "qzeros": ((8, 256), DType.F16),
+        "scales": ((8, 256), DType.F16),
+    },
+}
+
+
+@pytest.mark.parametrize("layout", UNREAD)
+def test_layouts_of_single_kernels_are_told_and_never_taken_for_weights(
+    layout: str, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(0)
+    norm = StoredTensor(DType.F32, (512,), rng.standard_normal(512).astype(np.float32).view(np.uint32))
+    codes = {}
+    for leaf, (shape, dtype) in UNREAD[layout].items():
+        bits = rng.integers(0, 2**15, int(np.prod(shape))).astype(dtype.storage)
+        codes[f"{UP}.{leaf}"] = StoredTensor(dtype, shape, bits)
+    write_safetensors(tmp_path / "s" / "model.safetensors", {**codes, "model.norm.weight": norm})
+    plain = StoredTensor(DType.BF16, (256, 512), rng.integers(0, 2**15, 2**17).astype(np.uint16))
+    write_safetensors(
+        tmp_path / "p" / "model.safetensors", {f"{UP}.weight": plain, "model.norm.weight": norm}
+    )
+    with open_checkpoint(tmp_path / "s") as checkpoint:
+        assert f"{UP}.weight" not in checkpoint.tensors
+        assert any("tensors of packed codes are not read" in oddity for oddity in checkpoint.oddities)
+    found = api.audit(str(tmp_path / "s"), parents=[str(tmp_path / "p")], digests=False).report
+    assert found.verdict.status == "undetermined"
+    left_out = {n.tensor for n in found.coverage.not_examined}
+    assert {*codes, f"{UP}.weight"} <= left_out

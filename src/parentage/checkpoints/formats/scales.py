@@ -72,7 +72,8 @@ def apply_scales(tensors: Table, config: Mapping[str, Any] | None, told: Told) -
         made = made or _laid_out(tensor, find_layout(name, tensor, tensors, config, told))
         made = made or _beside(name, tensor, tensors, tile)
         if made is None:
-            if name.endswith((_PACKED, ".qweight")) or f"{name}.absmax" in tensors:
+            packed = name.endswith((_PACKED, ".qweight")) or f"{name}.absmax" in tensors
+            if packed or _is_marlins(name, tensor, tensors):
                 left.append(name)
             continue
         own, used = made
@@ -87,6 +88,12 @@ def apply_scales(tensors: Table, config: Mapping[str, Any] | None, told: Told) -
         if name in weights and weights[name].dequantised is None:
             del weights[name]
     return Found(dict(sorted(weights.items())), parts, _told(weights, parts, left))
+
+
+def _is_marlins(name: str, tensor: TensorRef, tensors: Table) -> bool:
+    """``B`` (``B_24`` where it is sparse) with scales ``s``: tiles in the order of one kernel's threads."""
+    stem, _, leaf = name.rpartition(".")
+    return leaf in ("B", "B_24") and tensor.dtype is DType.I32 and f"{stem}.s" in tensors
 
 
 def _told(weights: Table, parts: Table, left: list[str]) -> tuple[str, ...]:

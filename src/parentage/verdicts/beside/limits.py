@@ -41,6 +41,11 @@ def general_limits(readings: Readings, covered: int) -> tuple[str, ...]:
             f"independent; the verdict rests on its own rules."
         )
     limits += look_limits(readings)
+    coded = readings.evidence.quantized
+    if not isinstance(coded, Absent) and coded.unknown:
+        limits.append(
+            f"No quantiser is known here for {', '.join(coded.unknown)}: these were not replayed."
+        )
     if reason := missed(readings.evidence.recognition):
         limits.append(f"Merge methods beside blends and copies were not looked for: {reason}.")
     if not any(m.role is ModelRole.CONTROL for m in readings.evidence.models):

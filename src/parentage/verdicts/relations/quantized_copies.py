@@ -19,7 +19,6 @@ __all__ = [
     "CodeShare",
     "code_shares",
     "enough_missed",
-    "unknown_limit",
     "weigh_quantized_copy",
 ]
 
@@ -215,19 +214,9 @@ def _limits(
             f"No other model was replayed. With weights a thousandth of a standard deviation away, {name} "
             f"would have given {moved:.2%} of the codes."
         )
-    if found.unknown:
-        limits.append(
-            f"No quantiser is known here for {', '.join(found.unknown)}: these were not replayed."
-        )
     unscaled = sum(not t.scales for t in found.tensors)
     if unscaled:
         limits.append(
             f"In {unscaled} tensors scales were taken as stored: they were not derived from {name}."
         )
     return limits
-
-
-def unknown_limit(found: Quantized) -> list[str]:
-    """Formats that could not be replayed."""
-    told = f"No quantiser is known here for {', '.join(found.unknown)}: these were not replayed."
-    return [told] if found.unknown else []

@@ -16,7 +16,6 @@ from parentage.verdicts.relations.quantized_copies import (
     IN_EACH,
     code_shares,
     enough_missed,
-    unknown_limit,
 )
 from parentage.verdicts.weighing import Status, Weighing
 
@@ -169,16 +168,12 @@ def _blend_limits(readings: Readings, found: Quantized) -> list[str]:
             f"{len(blend.replay.indistinguishable)} or more other recipes give the same codes: the "
             f"arithmetic before the quantiser is not told."
         )
-    if found.unknown:
-        limits.append(
-            f"No quantiser is known here for {', '.join(found.unknown)}: these were not replayed."
-        )
     if blend.off:
         limits.append(
             f"{len(blend.off)} tensors, such as {blend.off[0]}, are not that blend, quantised: they were "
             f"changed afterwards or come from elsewhere."
         )
-    return [*limits, *unknown_limit(found)]
+    return limits
 
 
 def _weights(blend: QuantizedBlend) -> tuple[Estimate, ...]:
