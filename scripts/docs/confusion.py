@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,8 @@ RELATION_OF = {
     "earlier-checkpoint": "same-run-checkpoint",
     "independent": "independent",
 }
+# What committed files of sd-mecha and peft hold in every bit.
+FIXTURES = ("add_difference", "weighted_sum", "adapter")
 # An added difference is the weighted sum 1, alpha, -alpha: either name is true.
 ALSO = {"add_difference": "linear-merge"}
 
@@ -47,24 +49,40 @@ against the end of that run, and models of other weights. The models are small: 
 and B (22,400 to 63,312 elements), and for methods that near models do not tell apart a synthetic family
 whose models point apart. Operands in bfloat16 or float32, either arithmetic, stored in bfloat16 or, of
 float32 arithmetic, at times in float32. Each is audited against all models of its family, none said to
-be the base (`python -m tests.recognition.confusion.run`). Twenty of each are drawn; where fewer stand
-here the run was ended by the clock.
+be the base (`python -m tests.recognition.confusion.run`).
 {codes}
+
+*Bits*: the share of elements in which our merge equals the tool's
+([above](#how-far-a-tools-own-bits-come-out); in bfloat16, binary16 and float32 where they differ);
+`fixtures`: every bit of the committed ones, held by `tests/methods/`. *Relation told* and *method named*:
+by a supported verdict, with 95 % intervals (Clopper–Pearson). *Pattern*: told without a replay (DARE and
+DELLA of an unknown seed are told by their pattern alone, which leaves the method's variant open).
+*Confused with*: a supported verdict of another relation (a NearSwap whose t takes everything over is a
+copy, and called one). *Numbers held*: how many of the recipe's numbers that an answer states are equal to
+it or within its interval (weights that a tool divides by their sum: as proportions). *True and recovered*:
+those of one suspect, with the interval that was left.
+
+"""
+
+COLUMNS = (
+    "made by",
+    "bits",
+    "suspects",
+    "relation told",
+    "method named",
+    "pattern",
+    "undetermined",
+    "confused with",
+    "numbers held",
+    "true and recovered",
+)
+
+_MATRIX = """
+### Made as, told as
 
 Rows: what was made. Columns: the relation of a supported verdict; `–`: undetermined. In bold: the relation
 is the true one (an added difference is task arithmetic, and the weighted sum 1, alpha, -alpha).
 
-"""
-
-_RATES = """
-How often the relation is told, and the method itself by name, with 95 % intervals (Clopper–Pearson).
-*Pattern*: told without a replay (DARE and DELLA of an unknown seed are told by their pattern alone,
-which leaves the method's variant open). *Otherwise*: a supported verdict of another relation. *Numbers
-held*: how many of the recipe's numbers that an answer states are equal to it or within its interval
-(weights that a tool divides by their sum: as proportions).
-
-| made by | suspects | relation told | method named | pattern | undetermined | otherwise | numbers held |
-|---|---|---|---|---|---|---|---|
 """
 
 _NULLS = """
@@ -131,7 +149,7 @@ def _rate(right: int, of: int) -> str:
     return f"{right} of {of} ({low:.0%} to {high:.0%})"
 
 
-def _rates(rows: dict[str, Row], methods: Sequence[str]) -> Iterator[str]:
+def _rates(rows: dict[str, Row], methods: Sequence[str], bits: Mapping[str, str]) -> Iterator[str]:
     for made in methods:
         mine = _of(rows, made)
         right = [r for r in mine if _right(_told(r), made)]
@@ -142,9 +160,25 @@ def _rates(rows: dict[str, Row], methods: Sequence[str]) -> Iterator[str]:
         wrong = ", ".join(f"{k} {n}" for k, n in sorted(others.items())) or "–"
         by_name = _rate(len(named), len(mine)) if any(r["method"] for r in right) or pattern else "–"
         yield (
-            f"| {made} | {len(mine)} | {_rate(len(right), len(mine))} | {by_name} | {pattern} | {open_} "
-            f"| {wrong} | {_held(mine)} |\n"
+            f"| {made} | {_bits(made, bits)} | {len(mine)} | {_rate(len(right), len(mine))} | {by_name} "
+            f"| {pattern} | {open_} | {wrong} | {_held(mine)} | {_example(mine)} |\n"
         )
+
+
+def _bits(made: str, bits: Mapping[str, str]) -> str:
+    """What a tool's own bits were compared in; nothing for what no rule of ours makes."""
+    return bits.get(made, "fixtures" if made in FIXTURES else "–")
+
+
+def _example(rows: Sequence[Row]) -> str:
+    """The numbers of the first suspect that has any: true → recovered (interval)."""
+    numbers = next((r["numbers"] for r in rows if r.get("numbers")), [])
+    return ", ".join(_number(n) for n in numbers if n["true"] is not None) or "–"
+
+
+def _number(n: Mapping[str, Any]) -> str:
+    told = f"{n['name']} {n['true']:.4g} → {n['value']:.6g}"
+    return told if n["low"] == n["high"] else f"{told} ({n['low']:.8g} to {n['high']:.8g})"
 
 
 def _held(rows: Sequence[Row]) -> str:
@@ -171,12 +205,14 @@ def _codes(rows: dict[str, Row]) -> str:
     return f"Judged by (Git's id of `src/parentage`): {told}."
 
 
-def confusion() -> Iterator[str]:
-    """The section: matrix, rates, and what is said of what is no merge."""
+def confusion(bits: Mapping[str, str]) -> Iterator[str]:
+    """The section: one row a method, the matrix, and what is said of what is no merge. ``bits``: by method,
+    how far a tool's own came out."""
     rows = load()
     methods = [m for m in DRAWS if _of(rows, m)]
     yield _ABOUT.format(count=len(rows), codes=_codes(rows))
-    yield from _matrix(rows, methods)
-    yield _RATES
-    yield from _rates(rows, methods)
+    yield f"| {' | '.join(COLUMNS)} |\n{'|---' * len(COLUMNS)}|\n"
+    yield from _rates(rows, methods, bits)
     yield _nulls(rows)
+    yield _MATRIX
+    yield from _matrix(rows, methods)

@@ -35,8 +35,8 @@ def test_rows_are_of_recipes_as_they_are_drawn_now() -> None:
 
 
 def test_the_cells_of_each_row_add_up_to_its_suspects() -> None:
-    text = "".join(confusion())
-    matrix = text[text.index("| made by |") : text.index("How often")]
+    text = "".join(confusion({}))
+    matrix = text[text.index("### Made as") :]
     for line in matrix.splitlines()[2:]:
         method, *cells = (c.strip() for c in line.strip("|").split("|"))
         if method in DRAWS:
@@ -54,3 +54,15 @@ def test_every_method_that_other_tools_have_is_drawn() -> None:
 
 def test_the_rows_are_in_the_order_of_their_names() -> None:
     assert list(ROWS) == sorted(ROWS), DATA
+
+
+def test_the_one_table_tells_bits_rates_and_a_suspects_numbers_with_their_intervals() -> None:
+    text = "".join(confusion({"slerp": "0.999"}))
+    (line,) = (x for x in text.splitlines() if x.startswith("| slerp |") and "0.999" in x)
+    cells = [c.strip() for c in line.strip("|").split("|")]
+    mine = [row for row in ROWS.values() if row["true"] == "slerp"]
+    right = sum((r["status"], r["relation"]) == ("supported", "slerp-merge") for r in mine)
+    assert cells[1:4] == ["0.999", str(len(mine)), cells[3]]
+    assert cells[3].startswith(f"{right} of {len(mine)} (")
+    shown = next(r["numbers"][0] for r in mine if r.get("numbers"))
+    assert cells[-1].startswith(f"t {shown['true']:.4g} → {shown['value']:.6g} ({shown['low']:.8g} to ")

@@ -26,6 +26,7 @@ WIDTH: Final = 80
 RUN: Final = "tests/fixtures/training-run"
 KIT: Final = "tests/fixtures/mergekit"
 CODES: Final = "tests/fixtures/quantised"
+PARTS: Final = "tests/fixtures/parts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,11 @@ CASES: Final = {
             f"{CODES}/merge-q8-0.gguf",
             tuple(f"{CODES}/{name}.safetensors" for name in "AO"),
             (f"{CODES}/B.safetensors",),
+        ),
+        Case(
+            "mixed-merge",
+            f"{PARTS}/stack.safetensors",
+            tuple(f"{PARTS}/{name}.safetensors" for name in "OAB"),
         ),
     )
 }

@@ -25,6 +25,7 @@ LATER = {
     "another-arithmetic": "not-detected",
     "quantised-merge": "not-detected",
 }
+IN_PARTS = frozenset({"mixed-merge"})
 NEVER_MERGED = frozenset({"look-alike", "fine-tune", "quantised-copy"})
 
 
@@ -51,6 +52,16 @@ def test_a_golden_merge_is_one(name: str) -> None:
     assert report.post_training.status == LATER[name]
 
 
+def test_the_golden_merge_in_parts_names_both_rules_with_their_layers() -> None:
+    (name,) = IN_PARTS
+    verdict = load_report(FOLDER / f"{name}.report.json").verdict
+    assert (verdict.relation, verdict.status) == ("mixed-merge", "supported")
+    assert {(p.relation, p.where) for p in verdict.parts} == {
+        ("linear-merge", "layers 2 to 3"),
+        ("ties-merge", "the rest"),
+    }
+
+
 @pytest.mark.parametrize("name", sorted(NEVER_MERGED))
 def test_what_was_never_merged_is_not_called_a_merge(name: str) -> None:
     report = load_report(FOLDER / f"{name}.report.json")
@@ -59,7 +70,7 @@ def test_what_was_never_merged_is_not_called_a_merge(name: str) -> None:
 
 
 def test_every_case_is_one_or_the_other() -> None:
-    assert {*LATER, *NEVER_MERGED} == set(CASES)
+    assert {*LATER, *NEVER_MERGED, *IN_PARTS} == set(CASES)
 
 
 def test_evidence_judged_twice_gives_the_same_bytes() -> None:

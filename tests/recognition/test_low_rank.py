@@ -138,6 +138,8 @@ def test_one_small_matrix_shows_an_adapter_but_not_over_whom() -> None:
     assert {row["rank"] for row in rows(result)} == {24}
     assert told(result)[1] == "undetermined"
     assert "adapter-fine-tune" in {r.relation for r in result.report.verdict.rivals}
+    sentence = result.report.verdict.sentence
+    assert "the change is of rank 24 in 1 of 1 matrices looked at, as an adapter or a fine-tune" in sentence
 
 
 def by_peft(kind: str) -> Model:
@@ -179,6 +181,7 @@ def test_a_full_fine_tune_of_low_stable_rank_is_no_adapter(only: str, dtype: DTy
     suspect = tuned(base, 5, size=0.02, only=only, decay=1.2)
     result = audit(suspect, {"O": base}, "O")
     assert told(result)[0] not in ("adapter-fine-tune", "abliteration")
+    assert "of low rank" not in result.report.verdict.sentence
     assert all(row["excess"] > 1.5 for row in rows(result))
 
 

@@ -8,6 +8,7 @@ from parentage.records.absence import Absent
 from parentage.records.report import PostTraining, VerdictParent
 from parentage.verdicts.beside.layers import layer_places, straight
 from parentage.verdicts.beside.orders import reordered_units
+from parentage.verdicts.methods.low_rank import low_rank_words
 from parentage.verdicts.readings import Readings
 from parentage.verdicts.relations.neighbours import only_rows_tell, origin_radius
 from parentage.verdicts.weighing import Status, Weighing
@@ -44,7 +45,8 @@ def verdict_sentence(
             f"a checkpoint of the same run, an average over it, or a merge trained before it was "
             f"stored would look like this."
         )
-    return f"The evidence does not settle what {suspect} is made of{_nearest(readings)}."
+    beside = f"{_nearest(readings)}{low_rank_words(readings)}"
+    return f"The evidence does not settle what {suspect} is made of{beside}."
 
 
 def _supported(

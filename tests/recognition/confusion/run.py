@@ -14,12 +14,13 @@ import json
 import subprocess
 import time
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from parentage import api
 from tests.recognition.confusion.draws import DRAWS
-from tests.recognition.confusion.scored import held, told
+from tests.recognition.confusion.scored import held, stated, told
 
 __all__ = ["TARGET", "judged", "main"]
 
@@ -44,6 +45,7 @@ def judged(recipe: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         "by": by,
         "after": result.report.post_training.status,
         "held": held(result, recipe),
+        "numbers": [asdict(one) for one in stated(result, recipe)],
         "sentence": verdict.sentence.replace(str(folder) + "/", ""),
         "seconds": round(time.process_time() - started, 1),
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from parentage import api
@@ -11,7 +12,7 @@ from parentage.methods.registry import method
 from parentage.records.absence import Absent
 from parentage.records.recognition import Finding, MethodReplay, Recognition
 
-__all__ = ["held", "of_replay", "told"]
+__all__ = ["Stated", "held", "of_replay", "stated", "told"]
 
 Recipe = Mapping[str, Any]
 # Sums of weights are divided by: what is left to compare are proportions, in the last digits of a search.
@@ -20,6 +21,24 @@ EACH = ("density", "gamma", "epsilon")
 # Weights of these are proportions always.
 PROPORTIONS = ("linear", "nuslerp", "multislerp")
 SHARED = ("lambda", "alpha", "select_topk", "t")
+
+
+@dataclass(frozen=True)
+class Stated:
+    """A number of the recipe (None: it has none there) and what an answer states for it, with its interval;
+    ``slack``: by how much the true number may lie outside and still be held."""
+
+    name: str
+    true: float | None
+    value: float
+    low: float
+    high: float
+    slack: float = 0.0
+
+    @property
+    def held(self) -> bool:
+        """Does the interval hold the recipe's number?"""
+        return self.true is not None and self.low - self.slack <= self.true <= self.high + self.slack
 
 
 def told(result: api.AuditResult) -> tuple[str | None, str]:
@@ -71,6 +90,11 @@ def _named(result: api.AuditResult, recipe: Recipe, name: str) -> str:
 
 
 def _numbers(result: api.AuditResult, recipe: Recipe) -> Iterator[tuple[str, bool]]:
+    yield from ((one.name, one.held) for one in stated(result, recipe))
+
+
+def stated(result: api.AuditResult, recipe: Recipe) -> Iterator[Stated]:
+    """Each number that the answer states beside the recipe's."""
     named, by = told(result)
     found = _replayed(result)
     if by == "replay" and named == recipe["method"] and found is not None:
@@ -85,27 +109,30 @@ def _rows(recipe: Recipe) -> dict[str, Mapping[str, Any]]:
     return dict(zip(recipe["models"], recipe["each"] or [{}] * len(recipe["models"]), strict=True))
 
 
-def of_replay(found: MethodReplay, recipe: Recipe) -> Iterator[tuple[str, bool]]:
-    """Each number that the replay states, and whether the recipe has it."""
+def of_replay(found: MethodReplay, recipe: Recipe) -> Iterator[Stated]:
+    """Each number that the replay states, and the recipe's."""
     letters, true = [_letter(recipe, k) for k in found.operands], _rows(recipe)
     for letter, row in zip(letters, found.numbers.each, strict=False):
-        yield from ((k, row[k] == true[letter].get(k)) for k in EACH if k in row and letter in true)
+        for k in EACH:
+            if k in row and letter in true:
+                yield Stated(k, true[letter].get(k), row[k], row[k], row[k])
     ranged = {r.parameter for r in found.ranges}
     for name in SHARED:
         if name in recipe["shared"] and name not in ranged and name in found.numbers.shared:
-            yield name, found.numbers.shared[name] == recipe["shared"][name]
+            value = found.numbers.shared[name]
+            yield Stated(name, recipe["shared"][name], value, value, value)
     scale = _scale(found, recipe)
     for known in found.ranges:
+        ends = (known.value, known.low, known.high)
         if known.parameter == "weight" and not isinstance(known.operand, Absent):
             wanted = true.get(letters[known.operand], {}).get("weight")
             slack = PROPORTION if scale != 1 else 1e-12
-            near = wanted is not None and known.low - slack <= wanted * scale <= known.high + slack
-            yield "weight", bool(near)
+            yield Stated("weight", None if wanted is None else wanted * scale, *ends, slack)
         elif known.parameter in recipe["shared"]:
             wanted = recipe["shared"][known.parameter]
             if known.parameter == "t" and letters[0] != recipe["models"][0]:
                 wanted = 1 - wanted
-            yield known.parameter, known.low <= wanted <= known.high
+            yield Stated(known.parameter, wanted, *ends)
 
 
 def _scale(found: MethodReplay, recipe: Recipe) -> float:
@@ -124,7 +151,7 @@ def _normalised(recipe: Recipe) -> bool:
     return bool(declared.get("normalize", False))
 
 
-def _of_blend(result: api.AuditResult, recipe: Recipe) -> Iterator[tuple[str, bool]]:
+def _of_blend(result: api.AuditResult, recipe: Recipe) -> Iterator[Stated]:
     """Shares of a plain blend beside the weights over their sum."""
     true = _rows(recipe)
     whole = sum(row["weight"] for row in true.values())
@@ -132,17 +159,18 @@ def _of_blend(result: api.AuditResult, recipe: Recipe) -> Iterator[tuple[str, bo
         if isinstance(parent.weight, Absent):
             continue
         wanted = true.get(_named(result, recipe, parent.name), {}).get("weight", 0.0) / whole
-        yield "weight", parent.weight.low - 1e-9 <= wanted <= parent.weight.high + 1e-9
+        known = parent.weight
+        yield Stated("weight", wanted, known.estimate, known.low, known.high, 1e-9)
 
 
-def _of_pattern(result: api.AuditResult, recipe: Recipe) -> Iterator[tuple[str, bool]]:
+def _of_pattern(result: api.AuditResult, recipe: Recipe) -> Iterator[Stated]:
     true = _rows(recipe)
     for found in list(_findings(result, "thinned-by-chance"))[:1]:
         for model, parent in zip(found.models[1:], found.measures["parents"], strict=True):
             for key in ("density", "epsilon"):
                 wanted = true.get(_letter(recipe, model), {}).get(key)
                 if wanted is not None and not parent["whole"]:
-                    yield key, bool(parent[key][1] <= wanted <= parent[key][2])
+                    yield Stated(key, wanted, *(float(x) for x in parent[key][:3]))
 
 
 def _low_rank(result: api.AuditResult, recipe: Recipe) -> Iterator[tuple[str, bool]]:

@@ -32,7 +32,7 @@ def recipe(method: str, a: float, b: float, **shared: Any) -> dict[str, Any]:
 )
 def test_weights_that_are_added_are_held_as_they_are(a: float, b: float, held: list[bool]) -> None:
     found = replayed("task_arithmetic", ({}, {"weight": 0.6}, {"weight": 0.3}))
-    assert [right for _, right in of_replay(found, recipe("task_arithmetic", a, b))] == held
+    assert [one.held for one in of_replay(found, recipe("task_arithmetic", a, b))] == held
 
 
 @pytest.mark.parametrize(("a", "b", "held"), [(0.3, 0.15, [True, True]), (0.3, 0.3, [False, False])])
@@ -40,9 +40,12 @@ def test_weights_that_are_divided_by_their_sum_are_held_as_proportions(
     a: float, b: float, held: list[bool]
 ) -> None:
     found = replayed("ties", ({}, {"weight": 1.0}, {"weight": 0.5}))
-    assert [right for _, right in of_replay(found, recipe("ties", a, b))] == held
+    assert [one.held for one in of_replay(found, recipe("ties", a, b))] == held
 
 
 def test_a_density_is_held_by_its_own_model_alone() -> None:
     found = replayed("ties", ({}, {"density": 0.5}, {"density": 0.5}))
-    assert list(of_replay(found, recipe("ties", 1, 1))) == [("density", True), ("density", False)]
+    assert [(one.true, one.held) for one in of_replay(found, recipe("ties", 1, 1))] == [
+        (0.5, True),
+        (0.3, False),
+    ]

@@ -15,7 +15,7 @@ from parentage.verdicts.readings import Readings
 from parentage.verdicts.relations.neighbours import weigh_fine_tune
 from parentage.verdicts.weighing import Status, Weighing
 
-__all__ = ["weigh_low_rank"]
+__all__ = ["low_rank_words", "weigh_low_rank"]
 
 # What is left beyond the rank, over what rounding leaves there: .996 to 1.018 in adapters merged by peft,
 # 2.1 and more in real fine-tunes (docs/log.md). Two roundings leave 2.
@@ -51,6 +51,21 @@ def weigh_low_rank(readings: Readings) -> Weighing | None:
         if low and len(low) >= MOST_LOW * len(rows):
             return _told(readings, finding, low)
     return None
+
+
+def low_rank_words(readings: Readings) -> str:
+    """What is known where a change of low rank does not settle whose it is; empty where there is none."""
+    found = weigh_low_rank(readings)
+    if found is None or found.status is Status.SUPPORTED or not found.live:
+        return ""
+    if found.live[0][0] != "adapter-fine-tune":
+        return ""
+    finding = next(f for f in _findings(readings) if f.models[1:2] == found.models)
+    what = _what(finding, [row for row in finding.measures["rows"] if _is_low(row)])
+    return (
+        f"; from {readings.name(found.models[0])} {what}, as an adapter or a fine-tune of low rank leaves "
+        f"it: of that model, or of a base of both"
+    )
 
 
 def _findings(readings: Readings) -> Iterator[Finding]:
