@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parentage.architectures.naming import Holder, Naming, name_checkpoint
-from parentage.checkpoints.checkpoint import Checkpoint
+from parentage.checkpoints.checkpoint import Checkpoint, Slices
+from parentage.evidence.recognition.whole_tensors import WholeTensors
 from parentage.numerics.storage.formats import to_float64
 from parentage.records.dtypes import DType
 from parentage.records.recognition import Finding
@@ -26,6 +27,8 @@ KIND: Final = "experts"
 # Numbers of each matrix that are compared.
 LOOKED: Final = 2**14
 ROLES: Final = ("gate_proj", "up_proj", "down_proj")
+# Over a network each matrix is a request: 32 layers of eight experts and a dense model are 864, 7 MB.
+LOOKED_AFAR: Final = 2**12
 # A mixture of 60 layers of 512 experts has 92,160 such matrices: so many are compared, spread evenly.
 MOST: Final = 2048
 FLOATS: Final = (DType.BF16, DType.F16, DType.F32)
@@ -43,15 +46,26 @@ class _Matrix:
     count: int
 
 
-def find_experts(checkpoints: Sequence[Checkpoint], sources: Sequence[int]) -> tuple[Finding, ...]:
-    """One finding where the suspect has experts and a source has dense parts of their shape; else none."""
+_Dense = dict[int, dict[tuple[int, str], _Matrix]]
+
+
+def find_experts(
+    checkpoints: Sequence[Checkpoint], sources: Sequence[int], whole: WholeTensors | None = None
+) -> tuple[Finding, ...]:
+    """One finding where the suspect has experts and a source has dense parts of their shape; else none.
+
+    ``whole``: pays where a model is read by range; without the means for all that is compared there is no
+    finding."""
     suspect = checkpoints[0]
     own = _thinned(list(_experts(name_checkpoint(suspect))))
     dense = {k: _dense(name_checkpoint(checkpoints[k])) for k in sources} if own else {}
     dense = {k: found for k, found in dense.items() if found}
     if not own or not dense:
         return ()
-    rows = [row for m in own if (row := _row(m, suspect, dense, checkpoints)) is not None]
+    looked = LOOKED if whole is None else LOOKED_AFAR
+    if whole is not None and not whole.together(KIND, _wanted(own, dense, checkpoints)):
+        return ()
+    rows = [row for m in own if (row := _row(m, suspect, dense, checkpoints, looked)) is not None]
     if not rows:
         return ()
     measures: dict[str, Any] = {
@@ -61,6 +75,21 @@ def find_experts(checkpoints: Sequence[Checkpoint], sources: Sequence[int]) -> t
         "rows": rows,
     }
     return (Finding(KIND, (0, *dense), (), measures),)
+
+
+def _wanted(
+    own: Sequence[_Matrix], dense: _Dense, checkpoints: Sequence[Checkpoint]
+) -> list[tuple[Checkpoint, Slices]]:
+    """What :func:`_row` reads of all of them."""
+    found = [(checkpoints[0], m) for m in own]
+    found += [(checkpoints[k], m) for k, parts in dense.items() for m in parts.values()]
+    places = ((c, m, *_place(m, LOOKED_AFAR)) for c, m in found)
+    return [(c, Slices(m.ref, np.array([start], np.int64), count)) for c, m, start, count in places]
+
+
+def _place(matrix: _Matrix, looked: int) -> tuple[int, int]:
+    count = min(matrix.count, looked)
+    return matrix.start + (matrix.count - count) // 2, count
 
 
 def _thinned(found: list[_Matrix]) -> list[_Matrix]:
@@ -116,17 +145,18 @@ def _dense(naming: Naming) -> dict[tuple[int, str], _Matrix]:
 def _row(
     own: _Matrix,
     suspect: Checkpoint,
-    dense: dict[int, dict[tuple[int, str], _Matrix]],
+    dense: _Dense,
     checkpoints: Sequence[Checkpoint],
+    looked: int,
 ) -> dict[str, Any] | None:
     """The dense model whose matrix is most alike; None where none has one of this size."""
-    mine = _values(own, suspect)
+    mine = _values(own, suspect, looked)
     best: dict[str, Any] | None = None
     for model, parts in dense.items():
         other = parts.get((own.layer, own.role))
         if other is None or other.count != own.count:
             continue
-        theirs = _values(other, checkpoints[model])
+        theirs = _values(other, checkpoints[model], looked)
         alike = _correlation(mine, theirs)
         if best is None or alike > best["alike"]:
             best = {
@@ -141,9 +171,8 @@ def _row(
     return best
 
 
-def _values(matrix: _Matrix, checkpoint: Checkpoint) -> NDArray[np.float64]:
-    count = min(matrix.count, LOOKED)
-    start = matrix.start + (matrix.count - count) // 2
+def _values(matrix: _Matrix, checkpoint: Checkpoint, looked: int) -> NDArray[np.float64]:
+    start, count = _place(matrix, looked)
     return to_float64(checkpoint.read(matrix.ref, start, count), matrix.ref.dtype)
 
 

@@ -61,8 +61,9 @@ def recognise_methods(
     related = tuple(k for k in sources if _related(tensors, k))
     reason = _why_not(tensors, checkpoints, linear, sources, related, whole)
     # What a mixture shares with a dense model may all be copies: its experts meet nothing by name.
-    experts = () if any(c.by_range for c in checkpoints) else find_experts(checkpoints, sources)
     far = any(c.by_range for c in checkpoints)
+    paid = whole if far else None
+    experts = () if far and paid is None else find_experts(checkpoints, sources, paid)
     chosen = _chosen(tensors, groups, related) if reason is None else []
     read = (*related, *controls)
     probes = _probes(chosen, read, whole if far else None)

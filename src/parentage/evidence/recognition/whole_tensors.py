@@ -89,10 +89,13 @@ class WholeTensors:
 
     def part(self, name: str, model: int, starts: NDArray[np.int64], length: int) -> bool:
         """May runs of a tensor be read, of the suspect and of one model? They are on their way then."""
-        key = f"{model}:{name}"
+        wanted = [(c, Slices(p.tensor, starts, length)) for c, p in self.wanted(name, (model,))]
+        return self.together(f"{model}:{name}", wanted)
+
+    def together(self, key: str, wanted: Sequence[Wanted]) -> bool:
+        """May all of these be read? ``key``: what an evidence calls them."""
         if self.named is not None and key not in self.named_parts:
             return False
-        wanted = [(c, Slices(p.tensor, starts, length)) for c, p in self.wanted(name, (model,))]
         held = self.named is not None or key in self.parts or self._purse.pay(wanted)
         if not held or not self._purse.announced(wanted):
             return False
