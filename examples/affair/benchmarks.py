@@ -27,7 +27,8 @@ Scores = Mapping[str, Sequence[float]]
 def scored(place: str, count: int) -> Scores:
     """Greedy answers through the model's own template."""
     from parentage.training.models import LocalModel
-    from parentage.training.tasks import HELD_OUT, open_task
+    from parentage.training.problems import HELD_OUT
+    from parentage.training.tasks import open_task
 
     model, found = LocalModel(place), dict[str, list[float]]()
     for task in map(open_task, TASKS):
