@@ -16,6 +16,7 @@ KEPT = (
     "dossier.html",
     "report.json",
     "interview.json",
+    "suspect.jsonl",
     "training.json",
     "randopt.json",
     "swireasoning.json",

@@ -14,11 +14,12 @@ from typing import Any
 
 from parentage.numerics.shares.intervals_binomial import smallest_detectable_share
 
-__all__ = ["DATA", "PAGE", "main", "page", "smallest_dose"]
+__all__ = ["DATA", "PAGE", "SECOND", "main", "page", "smallest_dose"]
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 PAGE = DOCS / "what-training-leaves.md"
 DATA = DOCS / "data" / "training.json"
+SECOND = DOCS / "data" / "training-small.json"
 POWER = 0.99
 NAMES = {
     "sft": "fine-tuning (AdamW, all weights)",
@@ -76,6 +77,21 @@ elements of each tensor by default (4,096 at first where models are read over a 
 
 """
 
+_SECOND = """
+## A second model
+
+The runs of the affair's small version, on SmolLM2-135M-Instruct ({elements:,} weights in bfloat16), each
+against the model that it began with; counted by
+
+    python -m scripts.training.second_model build/affair/small docs/data/training-small.json
+
+One seed each; rates follow a cosine after a warm-up, *dose* is the sum of all steps' rates. What the audit
+says of them is in [the affair](affair.md): only the distillation began from a merge.
+
+| model | kind | run | dose | changed | by kind of tensor | σ | rank | untouched |
+|---|---|---|---|---|---|---|---|---|
+"""
+
 _PUBLISHED = """
 ## Published shares
 
@@ -90,20 +106,27 @@ def _percent(share: float) -> str:
     return "0" if share == 0 else f"{100 * share:.3g} %"
 
 
-def _line(row: dict[str, Any]) -> str:
+def _left(row: dict[str, Any]) -> list[str]:
+    """Share, share by kind of tensor, σ, rank, untouched matrices."""
     parts = ", ".join(f"{k} {_percent(v)}" for k, v in row["by_component"].items())
     rank = "–" if row["stable_rank"] is None else f"{row['stable_rank']:.1f} of {row['full_rank']:g}"
+    untouched = f"{row['untouched']} of {row['matrices']}"
+    return [_percent(row["share"]), parts, f"{row['sigma']:.2g}", rank, untouched]
+
+
+def _second_line(row: dict[str, Any]) -> str:
+    told = [row["model"].replace("/checkpoints/", ", "), NAMES[row["kind"]], row["settings"]]
+    return "| " + " | ".join([*told, f"{row['dose']:.2g}", *_left(row)]) + " |\n"
+
+
+def _line(row: dict[str, Any]) -> str:
     off = "–" if row["off_replay"] is None else _percent(row["off_replay"])
     said = row["relation"] if row["status"] == "supported" else f"{row['status']}"
     cells = [
         row["settings"].replace("1 steps", "1 step")
         if row["settings"].startswith("1 ")
         else row["settings"],
-        _percent(row["share"]),
-        parts,
-        f"{row['sigma']:.2g}",
-        rank,
-        f"{row['untouched']} of {row['matrices']}",
+        *_left(row),
         off,
         f"{said}; {row['post_training']}",
     ]
@@ -131,10 +154,10 @@ def _detected(rows: Sequence[dict[str, Any]]) -> str:
 
 def page() -> str:
     """The page's text."""
-    return "".join(_text(json.loads(DATA.read_text("utf-8"))))
+    return "".join(_text(*(json.loads(place.read_text("utf-8")) for place in (DATA, SECOND))))
 
 
-def _text(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
+def _text(rows: Sequence[dict[str, Any]], second: Sequence[dict[str, Any]]) -> Iterator[str]:
     yield _HEAD.format(elements=rows[0]["elements"])
     kinds = [k for k in NAMES if any(r["kind"] == k for r in rows)]
     for kind in kinds:
@@ -145,6 +168,8 @@ def _text(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
         yield "\n"
     yield _SEEN.lstrip("\n")
     yield from _seen(rows, kinds)
+    yield _SECOND.format(elements=second[0]["elements"])
+    yield from map(_second_line, second)
     yield _PUBLISHED
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scripts.docs.make_training_table import DATA, NAMES, PAGE, page, smallest_dose
+from scripts.docs.make_training_table import DATA, NAMES, PAGE, SECOND, page, smallest_dose
 from scripts.training.changes import compare
 
 from parentage.checkpoints.formats.safetensors_writer import StoredTensor, write_safetensors
@@ -85,3 +85,14 @@ def test_no_row_tells_of_training_without_a_changed_number_or_finds_none_where_s
             assert row["share"] > 0, row["settings"]
         if row["share"] > 1e-3:
             assert row["post_training"] != "not-detected", (row["kind"], row["settings"])
+
+
+def test_a_second_model_shows_the_order_of_doses_too_and_a_checkpoint_is_told_by_its_own_steps() -> None:
+    rows = {r["model"]: r for r in json.loads(SECOND.read_text("utf-8"))}
+    nex, half = rows["nex"], rows["nex/checkpoints/step-24"]
+    assert half["settings"].startswith("24 of 48 steps")
+    assert half["dose"] < nex["dose"]
+    assert half["share"] < nex["share"]
+    assert rows["lora"]["by_component"]["embedding"] == 0
+    assert rows["lora"]["stable_rank"] < rows["teacher"]["stable_rank"]
+    assert all(0 < r["share"] < 1 for r in rows.values())
