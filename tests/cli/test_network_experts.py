@@ -13,7 +13,7 @@ from tests.merging.models import write_model
 from tests.recognition.test_experts import dense, mixture
 
 
-@pytest.mark.parametrize("budget", [None, "700kB"])
+@pytest.mark.parametrize("budget", [None, pytest.param("700kB", marks=pytest.mark.slow)])
 def test_a_mixture_is_told_as_made_of_its_dense_models_or_not_at_all(
     budget: str | None, site: Site, run: Run, tmp_path: Path
 ) -> None:

@@ -104,6 +104,7 @@ def test_a_budget_pays_for_layers_and_where_it_does_not_they_meet_by_number(
     assert run("verify", saved).code == 0
 
 
+@pytest.mark.slow
 def test_evidence_of_a_version_that_did_not_look_for_layers_is_derived_as_it_was(
     run: Run, site: Site, tmp_path: Path
 ) -> None:

@@ -54,7 +54,7 @@ def test_a_fine_tune_of_full_rank_is_no_adapter_over_a_network(
     assert plain(told)["verdict"]["relation"] not in RELATIONS
 
 
-@pytest.mark.parametrize("relation", RELATIONS)
+@pytest.mark.parametrize("relation", [RELATIONS[0], pytest.param(RELATIONS[1], marks=pytest.mark.slow)])
 def test_a_budget_that_does_not_hold_the_matrices_names_nothing_and_says_what_it_would_take(
     relation: str, run: Run, site: Site, tmp_path: Path, base: Model
 ) -> None:
