@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from parentage.numerics.formats import to_float64
 
 from parentage.checkpoints.formats.safetensors_writer import StoredTensor
 from parentage.methods.method import Value
+from parentage.numerics.storage.formats import round_to, to_float64
 from parentage.records.absence import Absent
 from parentage.records.dtypes import DType
 from tests.recognition.worlds import Made, audit, family, made, recognised
@@ -126,6 +126,23 @@ def test_a_karcher_mean_in_another_librarys_last_bits_is_named_and_they_are_told
 def test_what_is_farther_from_a_karcher_mean_than_last_bits_is_not_called_one() -> None:
     suspect, models = off_by(16)
     assert audit(suspect, models, "OAB").report.verdict.relation != "spherical-merge"
+
+
+@pytest.mark.parametrize("share", [0.01, pytest.param(1.0, marks=pytest.mark.slow)])
+def test_a_sphere_that_was_trained_on_is_left_open_and_said_to_be_no_replay(share: float) -> None:
+    models = family(3, count=2, size=3_000, apart=(0.3, 0.5))
+    suspect = made(Made("slerp", "AB", 0, (), {"t": 0.4}, dtype=DType.F32), models)
+    rng = np.random.default_rng(3)
+    for name, tensor in suspect.items():
+        values = to_float64(tensor.bits, tensor.dtype)
+        moved = values + (rng.random(values.size) < share) * rng.normal(0, 0.01 * values.std(), values.size)
+        suspect[name] = StoredTensor(tensor.dtype, tensor.shape, round_to(moved, tensor.dtype))
+    report = audit(suspect, models, "OAB").report
+    assert report.verdict.status == "undetermined"
+    assert report.post_training.status == "undetermined"
+    told = [r.why_excluded.reason for r in report.verdict.rivals if r.relation == "slerp-merge"]
+    # Where most elements still come out the method is named as what is left open, with what it leaves.
+    assert share == 1.0 or "neither that nor a copy" in told[0]
 
 
 def test_slerp_of_near_models_is_a_line_and_called_one() -> None:
