@@ -9,6 +9,7 @@ import pytest
 from parentage import api
 from parentage.merging.recipe_reading import recipe_from_text
 from parentage.records.recipe import Clause, Recipe
+from parentage.records.recognition import Numbers, Recognition
 from tests.worlds.fixtures import FOLDER
 
 KIT = FOLDER / "parts"
@@ -56,3 +57,19 @@ def test_weights_by_names_are_so_written() -> None:
         "A": (Clause(0.7, "attention"), Clause(0.4)),
         "B": (Clause(0.3, "attention"), Clause(0.6)),
     }
+
+
+@pytest.mark.slow
+def test_a_density_that_runs_over_the_layers_is_told_tensor_by_tensor() -> None:
+    parents = [str(KIT / f"{parent}.safetensors") for parent in "OAB"]
+    suspect = str(KIT / "density.safetensors")
+    found = api.audit(suspect, parents=parents, sample=256, workers=1, digests=False)
+    verdict, recognition = found.report.verdict, found.evidence.recognition
+    assert isinstance(recognition, Recognition)
+    (replay,) = recognition.replays
+    assert (verdict.relation, verdict.status) == ("ties-merge", "supported")
+    assert replay.matches == replay.informative > 0
+    own = [t for t in replay.tensors if isinstance(t.own, Numbers)]
+    assert f"with numbers of their own in {len(own)} tensors" in verdict.sentence
+    # No more is said than that they differ: a gradient from .3 to .95 is not put together.
+    assert replay.courses == ()
