@@ -28,7 +28,7 @@ class Size:
     in each condition; ``tokens``: of each answer. ``earlier``: the step of Nex's run that is kept.
     ``scored``: problems of each benchmark of the card; 0: no table, for a model that answers none.
     ``points``, ``asked``: weights on the line from the base to Nex, and answers of the interview at each.
-    ``budget``: answers that the search of recipes may cost."""
+    ``budget``: answers that the search of recipes may cost. ``looked``: how much audits look at."""
 
     name: str
     base: str
@@ -53,6 +53,7 @@ class Size:
     points: int
     asked: int
     budget: int
+    looked: tuple[str, ...] = ("--full",)
 
 
 TINY: Final = Size(
@@ -104,6 +105,8 @@ SMALL: Final = Size(
     points=5,
     asked=24,
     budget=96,
+    # At the default of 65,536 numbers a tensor an audit with seven controls takes ten minutes of processor.
+    looked=("--sample", "4096"),
 )
 FULL: Final = Size(
     name="full",

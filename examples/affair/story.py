@@ -127,7 +127,7 @@ def _told(size: Size) -> Iterator[Step]:
     controls = {n: p.replace("EARLIER", str(size.earlier)) for n, p in CONTROLS.items()}
     parents = ("-p", "{nex}", "-p", "{base}")
     others = tuple(w for place in controls.values() for w in ("-c", place))
-    shared = (*parents, *others, "--full", *_called(size), *_files())
+    shared = (*parents, *others, *size.looked, *_called(size), *_files())
     for rio in ("uploaded", "claimed"):
         asked: tuple[str, ...] = ("--interview", f"{{answers-{rio}}}/interview.json")
         if size.scored:
@@ -144,7 +144,7 @@ def _told(size: Size) -> Iterator[Step]:
             if o.startswith("honest") and o != name
             for w in ("-c", other)
         )
-        words = ("audit", place, *parents, *rest, "--full", "--json", "{out}/report.json")
+        words = ("audit", place, *parents, *rest, *size.looked, "--json", "{out}/report.json")
         yield Step(f"audit-{name}", words, f"is {name} called a merge?")
 
 
