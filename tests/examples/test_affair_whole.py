@@ -36,7 +36,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     work = tmp_path_factory.mktemp("affair")
     done = {d.step: d for d in run(steps(SHORT), work, WANTED, jobs=2)}
     assert {"base", "nex", "teacher", "distilled", *WANTED} <= done.keys()
-    assert all(d.cpu > 0 and d.peak_mb > 0 for d in done.values())
+    assert all(done[name].cpu > 1 for name in ("base", "nex", "teacher", "distilled"))
     return work
 
 
