@@ -16,6 +16,13 @@ from parentage.verdicts.dossier.scale import IDENTITY, OBSERVED, OPEN, RATES, Ra
 ROOT = Path(__file__).resolve().parents[3]
 RELATIONS = (ROOT / "docs" / "relations.md").read_text(encoding="utf-8")
 CALIBRATION = (ROOT / "docs" / "calibration.md").read_text(encoding="utf-8")
+PAGE_OF_METHODS = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
+# Merges by other rules than a weighted sum.
+METHODS = (
+    *("slerp", "nuslerp", "multislerp", "karcher", "task_arithmetic", "ties"),
+    *("breadcrumbs", "breadcrumbs_ties", "dare_linear", "dare_ties", "della", "della_linear"),
+    *("model_stock", "sce", "arcee_fusion", "nearswap"),
+)
 ROW = re.compile(r"^\| [^|]+ \| ([\d,]+) of ([\d,]+) \| ([\d,]+) of ([\d,]+) \| (\d+) \|$", re.M)
 
 
@@ -42,7 +49,13 @@ def test_counts_are_those_of_the_calibration() -> None:
     true = audits["trained-on"]
     assert audits["all"] - true - audits["other-fine-tune"] == RATES["fine-tune"].false
     assert f"of {true} parents trained on, {RATES['fine-tune'].told} are told" in fresh
-    assert "265 suspects were drawn anew" in CALIBRATION
+    told = re.findall(rf"^\| ({'|'.join(METHODS)}) \| [^|]+ \| 20 \| (\d+) of 20 ", PAGE_OF_METHODS, re.M)
+    assert [name for name, _ in told] == list(METHODS)
+    assert (sum(int(n) for _, n in told), 20 * len(told)) == (
+        RATES["method-merge"].told,
+        RATES["method-merge"].true,
+    )
+    assert audits["all never merged"] == RATES["method-merge"].false
     assert "Of the 125 quantised copies 124 are told" in CALIBRATION
     assert "76 are told, every weight in its interval" in CALIBRATION
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from parentage.evidence.sampling.reading import ModelSlice, TensorSample, recast
 from parentage.numerics.deciding import merge_test
+from parentage.numerics.deciding.averages import MOST_MODELS, MOST_ON_F16, mean_of_narrow
 from parentage.numerics.feasible import interval
-from parentage.numerics.storage.cells import Cells, rounding_cells
+from parentage.numerics.storage.cells import Cells, Written, as_written, rounding_cells
 from parentage.numerics.storage.formats import round_to
 from parentage.numerics.training.change_size import ChangeSize, size_around_blend
 from parentage.records.absence import Absent
@@ -19,8 +20,10 @@ from parentage.records.evidence import TOO_COARSE, Comparison, Mixture
 
 __all__ = [
     "AS_STORED",
+    "FEWEST_OFF_GRID",
     "LIKELIHOOD_ELEMENTS",
     "MixtureRequest",
+    "averaged",
     "cast_operand",
     "in_dtype_of",
     "likelihood_elements",
@@ -37,6 +40,8 @@ LIKELIHOOD_ELEMENTS = 8_192
 QUICK_ELEMENTS = 2_048
 # Fewer informative elements than this and a tensor is described, not judged.
 MINIMUM_INFORMATIVE = 200
+# Of numbers off a narrower grid; fewer hold no lead of the size that is asked for.
+FEWEST_OFF_GRID = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +60,12 @@ class _Problem:
     b: NDArray[np.float64]
     c: NDArray[np.float64]
     cells: Cells
+    written: Written
+    """The same, of numbers on a narrower grid than they are stored in that grid's: for likelihoods."""
     rows: NDArray[np.int32]
     dtype: DType
+    declared: DType
+    """What the file says; ``dtype`` is narrower where that holds every number."""
 
 
 def plausible_casts(first: ModelSlice, second: ModelSlice, subject: ModelSlice) -> tuple[str, ...]:
@@ -163,7 +172,8 @@ def _problem(
     finite = np.isfinite(a) & np.isfinite(b) & np.isfinite(c)
     a, b, c = a[finite], b[finite], c[finite]
     cells = rounding_cells(round_to(c, chosen.effective), chosen.effective)
-    return _Problem(a, b, c, cells, sample.rows[finite], chosen.effective)
+    written = as_written(c, chosen.effective)
+    return _Problem(a, b, c, cells, written, sample.rows[finite], chosen.effective, chosen.dtype)
 
 
 def _sweep(problem: _Problem) -> interval.IntervalEstimate:
@@ -265,17 +275,46 @@ def _whole_rows(chosen: NDArray[np.int64], rows: NDArray[np.int32]) -> NDArray[n
     return chosen[np.isin(rows[chosen], picked)][: 2 * LIKELIHOOD_ELEMENTS]
 
 
-def _likelihoods(request: MixtureRequest, problem: _Problem, chosen: NDArray[np.int64]) -> Comparison:
+def _likelihoods(
+    request: MixtureRequest, problem: _Problem, chosen: NDArray[np.int64]
+) -> Comparison | Absent:
     dtypes = _merge_dtypes(problem.dtype)
     best = dtypes[0]
     if len(dtypes) > 1:
         few = chosen[:: max(1, chosen.size // QUICK_ELEMENTS)]
         quick = {d: _compared(problem, few, d, interval_=False, lattice=False) for d in dtypes}
         best = max(dtypes, key=lambda d: quick[d].replay.log_likelihood)
+    if (found := averaged(problem.c, problem.declared, best)) is not None:
+        return found
     # What a control's weight would be is of no interest: whether it passes is.
     both = _compared(problem, chosen, best, interval_=request.subject == 0)
+    both = replace(both, delta_ll=min(both.delta_ll, _lead_off_grid(problem, chosen, best)))
     size = _change_size(problem, both, best) if request.subject == 0 else None
     return _record(both, chosen.size, best, size)
+
+
+def averaged(values: NDArray[np.float64], declared: DType, merged: DType) -> Absent | None:
+    """Why a blend stored in ``merged`` is not asked about where ``values``, in 32 bits, are a mean of
+    models in 16: of ``merged``, or of bfloat16, of which a mean of two or four lies on float16's grid."""
+    if declared is not DType.F32 or merged is DType.F32:
+        return None
+    for narrow, most in ((merged, MOST_MODELS), (DType.BF16, MOST_ON_F16)):
+        models = mean_of_narrow(values, narrow, most)
+        if models is not None:
+            return Absent(
+                f"numbers off the grid of {narrow.value} lie at multiples of 1/{models} of its steps, "
+                f"as in a mean of {models} models stored so"
+            )
+    return None
+
+
+def _lead_off_grid(problem: _Problem, chosen: NDArray[np.int64], dtype: DType) -> float:
+    """The lead among the numbers off the narrower grid on which others lie: what was changed after a blend
+    was stored lies near that grid, a mean of checkpoints in between. Infinite where there are few."""
+    off = chosen[~problem.written.narrow[chosen]]
+    if off.size == chosen.size or off.size < FEWEST_OFF_GRID:
+        return np.inf
+    return _compared(problem, off, dtype, interval_=False, lattice=False).delta_ll
 
 
 def _merge_dtypes(stored: DType) -> tuple[DType, ...]:
@@ -287,9 +326,17 @@ def _compared(
     problem: _Problem, chosen: NDArray[np.int64], dtype: DType, *, interval_: bool, lattice: bool = True
 ) -> merge_test.Comparison:
     a, b, c = problem.a[chosen], problem.b[chosen], problem.c[chosen]
-    low, high = problem.cells.low[chosen], problem.cells.high[chosen]
+    cells = problem.written.cells.only(chosen)
     return merge_test.compare(
-        a, b, c, low, high, dtype=dtype, rows=problem.rows[chosen], interval=interval_, lattice=lattice
+        a,
+        b,
+        c,
+        cells.low,
+        cells.high,
+        dtype=dtype,
+        rows=problem.rows[chosen],
+        interval=interval_,
+        lattice=lattice,
     )
 
 

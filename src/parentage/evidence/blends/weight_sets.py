@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parentage.evidence.blends.mixtures import (
+    FEWEST_OFF_GRID,
     MINIMUM_INFORMATIVE,
+    averaged,
     cast_operand,
     likelihood_elements,
     plausible_casts,
@@ -18,7 +20,7 @@ from parentage.evidence.sampling.reading import ModelSlice, TensorSample, recast
 from parentage.numerics.deciding.merge_test import coarse_step
 from parentage.numerics.deciding.merge_test_many import ManyComparison, compare_many, gain_over_pairs
 from parentage.numerics.feasible import programme
-from parentage.numerics.storage.cells import Cells, rounding_cells
+from parentage.numerics.storage.cells import Cells, Written, as_written, rounding_cells
 from parentage.numerics.storage.formats import round_to
 from parentage.numerics.training.change_size import ChangeSize, size_around_blend
 from parentage.records.absence import Absent
@@ -40,13 +42,16 @@ WORTH_CONTROLLING = 10.0
 
 @dataclass(frozen=True, slots=True)
 class _Problem:
-    """Elements where the parents differ: parents [K, n], the subject, its cells, rows [n]."""
+    """Elements where the parents differ: parents [K, n], the subject, its cells, rows [n]; ``written``: the
+    cells that likelihoods go by (see ``mixtures``)."""
 
     parents: NDArray[np.float64]
     c: NDArray[np.float64]
     cells: Cells
+    written: Written
     rows: NDArray[np.int32]
     dtype: DType
+    declared: DType
 
 
 def measure_weight_sets(
@@ -115,7 +120,10 @@ def _problem(sample: TensorSample, parents: tuple[int, ...], subject: int, cast:
     usable &= (values != values[-1]).any(axis=0)
     c = chosen.values[usable]
     cells = rounding_cells(round_to(c, chosen.effective), chosen.effective)
-    return _Problem(values[:, usable], c, cells, sample.rows[usable], chosen.effective)
+    written = as_written(c, chosen.effective)
+    return _Problem(
+        values[:, usable], c, cells, written, sample.rows[usable], chosen.effective, chosen.dtype
+    )
 
 
 def _as_stored(subject: ModelSlice | None, own: ModelSlice) -> ModelSlice:
@@ -135,12 +143,12 @@ def _thin(problem: _Problem, most: int) -> _Problem:
 
 
 def _only(problem: _Problem, chosen: NDArray[np.int64]) -> _Problem:
-    cells = problem.cells
     return replace(
         problem,
         parents=np.ascontiguousarray(problem.parents[:, chosen]),
         c=problem.c[chosen],
-        cells=Cells(cells.low[chosen], cells.high[chosen], cells.closed[chosen]),
+        cells=problem.cells.only(chosen),
+        written=problem.written.only(chosen),
         rows=problem.rows[chosen],
     )
 
@@ -172,7 +180,7 @@ def _start(problem: _Problem) -> NDArray[np.float64]:
     quick = _thin(problem, QUICK_ELEMENTS)
     if not _known(problem.dtype):
         return np.full(len(problem.parents), 1.0 / len(problem.parents))
-    low, high = quick.cells.low, quick.cells.high
+    low, high = quick.written.cells.low, quick.written.cells.high
     return gain_over_pairs(quick.parents, quick.c, low, high, dtype=problem.dtype)[0]
 
 
@@ -190,14 +198,25 @@ def _compare(
         return Absent(f"the likelihoods do not know the rounding of {problem.dtype.value}")
     chosen = likelihood_elements(np.ones(problem.c.size, dtype=bool), problem.rows)
     whole, problem = problem, _only(problem, chosen)
-    low, high = problem.cells.low, problem.cells.high
+    low, high = problem.written.cells.low, problem.written.cells.high
     gain = gain_over_pairs(problem.parents, problem.c, low, high, dtype=problem.dtype)[1]
     if subject == 0 and gain < WORTH_COMPARING:
         return Absent("two of the parents, their weights summing to one, explain it as well")
     dtype = _merge_dtype(problem)
+    if (found := averaged(whole.c, problem.declared, dtype)) is not None:
+        return found
     both = _compared(problem, dtype, interval=True)
+    both = replace(both, delta_ll=min(both.delta_ll, _lead_off_grid(problem, dtype)))
     size = _change_size(whole, both, dtype) if subject == 0 else None
     return _record(both, problem, dtype, size)
+
+
+def _lead_off_grid(problem: _Problem, dtype: DType) -> float:
+    """As for two parents (``mixtures``)."""
+    off = np.flatnonzero(~problem.written.narrow)
+    if off.size == problem.c.size or off.size < FEWEST_OFF_GRID:
+        return np.inf
+    return _compared(_only(problem, off), dtype, interval=False).delta_ll
 
 
 def _merge_dtype(problem: _Problem) -> DType:
@@ -213,8 +232,8 @@ def _compared(problem: _Problem, dtype: DType, *, interval: bool) -> ManyCompari
     return compare_many(
         problem.parents,
         problem.c,
-        problem.cells.low,
-        problem.cells.high,
+        problem.written.cells.low,
+        problem.written.cells.high,
         dtype=dtype,
         rows=problem.rows,
         interval=interval,

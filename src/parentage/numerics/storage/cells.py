@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from parentage.numerics.storage.formats import to_float64
+from parentage.numerics.storage.formats import round_to, to_float64
 from parentage.records.dtypes import DType
 
-__all__ = ["Cells", "rounding_cells"]
+__all__ = ["Cells", "Written", "as_written", "rounding_cells"]
+
+NARROW: Final = (DType.BF16, DType.F16)
+# Of float32 numbers that were never narrower 1 in 65,536 lies on the grid of bfloat16.
+WRITTEN_NARROW: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +28,10 @@ class Cells:
     low: NDArray[np.float64]
     high: NDArray[np.float64]
     closed: NDArray[np.bool_]
+
+    def only(self, chosen: NDArray[np.int64]) -> Cells:
+        """Those of some of the values."""
+        return Cells(self.low[chosen], self.high[chosen], self.closed[chosen])
 
 
 def rounding_cells(bits: NDArray[np.unsignedinteger], dtype: DType) -> Cells:
@@ -48,3 +57,48 @@ def rounding_cells(bits: NDArray[np.unsignedinteger], dtype: DType) -> Cells:
     finite = np.isfinite(value)
     low, high = np.where(finite, low, np.nan), np.where(finite, high, np.nan)
     return Cells(low, high, finite & ((bits & one) == 0))
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """How values [n] were written: their cells, and which of them lie on a narrower grid than stored in."""
+
+    cells: Cells
+    narrow: NDArray[np.bool_]
+
+    def only(self, chosen: NDArray[np.int64]) -> Written:
+        """The same of some of the values."""
+        return Written(self.cells.only(chosen), self.narrow[chosen])
+
+
+def as_written(values: NDArray[np.float64], dtype: DType) -> Written:
+    """Cells of values [n] stored in ``dtype``; of a 32-bit tensor in which a share of the numbers lies on a
+    16-bit grid, those numbers have that grid's cells.
+
+    Such numbers were rounded to it once, whatever made them: a mean of 16-bit checkpoints keeps those that
+    all of them agree on. Taken as exact to 32 bits they would speak for any recipe that rounds to that
+    grid, and against every explanation that does not.
+    """
+    own = rounding_cells(round_to(values, dtype), dtype)
+    none = Written(own, np.zeros(values.size, dtype=bool))
+    if dtype is not DType.F32 or not values.size:
+        return none
+    narrow = max(NARROW, key=lambda d: np.count_nonzero(_lies_on(values, d)))
+    on = _lies_on(values, narrow)
+    if np.count_nonzero(on) < WRITTEN_NARROW * values.size:
+        return none
+    wide = rounding_cells(round_to(values, narrow), narrow)
+    return Written(
+        Cells(
+            np.where(on, wide.low, own.low),
+            np.where(on, wide.high, own.high),
+            np.where(on, wide.closed, own.closed),
+        ),
+        on,
+    )
+
+
+def _lies_on(values: NDArray[np.float64], dtype: DType) -> NDArray[np.bool_]:
+    """Zero lies on every grid and tells of none."""
+    same: NDArray[np.bool_] = to_float64(round_to(values, dtype), dtype) == values
+    return same & (values != 0.0) & np.isfinite(values)
