@@ -101,4 +101,5 @@ def as_written(values: NDArray[np.float64], dtype: DType) -> Written:
 def _lies_on(values: NDArray[np.float64], dtype: DType) -> NDArray[np.bool_]:
     """Zero lies on every grid and tells of none."""
     same: NDArray[np.bool_] = to_float64(round_to(values, dtype), dtype) == values
-    return same & (values != 0.0) & np.isfinite(values)
+    found: NDArray[np.bool_] = same & (values != 0.0) & np.isfinite(values)
+    return found
