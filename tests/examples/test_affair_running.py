@@ -28,8 +28,10 @@ while not other.exists():
         sys.exit("nobody came")
     time.sleep(.02)
 """
+# What runs in the background of a shell may have been told to ignore Ctrl-C.
 SLEEPING = """
-import pathlib, sys, time
+import pathlib, signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from examples.affair import running
 from examples.affair.__main__ import main
 from examples.affair.steps import words_of
