@@ -6,6 +6,7 @@ version again.
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -34,8 +35,10 @@ KEPT: Final = ("answers.jsonl", "card.json", "dossier.zip", "interview.json", "s
 def keep_dossier(folder: Path) -> None:
     """Write ``KEPT`` to a folder: a merge, real answers of a panel, a card that tells otherwise."""
     shutil.copyfile(ROOT / ANSWERS[0], folder / "answers.jsonl")
-    _command("interview", *ANSWERS, f"--json={folder / 'interview.json'}")
-    told = _command("card", CARD, f"--from-interview={folder / 'interview.json'}", "--json")
+    # Claims note which readings were given: no place of one machine.
+    readings = os.path.relpath(folder / "interview.json", ROOT)
+    _command("interview", *ANSWERS, f"--json={readings}")
+    told = _command("card", CARD, f"--from-interview={readings}", "--json")
     (folder / "card.json").write_bytes(told)
     with TemporaryDirectory() as place:
         secret = _keys(Path(place), folder / "signer.pub.pem")
