@@ -147,7 +147,9 @@ def card_sources(given: CardInputs, declared: Sequence[str], shared: SharedSessi
 
 def _text(found: FoundCard) -> CardText:
     name = Absent("its place says no name") if found.name is None else found.name
-    return CardText(found.locator, found.text, name, found.revision, dict(found.config), found.licences)
+    return CardText(
+        found.locator, found.text, name, found.revision, dict(found.config), found.licences, found.limits
+    )
 
 
 def _parents(given: CardInputs, shared: SharedSession) -> Iterator[ParentText]:
@@ -159,5 +161,7 @@ def _parents(given: CardInputs, shared: SharedSession) -> Iterator[ParentText]:
             yield ParentText(name, published=published)
             continue
         found = find_card(place, shared.of(place))
-        card = CardText(place, found.text, name, found.revision, licences=found.licences)
+        card = CardText(
+            place, found.text, name, found.revision, licences=found.licences, limits=found.limits
+        )
         yield ParentText(name, card, published)

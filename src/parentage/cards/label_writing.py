@@ -12,6 +12,7 @@ from parentage.cards.header_labels import rewrite_headers
 from parentage.cards.label_check import load_label
 from parentage.cards.labels import MATERIALS, RECORD, STATEMENT, label_files, shard_metadata
 from parentage.cards.model_card import RECIPE_FILE
+from parentage.checkpoints.licence_names import is_licence_file
 from parentage.errors import LabelError, UsageError
 from parentage.records.json_files import write_bytes
 from parentage.records.merge import MergeRecord
@@ -22,7 +23,7 @@ CARD: Final = "README.md"
 # A model's own card is its author's: ours is laid beside it.
 SECOND_CARD: Final = "parentage-card.md"
 LABEL: Final = (RECORD, STATEMENT, MATERIALS, RECIPE_FILE)
-NO_SUBJECTS: Final = frozenset({CARD, SECOND_CARD, "LICENSE", "mergekit_config.yml", *LABEL})
+NO_SUBJECTS: Final = frozenset({CARD, SECOND_CARD, "mergekit_config.yml", *LABEL})
 
 
 def check_unlabelled(folder: Path, *, replacing: bool) -> None:
@@ -83,5 +84,5 @@ def _own_card(folder: Path) -> bool:
 
 def subjects(folder: Path, names: list[str], *, workers: int, progress: Progress) -> Mapping[str, str]:
     """SHA-256 of what lies beside the weights and a label speaks of, by name."""
-    wanted = [name for name in names if name not in NO_SUBJECTS]
+    wanted = [name for name in names if name not in NO_SUBJECTS and not is_licence_file(name)]
     return digests_of(folder, wanted, workers=workers, progress=progress)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from parentage.checkpoints.byte_files import ByteFile, Span
 from parentage.checkpoints.direct_files import in_memory
+from parentage.checkpoints.licence_names import is_licence_file
 from parentage.checkpoints.places import Place, find_place, open_file, safe_file
 from parentage.errors import ReadError
 
@@ -25,7 +26,6 @@ SIDE_FILES = (
     "generation_config.json",
     "README.md",
     "mergekit_config.yml",
-    "LICENSE",
 )
 VOCABULARY = "vocab.json"
 SIDE_ENDINGS = (".jinja", ".model", ".txt")
@@ -33,9 +33,9 @@ STILL_WRITTEN = "wait until it is no longer written, then begin again"
 
 
 def is_side_file(name: str) -> bool:
-    """Config, tokenizer, card, template or recipe."""
+    """Config, tokenizer, card, template, recipe or licence."""
     named = name in SIDE_FILES or name == VOCABULARY or name.startswith("tokenizer")
-    return named or Path(name).suffix in SIDE_ENDINGS
+    return named or Path(name).suffix in SIDE_ENDINGS or is_licence_file(name)
 
 
 def _not_read(error: OSError, where: str) -> ReadError:

@@ -14,6 +14,7 @@ from parentage.architectures.roles import role_of
 from parentage.checkpoints.checkpoint import Checkpoint
 from parentage.checkpoints.declared import declared_sources
 from parentage.checkpoints.digests import ShardDigest, digest_shard
+from parentage.checkpoints.licence_names import is_licence_file
 from parentage.engines.threads import map_ordered
 from parentage.evidence.sampling.positions import Sampling, plan_sample
 from parentage.evidence.sampling.reading import recast
@@ -134,7 +135,7 @@ def _side_file(checkpoint: Checkpoint, name: str) -> SideFile:
 def _kind(name: str) -> str:
     if name.endswith(".jinja"):
         return "template"
-    if name.startswith("LICENSE"):
+    if is_licence_file(name):
         return "licence"
     known = {"README.md": "card", "mergekit_config.yml": "recipe"}
     if name in known:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from parentage.checkpoints.checkpoint import Checkpoint
+from parentage.checkpoints.licence_names import is_licence_file
 from parentage.errors import PlanError
 from parentage.merging.groups import output_layers
 from parentage.merging.planned import Plan
@@ -21,7 +22,6 @@ LAYER_COUNTS: Final = ("num_hidden_layers", "n_layer", "num_layers")
 OWN: Final = frozenset(
     {
         "README.md",
-        "LICENSE",
         "config.json",
         "mergekit_config.yml",
         "merge-recipe.yaml",
@@ -42,7 +42,7 @@ def side_files(plan: Plan, opened: Mapping[ModelName, Checkpoint]) -> dict[str, 
     found = {
         name: template.folder.read_side_file(name, MAX_SIDE)
         for name in template.files
-        if name not in OWN and not name.endswith(".index.json")
+        if name not in OWN and not name.endswith(".index.json") and not is_licence_file(name)
     }
     if plan.vocabulary is not None:
         found = {name: data for name, data in found.items() if not _of_tokenizer(name)}

@@ -40,7 +40,7 @@ class LicenceText:
 @dataclass(frozen=True, slots=True)
 class CardText:
     """One card; ``name``: what its place says that the model is called. ``config``, ``licences``: files
-    beside it."""
+    beside it. ``limits``: what of them was not read."""
 
     locator: str
     text: str
@@ -48,6 +48,7 @@ class CardText:
     revision: str | Absent = NO_CARD_REVISION
     config: Mapping[str, Any] = field(default_factory=dict)
     licences: tuple[LicenceText, ...] = ()
+    limits: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from parentage.checkpoints.checkpoint import Checkpoint
 from parentage.checkpoints.formats.safetensors_writer import StoredTensor, write_safetensors
+from parentage.checkpoints.licence_names import is_licence_file
 from parentage.checkpoints.locators import PlaceKind, place_kind
 from parentage.checkpoints.opening import open_checkpoint
 from parentage.errors import CheckpointError
@@ -25,6 +26,8 @@ __all__ = ["Base", "digests_in", "open_base"]
 # A tokenizer of a vocabulary of 256,000 tokens has 33 MB.
 MAX_SIDE: Final = 256 * 2**20
 FLOATS: Final = (DType.F64, DType.F32, DType.F16, DType.BF16)
+# What the folder of an adapter does not hold, nor a licence: the weights lie elsewhere.
+OF_THE_MODEL: Final = ("config.json", "generation_config.json")
 # A card or a recipe tells of the base, and not of what was made of it.
 NOT_TAKEN: Final = ("README.md", "mergekit_config.yml", "adapter_config.json")
 INDEX: Final = "model.safetensors.index.json"
@@ -79,7 +82,7 @@ class Base:
         if not tokenizer_only and len(self.checkpoint.shards) > 1:
             names.append(INDEX)
         for name in names:
-            if tokenizer_only and name in ("config.json", "generation_config.json", "LICENSE"):
+            if tokenizer_only and (name in OF_THE_MODEL or is_licence_file(name)):
                 continue
             write_bytes(folder / name, self.checkpoint.folder.read_side_file(name, MAX_SIDE))
 

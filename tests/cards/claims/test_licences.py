@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from parentage.cards.claims.licences import MOST_TEXT, is_licence_file, licence_of, same_licence
+from parentage.cards.claims.licences import MOST_TEXT, licence_of, same_licence
+from parentage.checkpoints.licence_names import is_licence_file
 from tests.cli.running import Run
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -13,12 +13,11 @@ from typing import Final
 
 from parentage.records.card_sources import LicenceText
 
-__all__ = ["MOST_TEXT", "is_licence_file", "licence_of", "licences_of", "same_licence"]
+__all__ = ["MOST_TEXT", "licence_of", "licences_of", "same_licence"]
 
 # The longest licence of the list, GPL 3, has 35,149 bytes.
 MOST_TEXT: Final = 2**17
 TITLE: Final = 1_200
-_FILE: Final = re.compile(r"(licen[cs]e|copying|notice|unlicense)([-_.][\w.-]*)?", re.ASCII | re.I)
 # Titles by the hub's identifiers; each must stand near the beginning.
 _TITLES: Final = (
     ("apache-2.0", r"apache license\W+version 2\.0"),
@@ -52,11 +51,6 @@ _AS_IS: Final = 'the software is provided "as is"'
 _FORMS: Final = "redistribution and use in source and binary forms"
 _NAMES: Final = "neither the name"
 _FREE: Final = "this is free and unencumbered software released into the public domain"
-
-
-def is_licence_file(name: str) -> bool:
-    """Whether a file's name is one that licences have."""
-    return _FILE.fullmatch(name) is not None
 
 
 def licence_of(text: str) -> str | None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from parentage.cards.claims.licences import MOST_TEXT, is_licence_file
+from parentage.cards.claims.licences import MOST_TEXT
 from parentage.cards.claims.names_beside import names_beside
+from parentage.checkpoints.licence_names import is_licence_file
 from parentage.checkpoints.locators import PlaceKind, hub_model, place_kind
 from parentage.checkpoints.opening import open_checkpoint
 from parentage.checkpoints.places import open_file
@@ -19,7 +20,6 @@ from parentage.records.card import NO_CARD_REVISION
 from parentage.records.card_sources import LicenceText
 
 if TYPE_CHECKING:
-    from parentage.checkpoints.checkpoint import Checkpoint
     from parentage.checkpoints.remote.remote_session import RemoteSession
 
 __all__ = ["CARD_FILE", "FoundCard", "find_card"]
@@ -27,7 +27,7 @@ __all__ = ["CARD_FILE", "FoundCard", "find_card"]
 CARD_FILE: Final = "README.md"
 MAX_BYTES: Final = 16 * 2**20
 # A model has one or two; a folder of thousands is none.
-MOST_LICENCES: Final = 8
+MOST_LICENCES: Final = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,7 @@ class FoundCard:
     config: Mapping[str, Any] = field(default_factory=dict)
     declared: tuple[str, ...] = ()
     licences: tuple[LicenceText, ...] = ()
+    limits: tuple[str, ...] = ()
 
 
 def find_card(locator: str, session: RemoteSession | None = None) -> FoundCard:
@@ -61,25 +62,30 @@ def find_card(locator: str, session: RemoteSession | None = None) -> FoundCard:
             text = model.read_text(CARD_FILE, MAX_BYTES)
             revision = model.revision or Absent("the place knows of no revisions")
             name = hub_model(locator).repository if kind is PlaceKind.HUB else None
-            beside = model.config or {}, names_beside(model), _licences_of(model)
+            names, limits = _chosen(model.files)
+            licences = tuple(LicenceText(n, model.read_text(n, MOST_TEXT)) for n in names)
+            beside = model.config or {}, names_beside(model), licences, limits
             return FoundCard(locator, text, name, revision, *beside)
     except CheckpointError as error:
         # A folder with a card and no weights is still a card; anything else wrong with weights is told.
         if kind is not PlaceKind.LOCAL or error.code not in ("no-weights", "format-not-read"):
             raise
-        return FoundCard(locator, _read(path / CARD_FILE), licences=_licences_in(path))
+        licences, limits = _licences_in(path)
+        return FoundCard(locator, _read(path / CARD_FILE), licences=licences, limits=limits)
 
 
-def _licences_of(model: Checkpoint) -> tuple[LicenceText, ...]:
-    names = sorted(filter(is_licence_file, model.files))[:MOST_LICENCES]
-    return tuple(LicenceText(name, model.read_text(name, MOST_TEXT)) for name in names)
+def _chosen(names: Iterable[str]) -> tuple[list[str], tuple[str, ...]]:
+    """Licence files that are read, the shortest names first, and what is said of the others."""
+    found = sorted(filter(is_licence_file, names), key=lambda n: (len(n), n))
+    left = len(found) - MOST_LICENCES
+    limit = f"only {MOST_LICENCES} of {len(found):,} licence files beside the card were read"
+    return found[:MOST_LICENCES], (limit,) if left > 0 else ()
 
 
-def _licences_in(folder: Path) -> tuple[LicenceText, ...]:
+def _licences_in(folder: Path) -> tuple[tuple[LicenceText, ...], tuple[str, ...]]:
     """Of a folder without weights, which is no checkpoint."""
-    found = (p for p in folder.iterdir() if is_licence_file(p.name))
-    names = sorted(p.name for p in found if p.is_file() and not p.is_symlink())
-    return tuple(LicenceText(n, _read(folder / n, MOST_TEXT)) for n in names[:MOST_LICENCES])
+    names, limits = _chosen(p.name for p in folder.iterdir() if p.is_file() and not p.is_symlink())
+    return tuple(LicenceText(n, _read(folder / n, MOST_TEXT)) for n in names), limits
 
 
 def _read(path: Path, most: int = MAX_BYTES) -> str:

@@ -18,8 +18,8 @@ PER_TENSOR = 160
 # Card, config and recipe are read where they are there, each with its location.
 READ_BESIDE = ("README.md", "config.json", "mergekit_config.yml")
 MOST_BESIDE = 4 * 2**20
-# A place that lists nothing is asked for an index and for nine usual names.
-WITHOUT_LISTING = 10
+# A place that lists nothing is asked for an index and for seventeen usual names (http_place.ASKED_FOR).
+WITHOUT_LISTING = 18
 
 
 @dataclass(frozen=True, slots=True)

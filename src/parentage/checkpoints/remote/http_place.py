@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
+from parentage.checkpoints.licence_names import USUAL_LICENCES
 from parentage.checkpoints.local_files import SIDE_FILES
 from parentage.checkpoints.remote.budget import Meter
 from parentage.checkpoints.remote.http_source import HttpSource
@@ -29,6 +30,7 @@ __all__ = ["open_http"]
 # A web address lists nothing, so the usual names are asked for.
 ASKED_FOR = (
     *SIDE_FILES,
+    *USUAL_LICENCES,
     "tokenizer.json",
     "tokenizer_config.json",
     "special_tokens_map.json",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from parentage.cards.claims.licences import licences_of
@@ -20,6 +21,7 @@ from parentage.records.report import Report
 from parentage.records.weight_history import NO_WEIGHTS, WeightHistory
 from parentage.verdicts.cards.examine import examine_card
 from parentage.verdicts.cards.facts import Facts, ParentCard
+from parentage.verdicts.sentences import listing
 
 __all__ = ["card_report"]
 
@@ -67,7 +69,17 @@ def _weights(sources: CardSources, history: CardHistory | Absent) -> WeightHisto
 
 def _reading(card: CardText, rules: Sequence[Vocabulary]) -> CardReading:
     name = None if isinstance(card.name, Absent) else card.name
-    return read_card(card.text, locator=card.locator, revision=card.revision, name=name, vocabularies=rules)
+    found = read_card(
+        card.text, locator=card.locator, revision=card.revision, name=name, vocabularies=rules
+    )
+    return replace(found, limits=(*found.limits, *card.limits, *_untold(card)))
+
+
+def _untold(card: CardText) -> Iterator[str]:
+    told = licences_of(card.licences)
+    names = [f.name for f in card.licences if f.name not in told]
+    if names:
+        yield f"{listing(names)} beside the card: of no one licence whose text is known"
 
 
 def _history(sources: CardSources, rules: Sequence[Vocabulary]) -> CardHistory | Absent:
