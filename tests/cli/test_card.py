@@ -55,6 +55,22 @@ def test_the_json_is_a_file_that_reads_back(run: Run, card: Path, tmp_path: Path
     assert found.reading.values("licence") == ("mit",)
 
 
+def test_json_goes_to_a_file_or_to_standard_output_where_none_is_named(
+    run: Run, card: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "report.json"
+    told = run("card", card, "--json", path)
+    assert "Zed" in told.out
+    outs = [
+        run("card", *w).out
+        for w in ((card, "--json", "-"), (card, "--json"), ("--json", "--limit=3", card))
+    ]
+    assert outs == [path.read_text()] * 3
+    assert load_card_report(path).reading.values("licence") == ("mit",)
+    assert run("card", card, "--json", card).error == "usage-outputs"
+    assert card.read_text() == CARD
+
+
 def test_nothing_of_a_card_reaches_page_or_terminal_as_a_command(
     run: Run, card: Path, tmp_path: Path
 ) -> None:

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from markupsafe import escape
 
 from parentage.records.absence import Absent
 from parentage.records.dossier import Dossier
 from parentage.reports.card_html import render as render_card
 from parentage.reports.dossier_html import render
+from parentage.reports.dossier_text import render_text
 from tests.reports.test_browser import ATTACKS
 from tests.reports.worlds import HOSTILE_NAMES
 from tests.verdicts.dossier.worlds import CLOSED, composed, unlike
@@ -54,6 +56,18 @@ def test_words_that_ask_to_be_believed_change_no_finding() -> None:
 
 def test_equal_dossiers_give_equal_pages() -> None:
     assert render(composed("merge", CLOSED, unlike())) == render(composed("merge", CLOSED, unlike()))
+
+
+def test_the_grounds_of_a_confidence_are_told_once_and_then_referred_to() -> None:
+    made = composed("merge", CLOSED, unlike())
+    bases = [f.confidence.basis for f in made.findings]
+    (repeated, *_) = [b for b in dict.fromkeys(bases) if bases.count(b) > 1]
+    first = bases.index(repeated) + 1
+    text, page = " ".join(render_text(made).split()), render(made)
+    assert text.count(repeated) == page.count(str(escape(repeated))) == 1
+    assert text.count(f"As of finding {first}.") == bases.count(repeated) - 1
+    assert page.count(f'As of <a href="#f{first}">finding {first}</a>.') == bases.count(repeated) - 1
+    assert all(text.count(b) == 1 for b in bases)
 
 
 @pytest.fixture(scope="module")

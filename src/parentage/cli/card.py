@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer.core import TyperCommand
 
 from parentage.cli.card_options import Called, ParentCards, Published, Scores
 from parentage.cli.network import Budget, Cache, Requests, limits_of
@@ -15,7 +16,7 @@ from parentage.errors import ParentageError, UsageError
 if TYPE_CHECKING:
     from parentage.records.card_report import CardReport
 
-__all__ = ["EXAMPLES", "HELP", "CardConditionHolds", "command"]
+__all__ = ["EXAMPLES", "HELP", "CardConditionHolds", "JsonAlone", "command"]
 
 HELP = (
     "What the card of MODEL claims, claim by claim with its words, and what the evidence of an audit says "
@@ -84,7 +85,10 @@ def command(
         Path | None, typer.Option("--declarations", help="Write CycloneDX declarations here.")
     ] = None,
     html: Annotated[Path | None, typer.Option("--html", help="Write an HTML page here.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON to standard output.")] = False,
+    json_file: Annotated[
+        str | None,
+        typer.Option("--json", help="Write JSON to a file, or - (or nothing) for standard output."),
+    ] = None,
     limit: Annotated[int, typer.Option("--limit", min=0, help="Claims listed by status; 0: all.")] = 40,
     fail_on: Annotated[
         str | None,
@@ -97,9 +101,12 @@ def command(
     """Read a card and weigh it."""
     from parentage import api
     from parentage.cli.card_inputs import dates, pairs
+    from parentage.cli.targets import check_targets
 
     if fail_on not in (None, "contradicted", "undisclosed"):
         raise UsageError("--fail-on takes contradicted or undisclosed", code="usage-card")
+    written = (declarations, html, None if json_file in (None, "-") else Path(str(json_file)))
+    check_targets([f for f in written if f is not None], [model])
     report = api.card(
         model,
         evidence=from_evidence,
@@ -119,24 +126,41 @@ def command(
         from parentage.records.json_files import write_json
 
         write_json(declarations, declared(report))
-    _write(report, as_json=as_json, limit=limit, html=html)
+    _write(report, json_file, limit=limit, html=html)
     _check(report, fail_on)
 
 
-def _write(report: CardReport, *, as_json: bool, limit: int, html: Path | None) -> None:
-    from parentage.cli.streams import plain_text
-    from parentage.cli.tables import print_json
+class JsonAlone(TyperCommand):
+    """``--json`` with nothing after it means standard output, as it did when it took no file."""
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:
+        """As typer, with the file's name filled in."""
+        followed = [*args[1:], "--"]
+        given = [
+            part
+            for one, after in zip(args, followed, strict=True)
+            for part in ((one, "-") if one == "--json" and after.startswith("--") else (one,))
+        ]
+        return super().parse_args(ctx, given)
+
+
+def _write(report: CardReport, json_file: str | None, *, limit: int, html: Path | None) -> None:
+    from parentage.cli.streams import emit_json, plain_text
     from parentage.records import card_report as records
-    from parentage.records.json_files import write_text
+    from parentage.records.codec import to_plain
+    from parentage.records.json_files import dumps, write_text
     from parentage.reports.card_text import card_lines
 
     if html is not None:
         from parentage.reports.card_html import render
 
         write_text(html, render(report))
-    if as_json:
-        print_json(records.SCHEMA, records.VERSION, report)
+    text = dumps({"schema": records.SCHEMA, "version": records.VERSION, **to_plain(report)})
+    if json_file == "-":
+        emit_json(text)
         return
+    if json_file is not None:
+        write_text(Path(json_file), text)
     for line in card_lines(report, limit=limit):
         plain_text(line.removeprefix("\n")) if not line.startswith("\n") else _spaced(line)
 

@@ -82,7 +82,8 @@ def _printing(command: Callable[P, None]) -> Callable[P, None]:
 
 for module in (audit, dossier, verify, report, card, inspect, diff, merge, replay, interview, generate):
     name = module.__name__.rpartition(".")[2]
-    app.command(name, help=module.HELP, epilog=module.EXAMPLES)(_printing(module.command))
+    kind = card.JsonAlone if module is card else None
+    app.command(name, cls=kind, help=module.HELP, epilog=module.EXAMPLES)(_printing(module.command))
 app.add_typer(label.app, name="label")
 app.add_typer(train.app, name="train")
 app.add_typer(explore.app, name="explore")

@@ -12,7 +12,7 @@ from markupsafe import Markup
 from parentage.records.absence import Absent
 from parentage.records.dossier import Dossier
 from parentage.reports.dossier_places import excerpt
-from parentage.reports.dossier_text import GRADE_WORDS, KIND_WORDS, confidence_words, summary
+from parentage.reports.dossier_text import GRADE_WORDS, KIND_WORDS, confidence_words, first_told, summary
 from parentage.reports.html import environment, own_text, policy
 
 __all__ = ["FINDINGS_LIMIT", "PLACES_LIMIT", "render"]
@@ -39,6 +39,7 @@ def _page(dossier: Dossier) -> dict[str, Any]:
         "headline": _headline(dossier),
         "summary": summary(dossier),
         "findings": shown,
+        "first": first_told(shown),
         "left_out": len(dossier.findings) - len(shown),
         "numbers": numbers,
         "places": [(numbers[place], place, excerpt(dossier, place)) for place in cited],

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from parentage.records.absence import Absent
 from parentage.records.dossier import Confidence, Dossier, Finding, KindAlone, Support
 from parentage.reports.wording import clipped
 
-__all__ = ["GRADE_WORDS", "KIND_WORDS", "confidence_words", "ratio_words", "render_text", "summary"]
+__all__ = [
+    "GRADE_WORDS",
+    "KIND_WORDS",
+    "confidence_words",
+    "first_told",
+    "ratio_words",
+    "render_text",
+    "summary",
+]
 
 PROSE: Final = 1_600
 NAME: Final = 160
@@ -88,9 +96,10 @@ def _wrapped(lines: Iterator[str], width: int) -> Iterator[str]:
 def _lines(dossier: Dossier) -> Iterator[str]:
     yield f"DOSSIER OF {clipped(dossier.suspect, NAME)}"
     yield summary(dossier)
+    first = first_told(dossier.findings)
     for number, finding in enumerate(dossier.findings, 1):
         yield ""
-        yield from _finding(number, finding)
+        yield from _finding(number, finding, first[finding.confidence.basis])
     yield ""
     yield "What each kind of evidence alone would have concluded"
     for alone in dossier.alone:
@@ -107,9 +116,18 @@ def _lines(dossier: Dossier) -> Iterator[str]:
         yield from (f"  {clipped(limit, PROSE)}" for limit in dossier.audit.verdict.limits)
 
 
-def _finding(number: int, finding: Finding) -> Iterator[str]:
+def first_told(findings: Sequence[Finding]) -> dict[str, int]:
+    """The number of the first finding that rests on each basis of confidence: it alone tells it whole."""
+    found: dict[str, int] = {}
+    for number, finding in enumerate(findings, 1):
+        found.setdefault(finding.confidence.basis, number)
+    return found
+
+
+def _finding(number: int, finding: Finding, first: int) -> Iterator[str]:
+    basis = clipped(finding.confidence.basis, PROSE) if number == first else f"As of finding {first}."
     yield f"{number}. [{finding.severity}] {clipped(finding.sentence, PROSE)}"
-    yield f"   sure: {confidence_words(finding.confidence)}. {clipped(finding.confidence.basis, PROSE)}"
+    yield f"   sure: {confidence_words(finding.confidence)}. {basis}"
     yield f"   fact: {clipped(finding.fact, NAME)}"
     for support in finding.supports:
         yield from _support(support, "")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from parentage.cards.claims.reading import read_card
 from parentage.cards.claims.score_files import read_scores
 from parentage.errors import CardError
 from parentage.records.absence import Absent
@@ -62,6 +64,28 @@ def test_scores_measured_by_others_support_or_leave_open_and_never_contradict(tm
     assert status(found, "benchmark", "MMLU=60.9") == "supported"
     assert status(found, "benchmark", "GSM8K=55") == "undetermined"
     assert status(found, "benchmark", "BBH=50") == "untested"
+
+
+@pytest.mark.parametrize(
+    ("locator", "own"), [("card.md", "Finch-7B"), ("models/finch-remake", "finch-remake")]
+)
+def test_a_measured_row_of_the_model_itself_is_on_no_line_with_itself(
+    tmp_path: Path, locator: str, own: str
+) -> None:
+    path = tmp_path / "scores.csv"
+    names, base = ("MMLU", "GSM8K", "BBH"), (60.0, 40.0, 51.0)
+    rows = [f"acme/{own},{n},{b + 3:g}\n" for n, b in zip(names, base, strict=True)]
+    rows += [f"acme/Corvid-7B,{n},{b:g}\n" for n, b in zip(names, base, strict=True)]
+    path.write_text("model,benchmark,score\n" + "".join(rows))
+    text = f"# Finch-7B\n\nBase model: acme/Corvid-7B.\n\n| B | S |\n|---|---|\n| MMLU | {own} |\n"
+    reading = replace(read_card(text), locator=locator)
+    assert weighed("", reading=reading, scores=read_scores(path)).score_lines == ()
+    other = path.read_text() + "".join(
+        f"acme/Corvid-7B-Chat,{n},{b + 5:g}\n" for n, b in zip(names, base, strict=True)
+    )
+    path.write_text(other)
+    (line,) = weighed("", reading=reading, scores=read_scores(path)).score_lines
+    assert (line.first, line.second) == ("acme/Corvid-7B-Chat", "acme/Corvid-7B")
 
 
 @pytest.mark.parametrize(

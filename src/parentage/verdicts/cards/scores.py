@@ -17,6 +17,7 @@ from parentage.records.absence import Absent
 from parentage.records.card import Claim, Score
 from parentage.records.card_report import PlacedScore, ScoreLine
 from parentage.records.estimate import Estimate
+from parentage.verdicts.beside.disclosure import names_of_path
 from parentage.verdicts.cards.facts import Facts, Ruling
 
 __all__ = ["score_lines", "weigh_score"]
@@ -79,20 +80,34 @@ def _pairs(facts: Facts, tables: Mapping[str, tuple[str, Table]]) -> Iterator[tu
             yield from ((name, base) for name in tables if name != base)
 
 
+def _own_names(facts: Facts) -> set[str]:
+    """Short names that rows of the model itself may bear: no name, the card's, and those of its place, for
+    a folder's name may be all that is known; but for that of the base, which a copy's folder may bear."""
+    name, places = facts.reading.name, [facts.reading.locator]
+    if not isinstance(facts.report, Absent):
+        places.append(facts.shown(facts.report.suspect.locator))
+    bases = {short_name(b) for b in facts.reading.values("base-model")}
+    found = {n for place in places for n in names_of_path(place)} - bases
+    return found | {"", short_name(name) if isinstance(name, str) else ""}
+
+
 def _own(scores: Sequence[Score], facts: Facts) -> Table:
-    name = facts.reading.name
-    names = {"", short_name(name)} if isinstance(name, str) else {""}
+    names = _own_names(facts)
     return _table(s for s in scores if s.own or short_name(s.model) in names)
 
 
 def _others(facts: Facts) -> dict[str, tuple[str, Table]]:
-    """By short name: the name as written, and the scores; cards of parents first, measured ones last."""
+    """By short name: the name as written, and the scores; cards of parents first, measured ones last.
+
+    The model itself is none of them: it lies on no line with itself.
+    """
+    own = _own_names(facts)
     found: dict[str, tuple[str, Table]] = {}
     listed = [(p.name, p.reading.scores) for p in facts.parents if not isinstance(p.reading, Absent)]
     for name, scores in listed:
         found[short_name(name)] = (name, _table(s for s in scores if s.own))
     for score in (*facts.reading.scores, *facts.scores):
-        if not score.own and score.model:
+        if not score.own and short_name(score.model) not in own:
             name, table = found.setdefault(short_name(score.model), (score.model, {}))
             table.update(_table([score]))
     return found
