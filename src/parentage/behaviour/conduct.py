@@ -12,7 +12,7 @@ from parentage.behaviour.distributions import look_ahead
 from parentage.behaviour.plan import Asked, plan
 from parentage.behaviour.questions.reading import Question
 from parentage.behaviour.recital import OPENING, score_passages
-from parentage.behaviour.targets import Ask, Target
+from parentage.behaviour.targets import Ask, Reply, Target, Together
 from parentage.behaviour.templates.rendering import read_hidden_prompt, render_prompts
 from parentage.behaviour.templates.sources import ChatTemplate
 from parentage.records.absence import Absent
@@ -164,51 +164,71 @@ class _Asking:
         self._target, self._how, self._prompts = target, how, prompts
         planned = {a.number for a in asked}
         self._answers = {a.number: a for a in kept if a.number in planned}
+        self._asked = tuple(asked)
         self._waiting = [a for a in asked if a.number not in self._answers]
         self._planned = len(asked)
         self._in_a_row = 0
         self._failed = 0
 
     async def run(self) -> list[Answer]:
-        self._waiting.reverse()
-        await asyncio.gather(*(self._work() for _ in range(max(1, self._target.concurrency))))
+        if isinstance(self._target, Together):
+            await self._in_groups(self._target)
+        else:
+            self._waiting.reverse()
+            await asyncio.gather(*(self._work() for _ in range(max(1, self._target.concurrency))))
         for asked in self._waiting:
             why = Absent(f"not asked: {MOST_IN_A_ROW} askings in a row had failed")
             self._answers[asked.number] = _answer(asked, why)
         return list(self._answers.values())
 
+    async def _in_groups(self, target: Together) -> None:
+        """Groups are the plan's own, whatever of them is answered already: a run that was stopped and goes
+        on gives the answers that it would have given at once."""
+        for start in range(0, len(self._asked), target.together):
+            group = self._asked[start : start + target.together]
+            wanted = {a.number for a in group} - set(self._answers)
+            if not wanted or self._in_a_row >= MOST_IN_A_ROW:
+                continue
+            asks = [self._ask(a) for a in group]
+            replies = iter(await target.ask_together([a for a in asks if isinstance(a, Ask)]))
+            for asked, ask in zip(group, asks, strict=True):
+                reply = Reply(ask) if isinstance(ask, Absent) else next(replies)
+                if asked.number in wanted:
+                    self._keep(asked, reply)
+        self._waiting = [a for a in self._waiting if a.number not in self._answers]
+
     async def _work(self) -> None:
         while self._waiting and self._in_a_row < MOST_IN_A_ROW:
             asked = self._waiting.pop()
-            answer = await self._one(asked)
-            self._answers[asked.number] = answer
-            if isinstance(answer.text, Absent):
-                self._failed += 1
-                self._in_a_row += 1
-            else:
-                self._in_a_row = 0
-                if self._how.journal is not None:
-                    self._how.journal.add(answer)
-            self._how.heard(self._spent())
+            ask = self._ask(asked)
+            reply = Reply(ask) if isinstance(ask, Absent) else await self._target.ask(ask)
+            self._keep(asked, reply)
 
-    async def _one(self, asked: Asked) -> Answer:
+    def _keep(self, asked: Asked, reply: Reply) -> None:
+        answer = self._answers[asked.number] = self._read(asked, reply)
+        if isinstance(answer.text, Absent):
+            self._failed += 1
+            self._in_a_row += 1
+        else:
+            self._in_a_row = 0
+            if self._how.journal is not None:
+                self._how.journal.add(answer)
+        self._how.heard(self._spent())
+
+    def _ask(self, asked: Asked) -> Ask | Absent:
         prompt = self._prompts.get(asked.number)
         if isinstance(prompt, Absent):
-            return _answer(asked, Absent(f"the prompt could not be made: {prompt.reason}"))
+            return Absent(f"the prompt could not be made: {prompt.reason}")
         messages = asked.question.messages
         if asked.condition == "empty-system":
             messages = [{"role": "system", "content": ""}, *messages]
-        reply = await self._target.ask(
-            Ask(
-                tuple(messages),
-                prompt,
-                self._how.asking.temperature,
-                self._how.asking.max_tokens,
-                asked.seed,
-            )
-        )
+        asking = self._how.asking
+        return Ask(tuple(messages), prompt, asking.temperature, asking.max_tokens, asked.seed)
+
+    def _read(self, asked: Asked, reply: Reply) -> Answer:
+        prompt = self._prompts.get(asked.number)
         found = _answer(asked, reply.text)
-        if prompt is not None and prompt.rstrip().endswith(THINKS):
+        if isinstance(prompt, str) and prompt.rstrip().endswith(THINKS):
             # What follows is thought until it says that it ends.
             found = replace(found, begun=THINKS)
         return replace(

@@ -17,7 +17,7 @@ from itertools import combinations
 import yaml
 from scipy import special
 
-from parentage.behaviour.targets import Target, TokenScores
+from parentage.behaviour.targets import Target, Together, TokenScores
 from parentage.numerics.shares.contingency import holm
 from parentage.numerics.shares.intervals_binomial import wilson
 from parentage.records.absence import Absent
@@ -25,6 +25,7 @@ from parentage.records.estimate import Estimate
 from parentage.records.interview import Answers, Closer, Distance, NextTokens
 
 __all__ = [
+    "LEAST_PROMPTS",
     "TOP",
     "closer_of",
     "coarse_divergence",
@@ -32,6 +33,7 @@ __all__ = [
     "look_ahead",
     "neutral_prompts",
     "sign_test",
+    "told_by",
 ]
 
 # OpenAI's completions give five at most, llama.cpp and vLLM more; equal for all, so that bounds compare.
@@ -58,8 +60,10 @@ async def look_ahead(target: Target) -> tuple[NextTokens, ...] | Absent:
     """
     found: list[NextTokens] = []
     why, untold = Absent("no beginning was asked"), 0
-    for name, text in neutral_prompts():
-        told = await target.next_tokens(text, TOP)
+    texts = [text for _, text in neutral_prompts()]
+    at_once = await target.next_tokens_of(texts, TOP) if isinstance(target, Together) else None
+    for number, (name, text) in enumerate(neutral_prompts()):
+        told = await target.next_tokens(text, TOP) if at_once is None else at_once[number]
         untold = untold + 1 if isinstance(told, Absent) else 0
         if isinstance(told, Absent):
             why, told = told, TokenScores((), ())
@@ -87,14 +91,15 @@ def _masses(told: TokenScores) -> dict[str, float]:
     return found
 
 
-def _by_prompt(answers: Answers) -> Mapping[str, TokenScores]:
+def told_by(answers: Answers) -> Mapping[str, TokenScores]:
+    """What was told after each beginning; those of which nothing was told are left out."""
     if isinstance(answers.next_tokens, Absent):
         return {}
     return {n.prompt: TokenScores(n.tokens, n.logprobs) for n in answers.next_tokens if n.tokens}
 
 
 def _divergences(suspect: Answers, other: Answers) -> dict[str, float]:
-    ours, theirs = _by_prompt(suspect), _by_prompt(other)
+    ours, theirs = told_by(suspect), told_by(other)
     return {name: coarse_divergence(ours[name], theirs[name]) for name in ours if name in theirs}
 
 
@@ -103,7 +108,7 @@ def distances_of(found: Sequence[tuple[str, Answers]]) -> tuple[Distance, ...]:
     suspect = found[0][1]
     made = []
     for label, other in found[1:]:
-        ours, theirs = _by_prompt(suspect), _by_prompt(other)
+        ours, theirs = told_by(suspect), told_by(other)
         both = [name for name in ours if name in theirs]
         if both:
             same = sum(ours[n].tokens[0] == theirs[n].tokens[0] for n in both)

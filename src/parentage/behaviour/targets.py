@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from parentage.records.absence import Absent
 from parentage.records.interview import Respondent
 
 NOT_COUNTED = Absent("not counted by the target")
 
-__all__ = ["Ask", "Reply", "Target", "TokenScores"]
+__all__ = ["Ask", "Reply", "Target", "Together", "TokenScores"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,3 +65,21 @@ class Target(Protocol):
 
     async def close(self) -> None:
         """Let go of it."""
+
+
+@runtime_checkable
+class Together(Protocol):
+    """A target that answers several prompts at once in less time than one after another.
+
+    Which prompts stand together moves the last bits of sums: whoever asks keeps to the plan's own groups.
+    """
+
+    @property
+    def together(self) -> int:
+        """How many."""
+
+    async def ask_together(self, asks: Sequence[Ask]) -> list[Reply]:
+        """Each as ``Target.ask``; all of one temperature and length."""
+
+    async def next_tokens_of(self, prompts: Sequence[str], top: int) -> list[TokenScores | Absent]:
+        """Each as ``Target.next_tokens``, of any number of prompts."""
