@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperCommand
@@ -133,7 +133,7 @@ def command(
 class JsonAlone(TyperCommand):
     """``--json`` with nothing after it means standard output, as it did when it took no file."""
 
-    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """As typer, with the file's name filled in."""
         followed = [*args[1:], "--"]
         given = [

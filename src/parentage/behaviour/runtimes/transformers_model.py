@@ -127,7 +127,7 @@ class TransformersModel:
     def _look(self, texts: Sequence[str], top: int) -> list[tuple[TokenScores | Absent, tuple[float, int]]]:
         import torch
 
-        found = []
+        found: list[tuple[TokenScores | Absent, tuple[float, int]]] = []
         for start in range(0, len(texts), self.together):
             # What follows does not reach back to what is before it, so the end is where padding may stand.
             ids, mask = self._padded(texts[start : start + self.together], left=False)
