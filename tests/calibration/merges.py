@@ -9,6 +9,7 @@ import numpy as np
 from parentage.records.dtypes import DType
 from tests.calibration.coded import apart, quantised
 from tests.calibration.drawing import Rng, generator
+from tests.calibration.wide import WIDE_CHANGES, changed_in_32
 from tests.worlds.planted import Model, Truth, Weights, World, each_tensor, stored, values_of
 from tests.worlds.planted_bases import family_pieces, run_pieces, synthetic_base
 from tests.worlds.planted_changes import CHANGES, change_and_size, fine_tune, off_share
@@ -28,6 +29,7 @@ MERGE_KINDS = (
     "real-steps",
     "three-changed",
     "wide-parents",
+    "wide-suspect",
     "quantised",
     *LARGE_KINDS,
 )
@@ -61,8 +63,7 @@ def merge_world(kind: str, seed: int) -> World:
     suspect, sigma, change = merge, None, ""
     if not kind.startswith("pure"):
         sigma = float(np.exp(rng.uniform(np.log(1e-4), np.log(1e-2))))
-        change = str(rng.choice(THREE_CHANGES)) if wide else kind.removeprefix("large-")
-        suspect, sigma = change_and_size(rng, merge, change, sigma)
+        suspect, sigma, change = _changed(rng, kind, merge, sigma)
     truth = Truth(
         f"merge:{kind}",
         f"{'real' if real else 'drawn'} {dtype} {arithmetic} α {alpha:.4g}",
@@ -75,6 +76,15 @@ def merge_world(kind: str, seed: int) -> World:
         notes={"arithmetic": arithmetic, "dtype": str(dtype)},
     )
     return _audit_of(rng, suspect, first, second, control, truth)
+
+
+def _changed(rng: Rng, kind: str, merge: Model, sigma: float) -> tuple[Model, float | None, str]:
+    """The merge after the change that its kind has, the size of it, and which it was."""
+    if kind == "wide-suspect":
+        change = WIDE_CHANGES[int(rng.integers(len(WIDE_CHANGES)))]
+        return *changed_in_32(rng, merge, change, sigma), change
+    change = str(rng.choice(THREE_CHANGES)) if kind == "wide-parents" else kind.removeprefix("large-")
+    return *change_and_size(rng, merge, change, sigma), change
 
 
 def _quantised(rng: Rng, seed: int) -> World:

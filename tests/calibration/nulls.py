@@ -13,6 +13,7 @@ from parentage.records.dtypes import DType
 from tests.calibration.coded import quantised_copy, quantised_null
 from tests.calibration.drawing import RUN_MODELS, Rng, audit_of, generator, pick, store_all
 from tests.calibration.null_merges import missing_parent, other_revision, untrained_merge
+from tests.calibration.wide import wide_merge_null, wide_null
 from tests.worlds.planted import Weights, World, each_tensor, stored, values_of
 from tests.worlds.planted_bases import family_pieces, run_pieces, synthetic_base
 from tests.worlds.planted_changes import fine_tune, relative_size, sibling_tunes
@@ -285,4 +286,6 @@ NULLS: dict[str, Callable[[Rng, int, bool], World]] = {
 PLAIN = dict(NULLS)
 NULLS["quantised"] = lambda rng, seed, real: quantised_null(rng, seed, real, PLAIN)
 NULLS["quantised-copy"] = lambda rng, seed, real: quantised_copy(rng, seed, real, PLAIN)
+NULLS["float32"] = lambda rng, seed, real: wide_null(rng, seed, real, PLAIN)
+NULLS["float32-merge"] = lambda rng, seed, real: wide_merge_null(rng, seed, real, PLAIN)
 NULL_KINDS = tuple(NULLS)

@@ -30,6 +30,7 @@ NEVER_A_MERGE = (
     "siblings",
     "quantised",
     "quantised-copy",
+    "float32",
 )
 
 
@@ -180,7 +181,7 @@ def _interval(mixture: Mixture) -> Outcome:
 def false_events(outcome: Outcome) -> list[str]:
     """What the audit said that is not so: a false merge, a false later training, a false clean bill,
     or another relation that is supported and wrong."""
-    kind, status = outcome["kind"], outcome["status"]
+    kind, status, of = outcome["kind"], outcome["status"], _made_as(outcome)
     merge = outcome["relation"] == "linear-merge" and status == "supported"
     events = []
     if kind in NEVER_A_MERGE and merge:
@@ -189,19 +190,24 @@ def false_events(outcome: Outcome) -> list[str]:
         events.append("false training")
     clean = merge and outcome["post_training"] == "not-detected"
     # A revision that changes no bit of the blend leaves the blend of the parent listed, and that is said.
-    unchanged = kind == "other-revision" and bool(outcome["replay"]) and outcome["replay"]["match"] == 1.0
-    if kind in ("missing-parent", "other-revision") and clean and not unchanged:
+    unchanged = of == "other-revision" and bool(outcome["replay"]) and outcome["replay"]["match"] == 1.0
+    if of in ("missing-parent", "other-revision") and clean and not unchanged:
         events.append("false clean merge")
     if status == "supported" and not merge and not _true_relation(outcome):
         events.append("false relation")
     return events
 
 
+def _made_as(outcome: Outcome) -> str:
+    """The kind that the suspect was made as, before it was published in float32."""
+    return str(outcome.get("truth", {}).get("notes", {}).get("of", outcome["kind"]))
+
+
 def _true_relation(outcome: Outcome) -> bool:
     origin = outcome.get("origin")
     if origin is not None:
         return bool(origin[0] <= origin[1])
-    if outcome["relation"] == "shared-ancestor" and outcome["kind"] in ON_THE_WAY:
+    if outcome["relation"] == "shared-ancestor" and _made_as(outcome) in ON_THE_WAY:
         return True
     reach, apart = outcome.get("reach"), outcome["truth"].get("notes", {}).get("apart", {})
     if reach is not None and outcome["parents"]:
