@@ -95,8 +95,11 @@ def _mean_of_checkpoints(rng: Rng, seed: int, real: bool) -> World:
     if real and rng.random() < 0.3:
         dtype = DType.BF16
         models = run_pieces(rng, RUN_MODELS)
-        names = [str(n) for n in rng.permutation(["step-200", "step-360", "end", "ema"])]
-        used = [models[n] for n in names[: int(rng.integers(2, 5))]]
+        # At least one of them is never listed: without it, a mean of two that are would be a merge.
+        names = [
+            str(n) for n in rng.permutation(["step-200", "end", "trained-on"])[: int(rng.integers(1, 4))]
+        ]
+        used = [models[n] for n in (*names, str(rng.choice(["step-360", "ema"])))]
         models["before"], models["control"] = models["step-200"], models["sibling-2"]
         where = "real run"
     else:

@@ -11,7 +11,13 @@ from parentage.evidence.sampling.reading import ModelSlice, TensorSample, recast
 from parentage.numerics.deciding import merge_test
 from parentage.numerics.deciding.averages import MOST_MODELS, MOST_ON_F16, mean_of_narrow
 from parentage.numerics.feasible import interval
-from parentage.numerics.storage.cells import Cells, Written, as_written, rounding_cells
+from parentage.numerics.storage.cells import (
+    Cells,
+    Written,
+    as_written,
+    mostly_as_stored,
+    rounding_cells,
+)
 from parentage.numerics.storage.formats import round_to
 from parentage.numerics.training.change_size import ChangeSize, size_around_blend
 from parentage.records.absence import Absent
@@ -20,7 +26,6 @@ from parentage.records.evidence import TOO_COARSE, Comparison, Mixture
 
 __all__ = [
     "AS_STORED",
-    "FEWEST_OFF_GRID",
     "LIKELIHOOD_ELEMENTS",
     "MixtureRequest",
     "averaged",
@@ -40,8 +45,6 @@ LIKELIHOOD_ELEMENTS = 8_192
 QUICK_ELEMENTS = 2_048
 # Fewer informative elements than this and a tensor is described, not judged.
 MINIMUM_INFORMATIVE = 200
-# Of numbers off a narrower grid; fewer hold no lead of the size that is asked for.
-FEWEST_OFF_GRID = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,8 +290,8 @@ def _likelihoods(
     if (found := averaged(problem.c, problem.declared, best)) is not None:
         return found
     # What a control's weight would be is of no interest: whether it passes is.
-    both = _compared(problem, chosen, best, interval_=request.subject == 0)
-    both = replace(both, delta_ll=min(both.delta_ll, _lead_off_grid(problem, chosen, best)))
+    told = _as_stored_before(problem, chosen, best)
+    both = _compared(told, chosen, best, interval_=request.subject == 0)
     size = _change_size(problem, both, best) if request.subject == 0 else None
     return _record(both, chosen.size, best, size)
 
@@ -308,13 +311,15 @@ def averaged(values: NDArray[np.float64], declared: DType, merged: DType) -> Abs
     return None
 
 
-def _lead_off_grid(problem: _Problem, chosen: NDArray[np.int64], dtype: DType) -> float:
-    """The lead among the numbers off the narrower grid on which others lie: what was changed after a blend
-    was stored lies near that grid, a mean of checkpoints in between. Infinite where there are few."""
-    off = chosen[~problem.written.narrow[chosen]]
-    if off.size == chosen.size or off.size < FEWEST_OFF_GRID:
-        return np.inf
-    return _compared(problem, off, dtype, interval_=False, lattice=False).delta_ll
+def _as_stored_before(problem: _Problem, chosen: NDArray[np.int64], merged: DType) -> _Problem:
+    """A 32-bit suspect of which many numbers lie on the grid that a blend would have been stored on, as it
+    would be in that format: what was changed in 32 bits afterwards is rounded to it."""
+    wide = problem.dtype is DType.F32 and merged is not DType.F32
+    if not wide or not mostly_as_stored(problem.c[chosen], merged):
+        return problem
+    cells = rounding_cells(round_to(problem.c, merged), merged)
+    written = Written(cells, np.ones(problem.c.size, dtype=bool))
+    return replace(problem, c=recast(problem.c, merged), written=written)
 
 
 def _merge_dtypes(stored: DType) -> tuple[DType, ...]:

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parentage.evidence.blends.mixtures import (
-    FEWEST_OFF_GRID,
     MINIMUM_INFORMATIVE,
     averaged,
     cast_operand,
@@ -20,7 +19,13 @@ from parentage.evidence.sampling.reading import ModelSlice, TensorSample, recast
 from parentage.numerics.deciding.merge_test import coarse_step
 from parentage.numerics.deciding.merge_test_many import ManyComparison, compare_many, gain_over_pairs
 from parentage.numerics.feasible import programme
-from parentage.numerics.storage.cells import Cells, Written, as_written, rounding_cells
+from parentage.numerics.storage.cells import (
+    Cells,
+    Written,
+    as_written,
+    mostly_as_stored,
+    rounding_cells,
+)
 from parentage.numerics.storage.formats import round_to
 from parentage.numerics.training.change_size import ChangeSize, size_around_blend
 from parentage.records.absence import Absent
@@ -205,18 +210,19 @@ def _compare(
     dtype = _merge_dtype(problem)
     if (found := averaged(whole.c, problem.declared, dtype)) is not None:
         return found
-    both = _compared(problem, dtype, interval=True)
-    both = replace(both, delta_ll=min(both.delta_ll, _lead_off_grid(problem, dtype)))
+    both = _compared(_as_stored_before(problem, dtype), dtype, interval=True)
     size = _change_size(whole, both, dtype) if subject == 0 else None
     return _record(both, problem, dtype, size)
 
 
-def _lead_off_grid(problem: _Problem, dtype: DType) -> float:
+def _as_stored_before(problem: _Problem, merged: DType) -> _Problem:
     """As for two parents (``mixtures``)."""
-    off = np.flatnonzero(~problem.written.narrow)
-    if off.size == problem.c.size or off.size < FEWEST_OFF_GRID:
-        return np.inf
-    return _compared(_only(problem, off), dtype, interval=False).delta_ll
+    wide = problem.dtype is DType.F32 and merged is not DType.F32
+    if not wide or not mostly_as_stored(problem.c, merged):
+        return problem
+    cells = rounding_cells(round_to(problem.c, merged), merged)
+    written = Written(cells, np.ones(problem.c.size, dtype=bool))
+    return replace(problem, c=recast(problem.c, merged), written=written)
 
 
 def _merge_dtype(problem: _Problem) -> DType:

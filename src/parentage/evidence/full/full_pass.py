@@ -189,7 +189,8 @@ def _key(sampled: Replay, tasks: Sequence[SliceTask], pinned: Sequence[PinnedChe
 
 def _job_text(job: TensorJob) -> str:
     recipe = job.recipe
-    rule = (recipe.parents, [w.hex() for w in recipe.weights], recipe.arithmetic.id, recipe.cast)
+    rule: tuple[object, ...] = (recipe.parents, [w.hex() for w in recipe.weights])
+    rule += (recipe.arithmetic.id, recipe.cast, *([] if recipe.grid is None else [recipe.grid.value]))
     return json.dumps((job.name, job.effective.value, rule, to_plain(job.models)))
 
 

@@ -51,6 +51,9 @@ class TensorJob:
     def stream(self) -> LinearStream | None:
         """The compiled count; None where the suspect's format has none."""
         own, *parents = (ref.dtype for _, ref in self.models)
+        # Numbers that changed in 32 bits after a blend had been stored in 16 are counted plainly.
+        if self.recipe.grid is not None and self.effective is DType.F32:
+            return None
         if not LinearStream.supports((own, self.effective)):
             return None
         stored = (own, *(p if LinearStream.supports([p]) else DType.F32 for p in parents))

@@ -322,7 +322,7 @@ def _count_plainly(task: SliceTask, buffer: Raw, count: int) -> NDArray[np.int64
     rows = np.zeros(count, np.int32)
     sample = TensorSample(job.name, job.role, job.shape, job.elements, False, rows, tuple(models))
     with np.errstate(over="ignore", invalid="ignore"):
-        operands = prepare(sample, 0, job.recipe.parents, job.recipe.cast)
+        operands = prepare(sample, 0, job.recipe.parents, job.recipe.cast, job.recipe.grid)
         assert operands is not None
         tensor = replay_tensor(job.name, operands, job.recipe)
     counts[: places.OFFSETS] = (

@@ -86,7 +86,8 @@ def recognise_methods(
         full=full,
         whole=whole if far else None,
     )
-    if linear is not None and _one_blend(linear) and replays_on(_as_candidate(linear), probes, context):
+    blend = None if linear is None or not _one_blend(linear) else _as_candidate(linear, context)
+    if blend is not None and replays_on(blend, probes, context):
         return Recognition(0, (), (), (), experts) if experts else BLEND
     found = recognise(context, full=full)
     return replace(found, findings=(*found.findings, *experts))
@@ -125,11 +126,16 @@ def _one_blend(linear: Replay) -> bool:
     return exact and same and linear.arithmetic != TASK_16
 
 
-def _as_candidate(linear: Replay) -> Candidate:
-    """The blend as a recipe: what reproduces a sample must reproduce whole tensors too."""
+def _as_candidate(linear: Replay, context: Context) -> Candidate:
+    """The blend as a recipe: what reproduces a sample must reproduce whole tensors too.
+
+    A suspect in 32 bits whose numbers fit 16 was rounded to those, and published wider.
+    """
     rows = tuple({"weight": float(w)} for w in linear.weights)
     divided = Numbers(rows, {"normalize": linear.arithmetic in DIVIDING})
-    dtype = DType(linear.cast) if linear.cast in {d.value for d in FLOATS} else DType.F32
+    wide = all(t.dtypes[0] == DType.F32.value for t in context.tensors)
+    stored = context.held if wide else DType.F32
+    dtype = DType(linear.cast) if linear.cast in {d.value for d in FLOATS} else stored
     profile = f"{ONE_ARITHMETIC}{linear.arithmetic}"
     return Candidate("linear", linear.parents, None, divided, profile, dtype)
 

@@ -9,9 +9,11 @@ from statistics import median
 from parentage.evidence.blends.set_weights import own_candidates, set_candidates
 from parentage.numerics.feasible import candidates
 from parentage.records.absence import Absent
-from parentage.records.evidence import Mixture, SharedSweep, TensorEvidence
+from parentage.records.dtypes import DType
+from parentage.records.evidence import Comparison, Mixture, SharedSweep, TensorEvidence
+from parentage.records.weight_sets import SetComparison
 
-__all__ = ["Guess", "best_pair", "own_guesses", "pair_guesses", "probe_names", "set_guesses"]
+__all__ = ["Guess", "best_pair", "grid_of", "own_guesses", "pair_guesses", "probe_names", "set_guesses"]
 
 PROBE_TENSORS = 8
 # How far from a pooled estimate simple numbers are still tried when no weight explains everything.
@@ -65,6 +67,34 @@ def best_pair(tensors: Sequence[TensorEvidence]) -> tuple[int, int] | None:
             key = (m.first, m.second)
             rest[key] = rest.get(key, 0.0) + left / (t.spread**2 * t.finite)
     return min(sorted(rest), key=lambda k: rest[k]) if rest else None
+
+
+def grid_of(tensors: Sequence[TensorEvidence], parents: tuple[int, ...]) -> DType | None:
+    """The 16-bit format that a blend of these parents was stored in before it was changed in 32 bits.
+
+    As the likelihoods of most numbers of such tensors see it; None where they see none, or where one weight
+    explains a tensor of 32 bits, which was stored so.
+    """
+    votes: dict[str, int] = {}
+    for tensor in tensors:
+        if DType(tensor.effective_dtypes[0]) is not DType.F32:
+            continue
+        for m in tensor.mixtures:
+            if m.subject != 0 or {m.first, m.second} != set(parents) or m.informative < ENOUGH:
+                continue
+            if m.consistency == 1.0:
+                return None
+            _vote(votes, m.comparison)
+        for w in tensor.weights:
+            if w.subject == 0 and set(w.parents) == set(parents):
+                _vote(votes, w.comparison)
+    top = max(votes, key=lambda name: votes[name], default="")
+    return DType(top) if top in ("BF16", "F16") else None
+
+
+def _vote(votes: dict[str, int], comparison: Comparison | SetComparison | Absent) -> None:
+    if not isinstance(comparison, Absent):
+        votes[comparison.merge_dtype] = votes.get(comparison.merge_dtype, 0) + comparison.elements
 
 
 def pair_guesses(

@@ -28,16 +28,17 @@ def measure_reach(operands: Operands, recipe: Recipe, drift: tuple[float, ...] =
     ``drift``: an element also counts as explained where the blend, moved along the parents' differences by
     that much, comes as near: a second blend with the same parents does that.
     """
-    cells = rounding_cells(operands.bits, operands.dtype)
+    cells = operands.cells()
     predicted = predict_bits(operands, recipe)
-    off = (predicted != operands.bits) & operands.informative
+    off = ~operands.equals(predicted) & operands.informative
     blend = np.tensordot(np.asarray(recipe.weights), operands.parents, axes=1)
     outside = _outside(cells, blend)
     if drift:
         moved = np.tensordot(np.asarray(drift), operands.parents[:-1] - operands.parents[-1], axes=1)
         stored = to_float64(predicted, operands.dtype)
         outside = np.minimum(outside, _outside(cells, stored + moved))
-    step = cells.high - cells.low
+    grid = rounding_cells(operands.bits, operands.dtype)
+    step = grid.high - grid.low
     one = _one_rounding(operands, recipe) * HAIR
     # A binary64 cell may be narrower than a difference of doubles can tell: nothing is expected there.
     reached = np.divide(one, step, out=np.full(one.size, np.inf), where=step > 0)
@@ -69,7 +70,8 @@ def _lead(operands: Operands, recipe: Recipe, offset: NDArray[np.int64], parent:
     within = np.flatnonzero(np.abs(offset) <= after)
     near = operands.only(within)
     stepped = offset[within][None, :] == _range(after)[:, None]
-    moved = [predict_bits(near.moved(parent, int(k)), recipe) == near.bits for k in _range(before)]
+    # A blend that is stored lies on its grid, whatever its parents were: what lies off it moved afterwards.
+    moved = [near.equals(predict_bits(near.moved(parent, int(k)), recipe)) for k in _range(before)]
     return step_log_likelihood(stepped) - step_log_likelihood(np.stack(moved))
 
 
@@ -101,11 +103,10 @@ def measure_replay_fit(
         return Absent("no free likelihood was measured here")
     if comparison.merge_dtype != operands.dtype.value:
         return Absent("the likelihoods saw a blend stored in another dtype")
-    chosen = likelihood_elements(operands.informative, operands.rows)
-    cells = rounding_cells(operands.bits[chosen], operands.dtype)
-    r = to_float64(predict_bits(operands, recipe)[chosen], operands.dtype)
-    parents = operands.parents[:, chosen]
-    found = fit_scale(operands.suspect[chosen], r, cells.low, cells.high, parents[:-1] - parents[-1])
+    cut = operands.only(likelihood_elements(operands.informative, operands.rows))
+    values, cells = cut.told()
+    r = to_float64(predict_bits(cut, recipe), cut.dtype)
+    found = fit_scale(values, r, cells.low, cells.high, cut.parents[:-1] - cut.parents[-1])
     return ReplayFit(
         log_likelihood=found.log_likelihood,
         delta_ll=found.log_likelihood - comparison.free_log_likelihood,
@@ -115,8 +116,9 @@ def measure_replay_fit(
     )
 
 
-def log_likelihood(operands: Operands, cells: Cells, recipe: Recipe) -> float:
-    """Of a change with a drift around this replay, on all elements given."""
+def log_likelihood(operands: Operands, told: tuple[Floats, Cells], recipe: Recipe) -> float:
+    """Of a change with a drift around this replay, on all elements given; ``told``: numbers and cells."""
     r = to_float64(predict_bits(operands, recipe), operands.dtype)
     moves = operands.parents[:-1] - operands.parents[-1]
-    return fit_scale(operands.suspect, r, cells.low, cells.high, moves).log_likelihood
+    values, cells = told
+    return fit_scale(values, r, cells.low, cells.high, moves).log_likelihood

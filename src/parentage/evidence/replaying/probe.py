@@ -25,7 +25,7 @@ def count_matches(probe: Sequence[Operands], recipe: Recipe) -> tuple[int, int]:
     """Exact matches, and elements."""
     matches = total = 0
     for operands in probe:
-        matches += int(np.count_nonzero(predict_bits(operands, recipe) == operands.bits))
+        matches += int(np.count_nonzero(operands.equals(predict_bits(operands, recipe))))
         total += operands.bits.size
     return matches, total
 
@@ -34,7 +34,7 @@ def matched_share(probe: Sequence[Operands], recipe: Recipe, to_beat: float) -> 
     """Share of exact matches; gives up on a recipe that its first tensors already rule out."""
     matches = total = 0
     for operands in probe:
-        matches += int(np.count_nonzero(predict_bits(operands, recipe) == operands.bits))
+        matches += int(np.count_nonzero(operands.equals(predict_bits(operands, recipe))))
         total += operands.bits.size
         if matches / total < to_beat - 0.2:
             break

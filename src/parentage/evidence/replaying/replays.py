@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from parentage.evidence.blends.mixtures import cast_operand, in_dtype_of
 from parentage.evidence.sampling.reading import TensorSample
 from parentage.methods.linear import Arithmetic
-from parentage.numerics.storage.cells import rounding_cells
+from parentage.numerics.storage.cells import Cells, lies_on, mostly_as_stored, rounding_cells
 from parentage.numerics.storage.formats import from_ordinal, ordinal, round_to, to_float64
 from parentage.records.dtypes import DType
 from parentage.records.evidence import ReplayTensor
@@ -23,17 +23,26 @@ OFFSET_RANGE = 8
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """Models, their weights and the arithmetic that is said to have blended them."""
+    """Models, their weights and the arithmetic that is said to have blended them.
+
+    ``grid``: the 16-bit format that the blend was stored in, where the suspect is in 32 bits and numbers of
+    it were changed in between; None where it was stored as the suspect is.
+    """
 
     parents: tuple[int, ...]
     weights: tuple[float, ...]
     arithmetic: Arithmetic
     cast: str
+    grid: DType | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Operands:
-    """One tensor's finite elements, ready to be replayed: parents float64 [K, n], suspect bits."""
+    """One tensor's finite elements, ready to be replayed: parents float64 [K, n], suspect bits.
+
+    ``bits`` are the suspect's in ``dtype``, which the blend was stored in; ``exact`` [n] tells which of its
+    numbers that format holds, None where it holds all.
+    """
 
     parents: NDArray[np.float64]
     suspect: NDArray[np.float64]
@@ -42,6 +51,32 @@ class Operands:
     informative: NDArray[np.bool_]
     rows: NDArray[np.int32]
     experts: NDArray[np.int32] | None = None
+    exact: NDArray[np.bool_] | None = None
+
+    def equals(self, predicted: NDArray[np.unsignedinteger]) -> NDArray[np.bool_]:
+        """Which of the suspect's numbers are the predicted ones."""
+        same: NDArray[np.bool_] = predicted == self.bits
+        return same if self.exact is None else same & self.exact
+
+    def cells(self) -> Cells:
+        """Those of the suspect's numbers: of a number off the grid those of 32 bits."""
+        own = rounding_cells(self.bits, self.dtype)
+        if self.exact is None:
+            return own
+        wide = rounding_cells(round_to(self.suspect, DType.F32), DType.F32)
+        return Cells(
+            np.where(self.exact, own.low, wide.low),
+            np.where(self.exact, own.high, wide.high),
+            np.where(self.exact, own.closed, wide.closed),
+        )
+
+    def told(self) -> tuple[NDArray[np.float64], Cells]:
+        """The suspect's numbers and cells as the likelihoods go by them (see ``blends.mixtures``)."""
+        if self.exact is None:
+            return self.suspect, rounding_cells(self.bits, self.dtype)
+        if mostly_as_stored(self.suspect[self.informative], self.dtype):
+            return to_float64(self.bits, self.dtype), rounding_cells(self.bits, self.dtype)
+        return self.suspect, rounding_cells(round_to(self.suspect, DType.F32), DType.F32)
 
     def only(self, chosen: NDArray[np.int64]) -> Operands:
         """The same at some of the elements."""
@@ -53,6 +88,7 @@ class Operands:
             self.informative[chosen],
             self.rows[chosen],
             None if self.experts is None else self.experts[chosen],
+            None if self.exact is None else self.exact[chosen],
         )
 
     def moved(self, parent: int, steps: int) -> Operands:
@@ -65,8 +101,11 @@ class Operands:
         return replace(self, parents=parents)
 
 
-def prepare(sample: TensorSample, subject: int, parents: tuple[int, ...], cast: str) -> Operands | None:
-    """Gather the operands; None when a model lacks the tensor."""
+def prepare(
+    sample: TensorSample, subject: int, parents: tuple[int, ...], cast: str, grid: DType | None = None
+) -> Operands | None:
+    """Gather the operands; None when a model lacks the tensor. ``grid``: see :class:`Recipe`; of no account
+    where the suspect's numbers fit 16 bits."""
     chosen = sample.models[subject]
     models = [sample.models[i] for i in parents]
     known = [m for m in models if m is not None]
@@ -77,9 +116,13 @@ def prepare(sample: TensorSample, subject: int, parents: tuple[int, ...], cast: 
     finite = np.isfinite(values).all(axis=0) & np.isfinite(chosen.values)
     values, suspect = values[:, finite], chosen.values[finite]
     informative = (values != values[-1]).any(axis=0)
-    bits = round_to(suspect, chosen.effective)
     experts = None if sample.experts is None else sample.experts[finite]
-    return Operands(values, suspect, bits, chosen.effective, informative, sample.rows[finite], experts)
+    dtype = chosen.effective
+    exact = None
+    if grid is not None and dtype is DType.F32:
+        dtype, exact = grid, lies_on(suspect, grid)
+    bits = round_to(suspect, dtype)
+    return Operands(values, suspect, bits, dtype, informative, sample.rows[finite], experts, exact)
 
 
 def predict_bits(operands: Operands, recipe: Recipe) -> NDArray[np.unsignedinteger]:
@@ -91,8 +134,8 @@ def predict_bits(operands: Operands, recipe: Recipe) -> NDArray[np.unsignedinteg
 def replay_tensor(name: str, operands: Operands, recipe: Recipe) -> ReplayTensor:
     """Count exact matches and offsets of the suspect from the replay."""
     predicted = predict_bits(operands, recipe)
-    offset = ordinal(operands.bits, operands.dtype) - ordinal(predicted, operands.dtype)
-    match = offset == 0
+    offset = _offset(operands, predicted)
+    match = operands.equals(predicted)
     clipped = np.clip(offset, -OFFSET_RANGE, OFFSET_RANGE) + OFFSET_RANGE
     histogram = np.bincount(clipped.astype(np.int64), minlength=2 * OFFSET_RANGE + 1)
     return ReplayTensor(
@@ -103,12 +146,32 @@ def replay_tensor(name: str, operands: Operands, recipe: Recipe) -> ReplayTensor
         informative=int(np.count_nonzero(operands.informative)),
         informative_matches=int(np.count_nonzero(match & operands.informative)),
         beyond_rounding=_beyond_rounding(operands, recipe, match),
-        novel_bits=entropy(np.unique(offset, return_counts=True)[1]),
-        own_bits=entropy(np.unique(operands.bits, return_counts=True)[1]),
+        novel_bits=entropy(np.unique(_told_apart(operands, offset), return_counts=True)[1]),
+        own_bits=entropy(np.unique(_own(operands), return_counts=True)[1]),
         offsets=tuple(int(x) for x in histogram),
         experts=_experts(operands.experts, operands.informative),
         experts_off=_experts(operands.experts, operands.informative & ~match),
     )
+
+
+def _offset(operands: Operands, predicted: NDArray[np.unsignedinteger]) -> NDArray[np.int64]:
+    """Grid steps from the replay; a number off the grid that lies nearest to it is one step away, begun."""
+    offset: NDArray[np.int64] = ordinal(operands.bits, operands.dtype) - ordinal(predicted, operands.dtype)
+    if operands.exact is None:
+        return offset
+    ahead = np.where(operands.suspect > to_float64(predicted, operands.dtype), 1, -1)
+    return np.where((offset == 0) & ~operands.exact, ahead, offset)
+
+
+def _own(operands: Operands) -> NDArray[np.unsignedinteger]:
+    return operands.bits if operands.exact is None else round_to(operands.suspect, DType.F32)
+
+
+def _told_apart(operands: Operands, offset: NDArray[np.int64]) -> NDArray[np.int64]:
+    """What has to be told of each number, given the replay: its offset, or all of it if off the grid."""
+    if operands.exact is None:
+        return offset
+    return np.where(operands.exact, offset, ordinal(_own(operands), DType.F32) + 2**40)
 
 
 def _experts(experts: NDArray[np.int32] | None, where: NDArray[np.bool_]) -> tuple[int, ...]:
@@ -122,7 +185,7 @@ def _beyond_rounding(operands: Operands, recipe: Recipe, match: NDArray[np.bool_
     if operands.suspect.size == 0:
         return 0
     blend = np.tensordot(np.asarray(recipe.weights), operands.parents, axes=1)
-    cells = rounding_cells(operands.bits, operands.dtype)
+    cells = operands.cells()
     outside = np.maximum(np.maximum(cells.low - blend, blend - cells.high), 0.0)
     largest = np.maximum(np.abs(operands.parents).max(axis=0), np.abs(operands.suspect))
     top = rounding_cells(round_to(largest, operands.dtype), operands.dtype)

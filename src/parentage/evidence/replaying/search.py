@@ -21,6 +21,7 @@ from parentage.evidence.full.full_pass import FullPass, replay_every_element
 from parentage.evidence.replaying.guesses import (
     Guess,
     best_pair,
+    grid_of,
     own_guesses,
     pair_guesses,
     probe_names,
@@ -45,8 +46,8 @@ from parentage.evidence.sampling.positions import Sampling
 from parentage.evidence.sampling.reading import read_sample
 from parentage.methods.linear import variants
 from parentage.numerics.feasible import candidates
-from parentage.numerics.storage.cells import rounding_cells
 from parentage.records.absence import Absent
+from parentage.records.dtypes import DType
 from parentage.records.evidence import (
     ArithmeticShare,
     Comparison,
@@ -97,7 +98,7 @@ def search_replays(
     winner: Winner | None = None
     for parents in dict.fromkeys(g.parents for g in guesses):
         mine = [g for g in guesses if g.parents == parents]
-        found = _compete(mine, probe_names(tensors, parents), context)
+        found = _compete(mine, probe_names(tensors, parents), grid_of(tensors, parents), context)
         if found is not None and (winner is None or found.share > winner.share):
             winner = found
     if winner is None:
@@ -112,16 +113,18 @@ def search_replays(
     return (own, *_replay_controls(winner.recipe, own, tensors, context))
 
 
-def _compete(guesses: Sequence[Guess], names: Sequence[str], context: ReplayContext) -> Winner | None:
+def _compete(
+    guesses: Sequence[Guess], names: Sequence[str], grid: DType | None, context: ReplayContext
+) -> Winner | None:
     """The recipe with the most exact matches among the informative elements of the probe."""
     best: Winner | None = None
     for cast in CASTS:
         if best is not None and (best.share == 1.0 or not _wide(names, guesses, context)):
             break
-        probe = _read_probe(names, 0, guesses[0].parents, cast, context)
+        probe = _read_probe(names, 0, guesses[0].parents, cast, grid, context)
         for guess in guesses:
             for arithmetic in variants(guess.weights):
-                recipe = Recipe(guess.parents, guess.weights, arithmetic, cast)
+                recipe = Recipe(guess.parents, guess.weights, arithmetic, cast, grid)
                 share = matched_share(probe, recipe, best.share if best else 0.0)
                 if probe and (best is None or share > best.share):
                     best = Winner(share, recipe, probe)
@@ -147,10 +150,10 @@ def settle_changed(winner: Winner, guesses: Sequence[Guess]) -> tuple[Winner, tu
     match more elements. The likelihood lets the change drift.
     """
     probe = [_thin(operands, LIKELIHOOD_ELEMENTS) for operands in winner.probe]
-    cells = [rounding_cells(o.bits, o.dtype) for o in probe]
+    told = [o.told() for o in probe]
 
     def score(recipe: Recipe) -> float:
-        return sum(log_likelihood(o, c, recipe) for o, c in zip(probe, cells, strict=True))
+        return sum(log_likelihood(o, t, recipe) for o, t in zip(probe, told, strict=True))
 
     parents = winner.recipe.parents
     plain = variants(winner.recipe.weights)[0]
@@ -181,12 +184,17 @@ def _wide(names: Sequence[str], guesses: Sequence[Guess], context: ReplayContext
 
 
 def _read_probe(
-    names: Sequence[str], subject: int, parents: tuple[int, ...], cast: str, context: ReplayContext
+    names: Sequence[str],
+    subject: int,
+    parents: tuple[int, ...],
+    cast: str,
+    grid: DType | None,
+    context: ReplayContext,
 ) -> list[Operands]:
     found = []
     for name in names:
         sample = read_sample(context.groups[name], context.checkpoints, context.sampling)
-        operands = prepare(sample, subject, parents, cast)
+        operands = prepare(sample, subject, parents, cast, grid)
         if operands is not None and operands.informative.any():
             found.append(_thin(operands))
     return found
@@ -208,7 +216,7 @@ def _replay_all(winner: Winner, tensors: Sequence[TensorEvidence], context: Repl
             context.checkpoints,
             context.sampling,
         )
-        operands = prepare(sample, 0, recipe.parents, recipe.cast)
+        operands = prepare(sample, 0, recipe.parents, recipe.cast, recipe.grid)
         if operands is None:
             return None
         chosen = _own_recipe(tensor, operands, recipe)
@@ -293,7 +301,7 @@ def _replay_controls(
     names = probe_names(tensors, recipe.parents)
     found = []
     for control in context.controls:
-        probe = _read_probe(names, control, recipe.parents, recipe.cast, context)
+        probe = _read_probe(names, control, recipe.parents, recipe.cast, recipe.grid, context)
         matches, total = count_matches(probe, recipe)
         entry = replace(
             own,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from parentage.numerics.storage.formats import round_to, to_float64
 from parentage.records.dtypes import DType
 
-__all__ = ["Cells", "Written", "as_written", "rounding_cells"]
+__all__ = ["Cells", "Written", "as_written", "lies_on", "mostly_as_stored", "rounding_cells"]
 
 NARROW: Final = (DType.BF16, DType.F16)
 # Of float32 numbers that were never narrower 1 in 65,536 lies on the grid of bfloat16.
@@ -98,8 +98,22 @@ def as_written(values: NDArray[np.float64], dtype: DType) -> Written:
     )
 
 
+def mostly_as_stored(values: NDArray[np.float64], narrow: DType) -> bool:
+    """Do so many of the 32-bit numbers [n] lie on the grid of ``narrow`` that they are to be read as they
+    would be in that format, where a blend is said to have been stored in it before the others changed?
+
+    What such numbers say of a blend is then what those of a 16-bit model say, whose error rates are known.
+    """
+    return bool(values.size and np.count_nonzero(_lies_on(values, narrow)) >= WRITTEN_NARROW * values.size)
+
+
+def lies_on(values: NDArray[np.float64], dtype: DType) -> NDArray[np.bool_]:
+    """Which values [n] the format holds exactly."""
+    found: NDArray[np.bool_] = to_float64(round_to(values, dtype), dtype) == values
+    return found
+
+
 def _lies_on(values: NDArray[np.float64], dtype: DType) -> NDArray[np.bool_]:
     """Zero lies on every grid and tells of none."""
-    same: NDArray[np.bool_] = to_float64(round_to(values, dtype), dtype) == values
-    found: NDArray[np.bool_] = same & (values != 0.0) & np.isfinite(values)
+    found: NDArray[np.bool_] = lies_on(values, dtype) & (values != 0.0) & np.isfinite(values)
     return found

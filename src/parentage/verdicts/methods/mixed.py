@@ -105,7 +105,7 @@ def _objection(readings: Readings, parts: Sequence[MethodReplay]) -> str:
         told = sum(t.informative for t in part.tensors if shapes.get(t.name))
         if part.method != TAKEN_OVER and told < ELIGIBLE_INFORMATIVE:
             return f"{method_words(part.method)} rests on {told} elements that tell, which is too few"
-    return _missing(readings, parts) or _control_objection(readings)
+    return _missing(readings, parts) or _one_weight(readings, parts) or _control_objection(readings)
 
 
 def _missing(readings: Readings, parts: Sequence[MethodReplay]) -> str:
@@ -114,6 +114,26 @@ def _missing(readings: Readings, parts: Sequence[MethodReplay]) -> str:
     missing = [t.name for t in readings.evidence.tensors if t.finite and t.name not in known]
     left = max(p.left for p in parts)
     return "" if len(missing) <= left else f"{missing[0]} belongs to no part"
+
+
+def _one_weight(readings: Readings, parts: Sequence[MethodReplay]) -> str:
+    """A weight that explains every tensor: parts by different rules are then no simpler account, however
+    many of an arithmetic's last bits they give that no blend among those known gives."""
+    models = {k for p in parts for k in p.operands}
+    for sweep in readings.evidence.sweeps:
+        if (
+            sweep.subject
+            or {sweep.first, sweep.second} != models
+            or sweep.consistent_tensors < sweep.tensors
+        ):
+            continue
+        if not isinstance(sweep.low, Absent) and not isinstance(sweep.high, Absent):
+            of = readings.name(sweep.first)
+            return (
+                f"one weight of {of}, {sweep.low:.6g} to {sweep.high:.6g}, explains every tensor: they may "
+                "be one blend in an arithmetic that was not replayed"
+            )
+    return ""
 
 
 def _control_objection(readings: Readings) -> str:
