@@ -11,7 +11,9 @@ from parentage import api
 from parentage.checkpoints.formats.safetensors_writer import write_safetensors
 from parentage.records.absence import Absent
 from parentage.records.dtypes import DType
+from parentage.records.estimate import Estimate
 from tests.calibration.merges import merge_world
+from tests.calibration.nulls import null_world
 from tests.calibration.wide import changed_in_32
 from tests.worlds.planted import World, audited, stored
 from tests.worlds.planted_bases import synthetic_base
@@ -49,6 +51,17 @@ def test_a_merge_computed_and_stored_in_32_bits_is_replayed_in_32(tmp_path: Path
     assert not isinstance(report.replay, Absent)
     assert report.replay.match == 1.0
     assert report.post_training.status == "not-detected"
+
+
+def test_a_blend_published_wider_falls_into_no_parts(family: Path) -> None:
+    """Taken for float32, no linear recipe gave its whole tensors, and parts by odd rules did."""
+    report = audited(null_world("float32-merge", 209)).report
+    assert (report.verdict.relation, report.verdict.status) == ("linear-merge", "supported")
+    weights = {p.name: p.weight for p in report.verdict.parents}
+    assert {n: round(w.estimate, 4) for n, w in weights.items() if isinstance(w, Estimate)} == {
+        "A.safetensors": 0.95,
+        "B.safetensors": 0.05,
+    }
 
 
 def test_the_full_pass_counts_such_a_suspect_as_its_sample_does(tmp_path: Path) -> None:
