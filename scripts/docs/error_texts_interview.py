@@ -116,6 +116,10 @@ INTERVIEW: Mapping[str, tuple[str, str]] = {
         "The two models of `--line` have different tensors: there is no line between them.",
         "Name two models of one architecture and vocabulary.",
     ),
+    "line-served": (
+        "`--line-served` names somebody who is not of the panel, or stands without `--line`.",
+        "Name the panel's labels, `panel-1` being the first `--panel`, in the order of `--line`.",
+    ),
     "questions-malformed": (
         "A file of questions is not one.",
         "See its form in [interview.md](interview.md#questions-of-your-own).",

@@ -41,6 +41,32 @@ def test_the_divergence_of_what_is_told_never_exceeds_the_whole_one(seed: int, t
     assert coarse_divergence(_told(p, top), _told(p, top)) == 0.0
 
 
+def test_parts_of_letters_are_told_apart_by_no_runtime_and_count_among_the_rest() -> None:
+    """One distribution as transformers and as llama.cpp's server write it: U+FFFD, nothing, a space."""
+    ours = TokenScores(
+        (",", "\ufffd", "\ufffd", " \ufffd", "的"), tuple(map(math.log, (0.4, 0.2, 0.1, 0.1, 0.1)))
+    )
+    theirs = TokenScores((",", "", "", " ", "的"), ours.logprobs)
+    assert coarse_divergence(ours, theirs) == coarse_divergence(theirs, ours) == pytest.approx(0, abs=1e-12)
+    other = TokenScores((",", "", "", " ", "的"), tuple(map(math.log, (0.1, 0.2, 0.1, 0.1, 0.4))))
+    assert coarse_divergence(ours, other) > 0.3
+
+
+def test_two_unlike_tokens_of_one_text_never_make_a_divergence_larger_than_the_true_one() -> None:
+    """Nearly equal, but one tells one part of a letter among its three, the other two."""
+    p = {"a": 0.4, "part": 0.21, "b": 0.2, "other part": 0.19}
+    q = {"a": 0.4, "part": 0.21, "other part": 0.2, "b": 0.19}
+    whole = math.fsum(p[k] * math.log(p[k] / q[k]) for k in p)
+    one, two = (
+        TokenScores(
+            tuple("\ufffd" if "part" in k else k for k in list(d)[:3]),
+            tuple(math.log(v) for v in list(d.values())[:3]),
+        )
+        for d in (p, q)
+    )
+    assert coarse_divergence(one, two) <= whole
+
+
 @pytest.mark.parametrize(("ahead", "behind"), [(0, 0), (10, 2), (2, 10), (5, 5), (48, 0)])
 def test_the_sign_test_is_the_exact_binomial_one(ahead: int, behind: int) -> None:
     n = ahead + behind

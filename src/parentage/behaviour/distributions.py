@@ -9,6 +9,7 @@ partition: the tokens that both told, and all others together. Coarsening never 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
@@ -44,6 +45,8 @@ LEAST_PROMPTS = 12
 MOST_UNTOLD = 7
 # Of the mass that no token was told for; below, rounding of a server's is all that is left.
 LEAST_REST = 1e-6
+# What stands for a part of a letter in a decoded text.
+PART = "\ufffd"
 
 
 @cache
@@ -74,9 +77,15 @@ async def look_ahead(target: Target) -> tuple[NextTokens, ...] | Absent:
 
 
 def coarse_divergence(first: TokenScores, second: TokenScores) -> float:
-    """A lower bound of KL(first ‖ second) in nats, over the tokens that both told and the rest."""
+    """A lower bound of KL(first ‖ second) in nats, over the tokens that both told and the rest.
+
+    Tokens are known by their text. Parts of letters have none that tells them apart, and runtimes write
+    them in different ways (U+FFFD, nothing, what stands before the part): they count among the rest, and so
+    does a text that a part may have.
+    """
     p, q = _masses(first), _masses(second)
-    shared = sorted(set(p) & set(q))
+    parts = {token.replace(PART, "") for told in (first, second) for token in told.tokens if PART in token}
+    shared = sorted((set(p) & set(q)) - parts)
     rest_p = max(LEAST_REST, 1 - math.fsum(p[t] for t in shared))
     rest_q = max(LEAST_REST, 1 - math.fsum(q[t] for t in shared))
     terms = [p[t] * math.log(p[t] / q[t]) for t in shared if p[t] > 0 and q[t] > 0]
@@ -84,11 +93,13 @@ def coarse_divergence(first: TokenScores, second: TokenScores) -> float:
 
 
 def _masses(told: TokenScores) -> dict[str, float]:
-    """Probabilities by text; two tokens of one text count together."""
-    found: dict[str, float] = {}
-    for token, logprob in zip(told.tokens, told.logprobs, strict=True):
-        found[token] = found.get(token, 0.0) + math.exp(min(0.0, logprob))
-    return found
+    """Probabilities by text, of tokens that their text names alone."""
+    counts = Counter(told.tokens)
+    return {
+        token: math.exp(min(0.0, logprob))
+        for token, logprob in zip(told.tokens, told.logprobs, strict=True)
+        if token and PART not in token and counts[token] == 1
+    }
 
 
 def told_by(answers: Answers) -> Mapping[str, TokenScores]:

@@ -10,10 +10,10 @@ from pathlib import Path
 from parentage import __version__
 from parentage.behaviour.answers_file import Journal, load_answers
 from parentage.behaviour.conduct import Conduct, Spent, conduct
-from parentage.behaviour.connectivity import look_along
 from parentage.behaviour.distributions import closer_of, distances_of
 from parentage.behaviour.endpoints.client import Limits
 from parentage.behaviour.findings import LIMITS, findings_of
+from parentage.behaviour.line.looking import look_along
 from parentage.behaviour.opening import SAVED, Spec, open_target, template_of
 from parentage.behaviour.plan import CONDITIONS, DEFAULT_SAMPLES, asking_of
 from parentage.behaviour.questions.reading import Question, our_questions, read_questions
@@ -22,7 +22,7 @@ from parentage.behaviour.recital import passages_of, read_source, recital_of
 from parentage.behaviour.second_reader import second_reading
 from parentage.errors import UsageError
 from parentage.records.absence import Absent
-from parentage.records.interview import NOT_ASKED, Answers, Asking, Interview, SecondReading
+from parentage.records.interview import NOT_ASKED, Answers, Asking, Interview, Line, SecondReading
 
 __all__ = [
     "InterviewOptions",
@@ -53,6 +53,7 @@ class InterviewOptions:
     recital: Path | None = None
     second_reader: Spec | None = None
     line: tuple[str, str] | None = None
+    line_served: tuple[str, str] | None = None
     key: str | None = field(default=None, repr=False)
     limits: Limits = field(default_factory=Limits)
 
@@ -120,6 +121,7 @@ def hold_interview(
 
     Raises ``ParentageError``.
     """
+    _check_served(options, len(targets))
     source = None if options.recital is None else read_source(options.recital)
     passages = () if source is None else passages_of(source.text)
     found = []
@@ -130,8 +132,37 @@ def hold_interview(
         read_interview(found),
         recital=NOT_ASKED if source is None else recital_of(found, source),
         second_reading=_second_reading(found[0][1], options),
-        line=NOT_ASKED if options.line is None else asyncio.run(look_along(found[0][1], *options.line)),
+        line=_line(found, options),
     )
+
+
+def _line(found: Sequence[tuple[str, Answers]], options: InterviewOptions) -> Line | Absent:
+    if options.line is None:
+        return NOT_ASKED
+    return asyncio.run(look_along(found[0][1], *options.line, _served(found, options)))
+
+
+def _served(
+    found: Sequence[tuple[str, Answers]], options: InterviewOptions
+) -> tuple[tuple[str, Answers], tuple[str, Answers]] | None:
+    """The line's parents among the panel."""
+    if options.line_served is None:
+        return None
+    panel = dict(found[1:])
+    first, second = options.line_served
+    return (first, panel[first]), (second, panel[second])
+
+
+def _check_served(options: InterviewOptions, targets: int) -> None:
+    """Before anybody is asked; ``UsageError`` (``line-served``) for labels that nobody bears."""
+    wanted, there = options.line_served, [_label(k) for k in range(1, targets)]
+    if wanted is not None and (options.line is None or not set(wanted) <= set(there)):
+        raise UsageError(
+            "--line-served names the two of the panel that are the parents of --line",
+            code="line-served",
+            where=" ".join(wanted),
+            hint="give --line too" if options.line is None else f"there are {', '.join(there) or 'none'}",
+        )
 
 
 def read_interview(found: Sequence[tuple[str, Answers]]) -> Interview:

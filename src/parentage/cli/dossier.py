@@ -12,6 +12,7 @@ from parentage.cli.card_options import Called, ParentCards, Published, Scores
 from parentage.cli.interview_options import (
     KeyVariable,
     Line,
+    LineServed,
     Panel,
     Price,
     Recital,
@@ -90,6 +91,7 @@ def command(
     recital: Recital = None,
     second_reader: SecondReader = None,
     line: Line = None,
+    line_served: LineServed = None,
     api_key_env: KeyVariable = "OPENAI_API_KEY",
     price: Price = None,
     card: Annotated[
@@ -154,6 +156,7 @@ def command(
         recital=recital,
         second_reader=reader_of(second_reader),
         line=line,
+        line_served=line_served,
         key=os.environ.get(api_key_env),
     )
     told = (called, parent_card, published, scores, history)

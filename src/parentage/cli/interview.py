@@ -11,6 +11,7 @@ import typer
 from parentage.cli.interview_options import (
     KeyVariable,
     Line,
+    LineServed,
     Panel,
     Price,
     Recital,
@@ -81,6 +82,7 @@ def command(
     recital: Recital = None,
     second_reader: SecondReader = None,
     line: Line = None,
+    line_served: LineServed = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Every sample's seed follows from it.")] = 0,
     temperature: Annotated[float, typer.Option("--temperature", min=0.0, max=2.0)] = 1.0,
     max_tokens: Annotated[int, typer.Option("--max-tokens", min=1, max=4096, help="Of each answer.")] = 160,
@@ -128,6 +130,7 @@ def command(
         recital=recital,
         second_reader=reader_of(second_reader),
         line=line,
+        line_served=line_served,
         key=os.environ.get(api_key_env),
         limits=Limits(timeout=timeout, attempts=attempts, concurrency=concurrency),
     )

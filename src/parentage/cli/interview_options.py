@@ -12,7 +12,17 @@ from parentage.errors import UsageError
 if TYPE_CHECKING:
     from parentage.behaviour.opening import Spec
 
-__all__ = ["KeyVariable", "Line", "Panel", "Price", "Recital", "Samples", "SecondReader", "reader_of"]
+__all__ = [
+    "KeyVariable",
+    "Line",
+    "LineServed",
+    "Panel",
+    "Price",
+    "Recital",
+    "Samples",
+    "SecondReader",
+    "reader_of",
+]
 
 Panel = Annotated[
     list[str] | None,
@@ -30,6 +40,13 @@ SecondReader = Annotated[
 Line = Annotated[
     tuple[str, str] | None,
     typer.Option("--line", help="Two parents' folders: where between them do next tokens fall?"),
+]
+LineServed = Annotated[
+    tuple[str, str] | None,
+    typer.Option(
+        "--line-served",
+        help="Which of the panel are these parents, asked as TARGET is (panel-1 panel-2).",
+    ),
 ]
 KeyVariable = Annotated[
     str, typer.Option("--api-key-env", help="The environment variable that holds the key.")

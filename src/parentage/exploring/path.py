@@ -15,8 +15,8 @@ from typing import Any, Final
 import numpy as np
 
 from parentage import __version__
-from parentage.behaviour.connectivity import closest
 from parentage.behaviour.distributions import TOP, coarse_divergence, neutral_prompts
+from parentage.behaviour.line.placing import closest
 from parentage.behaviour.targets import TokenScores
 from parentage.errors import UsageError
 from parentage.exploring.curves import Curve

@@ -26,6 +26,7 @@ __all__ = [
     "HiddenText",
     "Interview",
     "Line",
+    "LineOffset",
     "LinePoint",
     "NameRate",
     "NextTokens",
@@ -40,6 +41,7 @@ SCHEMA = "parentage.interview"
 VERSION = 1
 
 NOT_ASKED = Absent("not asked")
+NOT_RECORDED = Absent("not recorded by the version that measured")
 ANSWERS_SCHEMA = "parentage.answers"
 ANSWERS_VERSION = 1
 
@@ -312,17 +314,36 @@ class LinePoint:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """The line between two parents, and the first's weight where the suspect's next tokens are closest.
+class LineOffset:
+    """A parent that was asked as the suspect was: the weight that it has, the one at which it falls on the
+    line, and the divergence that is left there, nats. The difference is the runtime's doing."""
 
-    A model that is no merge of the two has a closest point too; divergence there and at the ends tells.
+    label: str
+    weight: float
+    found: Estimate
+    divergence: float
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """The line between two parents, and the first's weight where the suspect's next tokens fall.
+
+    ``how``: what a point of the line is; ``alike``: stored and run as the suspect is. ``nearest``: the
+    weight of least divergence, which every model has, merge or not; ``off``: the divergence left there over
+    that between the parents themselves. ``weight`` is absent, with the reason, where the suspect is off the
+    line or its runtime's doing is not known. ``offsets``: of parents that were asked as the suspect was.
     """
 
     first: str
     second: str
     prompts: int
     points: tuple[LinePoint, ...]
-    weight: Estimate
+    weight: Estimate | Absent
+    how: str = ""
+    alike: bool = False
+    nearest: float | Absent = NOT_RECORDED
+    off: float | Absent = NOT_RECORDED
+    offsets: tuple[LineOffset, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,12 @@ from typing import Any, Final
 from jinja2 import Environment
 from markupsafe import Markup
 
+from parentage.records.absence import Absent
 from parentage.records.interview import Comparison, Interview
 from parentage.reports.engine import plain_engine
 from parentage.reports.html import own_text, policy
 from parentage.reports.interview_text import CONDITION_WORDS, languages_of
+from parentage.reports.line_words import line_words
 
 __all__ = ["render_html"]
 
@@ -33,6 +35,7 @@ def _page(found: Interview) -> dict[str, Any]:
         "style": style,
         "policy": policy(style, ""),
         "words": CONDITION_WORDS,
+        "line": () if isinstance(found.line, Absent) else tuple(line_words(found.line)),
         "languages": languages_of,
         "compared": tuple(_compared(found)),
     }

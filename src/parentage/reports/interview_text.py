@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from parentage.records.absence import Absent
 from parentage.records.interview import Group, HiddenPrompt, Interview, Line, SecondReading, Subject
 from parentage.records.recital import Part, Recital
+from parentage.reports.line_words import line_words
 from parentage.reports.wording import clipped, count_text
 
 __all__ = ["CONDITION_WORDS", "hidden_lines", "languages_of", "render_text"]
@@ -126,15 +127,9 @@ def _second(found: SecondReading | Absent) -> Iterator[str]:
 def _line(found: Line | Absent) -> Iterator[str]:
     if isinstance(found, Absent):
         return
-    weight, ends = found.weight, (found.points[-1], found.points[0])
-    least = min(p.divergence for p in found.points)
     yield ""
     yield f"On the line between {clipped(found.first, 120)} and {clipped(found.second, 120)}"
-    yield (
-        f"  next tokens are closest at a weight of {weight.estimate:.2f} ({weight.low:.2f} to "
-        f"{weight.high:.2f}) of the first: divergence {least:.4g}, at the first {ends[0].divergence:.4g}, "
-        f"at the second {ends[1].divergence:.4g}"
-    )
+    yield from (f"  {clipped(words, 600)}" for words in line_words(found))
     known = [(p.weight, p.loss) for p in found.points if not isinstance(p.loss, Absent)]
     if known:
         yield "  loss along it: " + " ".join(f"{w:.2f}:{loss:.3f}" for w, loss in known[::5])

@@ -145,12 +145,19 @@ def test_what_another_reader_and_the_line_say_is_told_and_accuses_nobody() -> No
     dossier = ALL["looked at again"]
     line, reader = finding(dossier, "along-line"), finding(dossier, "second-reader")
     assert "0.60 (0.55 to 0.66) of the first" in line.sentence
-    assert "0.01 nats away, the two themselves 0.41 and 0.61" in line.sentence
+    assert "0.01 nats away at the nearest blend, 0.41 and 0.61 from the parents" in line.sentence
     assert "agrees in 90 % (83 to 94 %) of 118 answers; 2 it did not read" in reader.sentence
     assert {line.severity, reader.severity} == {"information"}
     assert {f.id for f in dossier.findings} - {line.id, reader.id} == {
         f.id for f in ALL["everything"].findings
     }
+
+
+def test_a_suspect_that_is_off_the_line_is_told_to_have_no_place_on_it() -> None:
+    away = replace(ALONG, weight=Absent("the suspect is off the line"), how="blends", nearest=0.6)
+    line = finding(composed("merge", CLOSED, replace(unlike(), line=away)), "along-line")
+    assert "have no place, for the suspect is off the line; they are 0.01 nats away" in line.sentence
+    assert "0.60" not in line.sentence
 
 
 def test_each_kind_says_what_it_would_have_concluded_alone() -> None:

@@ -205,6 +205,15 @@ CLOSER_ERRS: Final = (
 )
 
 
+ALONG_COVERS: Final = (
+    "Its interval holds the chance of the prompts and what the runtime does (docs/interview.md)."
+)
+ALONG_OLD: Final = (
+    "This place is by an earlier version, whose interval holds the chance of the prompts alone: a merge at "
+    ".57 read .63 to .73 (docs/interview.md)."
+)
+
+
 def _recital(interview: Interview) -> Iterator[Finding]:
     recital = interview.recital
     if isinstance(recital, Absent):
@@ -249,26 +258,28 @@ def _closest(interview: Interview) -> Iterator[Finding]:
 def _along_line(found: Line | Absent) -> Iterator[Finding]:
     if isinstance(found, Absent):
         return
-    at, ends = found.weight, (found.points[-1].divergence, found.points[0].divergence)
-    says = (
-        f"Of the blends of {found.first} and {found.second}, the one with a weight of {at.estimate:.2f} "
-        f"({at.low:.2f} to {at.high:.2f}) of the first has the nearest next tokens: "
-        f"{min(p.divergence for p in found.points):.2g} nats away, the two themselves {ends[0]:.2g} and "
-        f"{ends[1]:.2g}."
-    )
+    ends = (found.points[-1].divergence, found.points[0].divergence)
+    least = min(p.divergence for p in found.points)
+    away = f"{least:.2g} nats away at the nearest blend, {ends[0]:.2g} and {ends[1]:.2g} from the parents"
+    line = f"the line between {found.first} and {found.second}"
+    if isinstance(found.weight, Absent):
+        says = f"On {line} its next tokens have no place, for {found.weight.reason}; they are {away}."
+    else:
+        at, low, high = found.weight.estimate, found.weight.low, found.weight.high
+        place = f"at a weight of {at:.2f} ({low:.2f} to {high:.2f}) of the first"
+        says = f"On {line} its next tokens fall {place}, {away}."
     yield Finding(
         "along-line",
         "along-line",
         "information",
         says,
-        Confidence(
-            "not-graded",
-            "Every model has a nearest blend: how often one is as near was not measured. The interval is "
-            "of the prompts alone: a merge at .57 asked in 8 bits read .63 to .73 (docs/interview.md).",
-        ),
+        Confidence("not-graded", ALONG_COVERS if found.how else ALONG_OLD),
         "where between two models its next tokens fall",
         (Support("behaviour", says, ("interview.line",)),),
-        alternatives=("a model that is no merge of the two has a nearest blend too",),
+        alternatives=(
+            "what changes a merge along this very line afterwards, as training one parent's way does, "
+            "moves its place and is not seen",
+        ),
     )
 
 

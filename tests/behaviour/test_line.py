@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from parentage.behaviour.connectivity import WEIGHTS, closest
+from parentage.behaviour.line.placing import WEIGHTS, closest
 from tests.behaviour.conftest import Serve
 from tests.behaviour.servers import Persona
 from tests.behaviour.templates import CHATML_RIO
