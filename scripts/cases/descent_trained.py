@@ -1,9 +1,9 @@
 """How often next tokens tell a trained child's parent, on bases and children that are trained here.
 
-    python scripts/cases/descent_trained.py WORK
+    python scripts/cases/descent_trained.py WORK [--json FILE]
 
 Four bases of three sizes (0.1 to 0.7 million weights) are trained from different beginnings on one half of
-Python's own reference with ``parentage train sft``; of each, children are trained on other texts, in three
+Python's own reference with ``parentage train sft``; of each, children are trained on other texts, in five
 doses. The panel of a child: its base, another base, and two siblings of its dose that were trained on
 other texts; apart from these, a twin that was trained on the same texts from another seed. Told to be
 closer to another base or to a sibling than to its own base is wrong. Needs the extra training. Some ten
@@ -155,19 +155,29 @@ def trials(work: Path, children: Sequence[Child]) -> Iterator[tuple[Child, tuple
             yield child, closer_of([("suspect", said[child]), *pair])
 
 
-def _kind(row: Closer) -> str:
-    first, second = (n.rstrip(" 01") for n in (row.first, row.second))
-    return f"{first} or {second}"
+def rows_of(found: Sequence[tuple[Child, tuple[Closer, ...]]]) -> list[dict[str, Any]]:
+    """Every pair of every panel: the suspect's dose, the two, beginnings closer to each, p after Holm."""
+    return [
+        {
+            "suspect": child.name, "dose": child.dose, "pair": [_plain(r.first), _plain(r.second)],
+            "closer": [r.first_closer, r.second_closer], "of": r.prompts, "p": float(f"{r.p_holm:.2g}"),
+        }
+        for child, pairs in found
+        for r in pairs
+    ]  # fmt: skip
 
 
-def counted(found: Sequence[tuple[Child, tuple[Closer, ...]]], dose: str) -> Counter[tuple[str, str]]:
-    """(pair, what was said) below the level after Holm's correction."""
-    said: Counter[tuple[str, str]] = Counter()
-    for child, pairs in found:
-        for row in pairs if child.dose == dose else ():
-            near = row.first if row.first_closer > row.second_closer else row.second
-            told = "left open" if row.p_holm >= LEVEL else f"closer to {near.rstrip(' 01')}"
-            said[_kind(row), told] += 1
+def _plain(name: str) -> str:
+    return name.rstrip(" 01")
+
+
+def told_of(rows: Sequence[dict[str, Any]]) -> Counter[tuple[str, str, str]]:
+    """(dose, pair, what was said of it) below the level."""
+    said: Counter[tuple[str, str, str]] = Counter()
+    for row in rows:
+        near = row["pair"][0 if row["closer"][0] > row["closer"][1] else 1]
+        what = "left open" if row["p"] >= LEVEL else f"closer to {near}"
+        said[row["dose"], " or ".join(row["pair"]), what] += 1
     return said
 
 
@@ -177,16 +187,17 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("work", type=Path)
-    work = parser.parse_args().work
-    found = list(trials(work, make_all(work)))
-    for dose in DOSES:
-        said = counted(found, dose)
-        for pair in dict.fromkeys(kind for kind, _ in sorted(said)):
-            total = sum(n for (kind, _), n in said.items() if kind == pair)
-            for (kind, what), times in sorted(said.items()):
-                if kind == pair:
-                    low, high = clopper_pearson(times, total)
-                    print(f"{dose}: {pair}: {what}: {times} of {total} ({low:.1%} to {high:.1%})")
+    parser.add_argument("--json", type=Path)
+    chosen = parser.parse_args()
+    rows = rows_of(list(trials(chosen.work, make_all(chosen.work))))
+    if chosen.json is not None:
+        text = ",\n".join(json.dumps(row) for row in rows)
+        chosen.json.write_text(f"[\n{text}\n]\n", encoding="utf-8")
+    said = told_of(rows)
+    for (dose, pair, what), times in sorted(said.items()):
+        total = sum(n for (d, k, _), n in said.items() if (d, k) == (dose, pair))
+        low, high = clopper_pearson(times, total)
+        print(f"{dose}: {pair}: {what}: {times} of {total} ({low:.1%} to {high:.1%})")
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ import json
 import random
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -208,6 +208,10 @@ def told_of(found: Sequence[Placed]) -> Iterator[str]:
             )
 
 
+def _kept(row: Placed) -> dict[str, Any]:
+    return {k: round(v, 4) if isinstance(v, float) else v for k, v in asdict(row).items()}
+
+
 def main() -> None:
     """Make, place, count, print."""
     parser = argparse.ArgumentParser(
@@ -224,10 +228,8 @@ def main() -> None:
             for p in found[-12:]:
                 print(p, flush=True)
     if chosen.json is not None:
-        lines: list[dict[str, Any]] = [
-            {k: getattr(p, k) for k in p.__slots__} if hasattr(p, "__slots__") else vars(p) for p in found
-        ]
-        chosen.json.write_text(json.dumps(lines, indent=1) + "\n", encoding="utf-8")
+        text = ",\n".join(json.dumps(_kept(p)) for p in found)
+        chosen.json.write_text(f"[\n{text}\n]\n", encoding="utf-8")
     print("\n".join(told_of(found)))
 
 

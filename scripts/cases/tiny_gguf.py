@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from parentage.checkpoints.opening import open_checkpoint
+from parentage.numerics.storage.formats import to_float32
+
 __all__ = ["write_gguf"]
 
 _PARTS = {
@@ -20,12 +23,11 @@ _CONTROL, _NORMAL = 3, 1
 
 
 def write_gguf(folder: Path, out: Path, kind: str = "Q8_0") -> None:
-    """Matrices in ``kind``, vectors in float32; tied embeddings alone. Needs gguf and safetensors."""
+    """Matrices in ``kind``, vectors in float32; tied embeddings alone. Needs gguf."""
     from gguf import GGMLQuantizationType, GGUFWriter, quants
-    from safetensors.torch import load_file
 
     config = json.loads((folder / "config.json").read_text("utf-8"))
-    tensors = {n: t.float().numpy() for n, t in load_file(folder / "model.safetensors").items()}
+    tensors = _numbers(folder)
     writer = GGUFWriter(out, "llama")
     _head(writer, config)
     _vocabulary(writer, json.loads((folder / "tokenizer.json").read_text("utf-8")), config)
@@ -40,6 +42,14 @@ def write_gguf(folder: Path, out: Path, kind: str = "Q8_0") -> None:
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
+
+
+def _numbers(folder: Path) -> dict[str, NDArray[np.float32]]:
+    with open_checkpoint(str(folder)) as model:
+        return {
+            name: to_float32(model.read(t, 0, t.elements), t.dtype).reshape(t.shape)
+            for name, t in model.tensors.items()
+        }
 
 
 def _head(writer: Any, config: dict[str, Any]) -> None:

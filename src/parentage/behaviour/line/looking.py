@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,19 +61,21 @@ async def look_along(
 async def points_for(suspect: Answers, first: str, second: str, *, beyond: bool = False) -> Points:
     """The line, stored and run as the suspect where that can be done here, and on ``beyond`` both ends
     where not."""
-    who = suspect.respondent
+    who, why = suspect.respondent, ""
     if who.kind == "gguf" and os.path.isfile(who.locator):
         blends = GgufBlends(who.locator, first, second)
         try:
-            if await blends.open() is None:
+            barred = await blends.open()
+            if barred is None:
                 return await _as_file(blends, first, second)
+            why = f", for no copies of the suspect's file could be made: {barred.reason}"
         finally:
             await blends.close()
     alike = who.kind == "transformers"
     dtype = stored_dtype(who.locator if alike and os.path.isdir(who.locator) else first)
-    return await _in_memory(
-        Blends(first, second, dtype), BEYOND if beyond and not alike else WEIGHTS, alike
-    )
+    weights = BEYOND if beyond and not alike else WEIGHTS
+    found = await _in_memory(Blends(first, second, dtype), weights, alike)
+    return replace(found, how=found.how + why)
 
 
 def placed(

@@ -13,15 +13,15 @@ from typing import Final
 from parentage.behaviour.names.aliases import known_names, mentions, normalised
 from parentage.records.absence import Absent
 from parentage.records.dossier import Confidence, Finding, KindAlone, Support
-from parentage.records.interview import Comparison, Group, Interview, Line, NameRate, SecondReading, Subject
+from parentage.records.interview import Comparison, Group, Interview, NameRate, SecondReading, Subject
 from parentage.verdicts.cards.identity import ALL, OFTEN, SURE
+from parentage.verdicts.dossier.next_tokens import next_token_findings
 from parentage.verdicts.dossier.scale import IDENTITY, OBSERVED, OPEN
 
 __all__ = ["Claimed", "behaviour_alone", "behaviour_findings", "claimed_names", "identity_support"]
 
 # Fewer words are found in any model's answers (docs/interview.md shows runs of eight and more).
 RECITED: Final = 16
-CLOSE: Final = 0.01
 WORDS: Final = {
     "shipped": "with its template as shipped",
     "empty-system": "with a system message of no words",
@@ -139,8 +139,7 @@ def behaviour_findings(
         if name not in told_elsewhere and not all(c.template for c in own):
             yield from _identity(interview, own, in_card)
     yield from _recital(interview)
-    yield from _closest(interview)
-    yield from _along_line(interview.line)
+    yield from next_token_findings(interview)
     yield from _read_again(interview.second_reading)
 
 
@@ -197,23 +196,6 @@ def _template(interview: Interview) -> Iterator[Finding]:
     )
 
 
-# Measured by scripts/cases/descent.py on models of 69,360 and of 135 million weights (docs/log.md).
-CLOSER_ERRS: Final = (
-    "The test's error rate is of being closer, not of descent: a sibling may be. Of children made by noise "
-    "none of 260 was told closer to a sibling than to its parent; one of two equal siblings was singled "
-    "out in 1 of 130 (docs/interview.md)."
-)
-
-
-ALONG_COVERS: Final = (
-    "Its interval holds the chance of the prompts and what the runtime does (docs/interview.md)."
-)
-ALONG_OLD: Final = (
-    "This place is by an earlier version, whose interval holds the chance of the prompts alone: a merge at "
-    ".57 read .63 to .73 (docs/interview.md)."
-)
-
-
 def _recital(interview: Interview) -> Iterator[Finding]:
     recital = interview.recital
     if isinstance(recital, Absent):
@@ -235,51 +217,6 @@ def _recital(interview: Interview) -> Iterator[Finding]:
         f"that it recites {recital.source}",
         (Support("behaviour", says, ("interview.recital",)),),
         alternatives=(TAUGHT, "the text was in its training data"),
-    )
-
-
-def _closest(interview: Interview) -> Iterator[Finding]:
-    for k, c in enumerate(interview.closer):
-        if c.p_holm >= CLOSE or c.first_closer == c.second_closer:
-            continue
-        near, far = (c.first, c.second) if c.first_closer > c.second_closer else (c.second, c.first)
-        says = f"Its next tokens are closer to those of {near} than of {far}: p {c.p_holm:.2g} (Holm)."
-        yield Finding(
-            f"closer-to:{near}:{far}",
-            "closer-to",
-            "information",
-            says,
-            Confidence("not-graded", CLOSER_ERRS),
-            "whose next tokens it shares",
-            (Support("behaviour", says, (f"interview.closer[{k}]",)),),
-        )
-
-
-def _along_line(found: Line | Absent) -> Iterator[Finding]:
-    if isinstance(found, Absent):
-        return
-    ends = (found.points[-1].divergence, found.points[0].divergence)
-    least = min(p.divergence for p in found.points)
-    away = f"{least:.2g} nats away at the nearest blend, {ends[0]:.2g} and {ends[1]:.2g} from the parents"
-    line = f"the line between {found.first} and {found.second}"
-    if isinstance(found.weight, Absent):
-        says = f"On {line} its next tokens have no place, for {found.weight.reason}; they are {away}."
-    else:
-        at, low, high = found.weight.estimate, found.weight.low, found.weight.high
-        place = f"at a weight of {at:.2f} ({low:.2f} to {high:.2f}) of the first"
-        says = f"On {line} its next tokens fall {place}, {away}."
-    yield Finding(
-        "along-line",
-        "along-line",
-        "information",
-        says,
-        Confidence("not-graded", ALONG_COVERS if found.how else ALONG_OLD),
-        "where between two models its next tokens fall",
-        (Support("behaviour", says, ("interview.line",)),),
-        alternatives=(
-            "what changes a merge along this very line afterwards, as training one parent's way does, "
-            "moves its place and is not seen",
-        ),
     )
 
 
