@@ -16,14 +16,18 @@ import pytest
 from parentage import api
 from parentage.checkpoints.formats.safetensors_writer import StoredTensor, write_safetensors
 from parentage.checkpoints.opening import open_checkpoint
-from parentage.evidence.recognition.adapters import ADAPTERS
+from parentage.evidence.recognition.adapters.finding import ADAPTERS
+from parentage.merging.recipe_writing import recipe_text
+from parentage.merging.recovered_adapters import combined_recipe
 from parentage.numerics.storage.formats import round_to, to_float32
 from parentage.records.dtypes import DType
+from parentage.records.recognition import Finding
 from tests.merging.models import recipe_file
 from tests.worlds.fixtures import FOLDER
 
 MODULES = ("attention.self.query", "attention.self.value", "intermediate.dense")
 RANK = 4
+MODULE = "layer.dense.weight"
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +84,11 @@ def made(
 
 def found_in(suspect: Path, base: Path, adapters: Sequence[Path]) -> Mapping[str, Any] | None:
     """What the recogniser measures, given what an audit knows of every tensor."""
+    found = finding_in(suspect, base, adapters)
+    return None if found is None else found.measures
+
+
+def finding_in(suspect: Path, base: Path, adapters: Sequence[Path]) -> Finding | None:
     with ExitStack() as stack:
         places = [str(suspect), *(f"{base}+{a}" for a in adapters)]
         opened = [stack.enter_context(open_checkpoint(p)) for p in places]
@@ -106,7 +115,7 @@ def found_in(suspect: Path, base: Path, adapters: Sequence[Path]) -> Mapping[str
             full=False,
         )
         findings = ADAPTERS.find(context)
-    return findings[0].measures if findings else None
+    return findings[0] if findings else None
 
 
 @pytest.mark.parametrize("profile", ["peft", "parentage-1"])
@@ -134,16 +143,63 @@ def test_one_adapter_at_part_of_its_strength_is_found_beside_one_that_has_no_par
         assert found["weights"] == [0.35]
 
 
+@pytest.mark.parametrize(
+    ("method", "more"),
+    [
+        ("adapter_ties", {"parameters": {"density": 0.45}}),
+        ("adapter_cat", {}),
+        ("adapter_svd", {}),
+    ],
+)
 @pytest.mark.slow
-def test_an_audit_names_the_adapters_their_ranks_and_weights(
-    base: Path, pair: tuple[Path, Path], tmp_path: Path
+def test_an_audit_names_the_adapters_and_the_recipe_it_writes_gives_every_bit(
+    method: str, more: Mapping[str, Any], base: Path, pair: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    suspect = made(tmp_path, base, {pair[0]: 0.7, pair[1]: -0.45}, parentage={"profile": "peft"})
-    done = api.audit(str(suspect), parents=[str(a) for a in pair], base=str(base), workers=1)
+    given = {"parentage": {"profile": "peft"}, **more}
+    suspect = made(tmp_path, base, {pair[0]: 0.7, pair[1]: -0.45}, method, **given)
+    done = api.audit(str(suspect), parents=[str(a) for a in pair], base=str(base), workers=1, sample=512)
     verdict = done.report.verdict
     assert (verdict.relation, verdict.status) == ("adapter-fine-tune", "supported")
     assert "(rank 4, scaling 2) at weight 0.7" in verdict.sentence
     assert "at weight -0.45" in verdict.sentence
+    recipe = tmp_path / "found.yaml"
+    recipe.write_text(api.render_recipe(done.evidence))
+    assert f"merge_method: {method}\n" in recipe.read_text()
+    again = api.replay(recipe, str(suspect))
+    assert again.holds
+    assert again.matches == again.elements
+
+
+@pytest.mark.parametrize(
+    ("method", "more"),
+    [
+        ("adapter_svd", {}),
+        ("adapter_magnitude_prune_svd", {"parameters": {"density": 0.3}}),
+        pytest.param(
+            "adapter_dare_ties",
+            {"parameters": {"density": 0.6}, "parentage": {"profile": "peft", "seed": 42}},
+            marks=pytest.mark.slow,
+        ),
+    ],
+)
+def test_the_recipe_of_what_is_found_gives_every_bit(
+    method: str, more: Mapping[str, Any], base: Path, pair: tuple[Path, Path], tmp_path: Path
+) -> None:
+    given = {"parentage": {"profile": "peft"}, **more}
+    # Of modules that both adapters change.
+    both = [
+        adapter(tmp_path / name, base, seed, modules=MODULES[:1]) for name, seed in (("x", 3), ("y", 4))
+    ]
+    suspect = made(tmp_path, base, {both[0]: 0.7, both[1]: -0.45}, method, **given)
+    found = finding_in(suspect, base, both)
+    assert found is not None
+    recipe = combined_recipe(found, [f"{base}+{a}" for a in both])
+    assert recipe.method == method
+    path = tmp_path / "found.yaml"
+    path.write_text(recipe_text(recipe))
+    again = api.replay(path, str(suspect))
+    assert again.holds
+    assert again.matches == again.elements
 
 
 def with_change(suspect: Path, out: Path, name_part: str, size: float, share: float) -> Path:
@@ -188,3 +244,84 @@ def test_adapters_that_have_no_part_in_it_are_not_named(
     others = [adapter(tmp_path / name, base, seed) for name, seed in (("x", 11), ("y", 12))]
     suspect = made(tmp_path, base, {pair[0]: 0.7, pair[1]: -0.45})
     assert found_in(suspect, base, others) is None
+
+
+QUICK = ("ties", "svd", "magnitude_prune_svd", "dare_linear")
+COMBINED = json.loads((FOLDER / "methods" / "peft-combined.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def by_peft(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A base of one matrix, four adapters over it, and what peft itself combined, by number."""
+    folder = tmp_path_factory.mktemp("by-peft")
+    with open_checkpoint(FOLDER / "methods" / "operands.safetensors") as found:
+        matrix = found.tensors["O/matrix"]
+        values = to_float32(found.read(matrix, 0, matrix.elements), matrix.dtype)
+    with open_checkpoint(FOLDER / "methods" / "peft-combined.safetensors") as found:
+        held = {
+            n: StoredTensor(t.dtype, t.shape, found.read(t, 0, t.elements))
+            for n, t in found.tensors.items()
+        }
+    for dtype in (DType.BF16, DType.F32):
+        stored = StoredTensor(dtype, matrix.shape, round_to(values.astype(np.float64), dtype))
+        write_safetensors(folder / f"base-{dtype.value}.safetensors", {MODULE: stored})
+    for root in (False, True):
+        for name, rank in COMBINED["ranks"].items():
+            place = folder / f"{name}-{root}"
+            place.mkdir()
+            parts = {
+                f"base_model.model.{MODULE.removesuffix('.weight')}.lora_{p}.weight": held[f"{name}/{p}"]
+                for p in "AB"
+            }
+            write_safetensors(place / "adapter_model.safetensors", parts)
+            config = {"peft_type": "LORA", "r": rank, "lora_alpha": COMBINED["alphas"][name]}
+            (place / "adapter_config.json").write_text(json.dumps({**config, "use_rslora": root}))
+
+    def case(k: int) -> tuple[Path, Path, list[Path]]:
+        recipe = COMBINED["recipes"][k]
+        suspect = folder / f"suspect-{k}.safetensors"
+        write_safetensors(suspect, {MODULE: held[str(k)]})
+        places = [folder / f"{name}-{recipe['root']}" for name in recipe["names"]]
+        return suspect, folder / f"base-{recipe['dtype']}.safetensors", places
+
+    return case
+
+
+def _case(k: int) -> Any:
+    recipe = COMBINED["recipes"][k]
+    words = [recipe["type"], "".join(recipe["names"]), recipe["dtype"], *map(str, recipe["more"].values())]
+    # One of each way of thinning and each way of adding up; the others show the same.
+    quick = recipe["dtype"] == "BF16" and recipe["names"] == "ab" and recipe["type"] in QUICK
+    return pytest.param(k, id="-".join(words), marks=[] if quick else pytest.mark.slow)
+
+
+@pytest.mark.parametrize("k", [_case(k) for k in range(len(COMBINED["recipes"]))])
+def test_what_peft_combined_is_told_with_its_numbers(k: int, by_peft: Any) -> None:
+    recipe = COMBINED["recipes"][k]
+    found = found_in(*by_peft(k))
+    assert found is not None
+    wanted = dict(recipe["more"])
+    if wanted.pop("majority_sign_method", "") == "frequency":
+        wanted["by_count"] = True
+    assert found["weights"] == list(recipe["weights"])
+    for (low, high), weight in zip(found["ranges"], recipe["weights"], strict=False):
+        assert low < weight < high
+    whole = sum(COMBINED["ranks"][n] for n in recipe["names"])
+    if wanted.get("svd_rank", 0) >= whole:
+        # Nothing is cut back: the weighted sum, however many ranks it was given.
+        either = [("adapter_cat", {}), ("adapter_svd", {"svd_rank": whole})]
+        assert (found["method"], found["shared"]) in either
+        return
+    assert (found["method"], found["shared"]) == (f"adapter_{recipe['type']}", wanted)
+    assert found.get("seed") == (COMBINED["seed"] if "dare" in recipe["type"] else None)
+    # Singular vectors are peft's own to their last bits; of the rest none is off.
+    assert found["adjacent"] == 0 or recipe["type"].endswith("svd")
+
+
+def test_an_adapter_that_was_thinned_by_no_seed_that_is_tried_is_not_named(
+    base: Path, pair: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """Which numbers stayed is in no recipe then."""
+    more = {"parameters": {"density": 0.5}, "parentage": {"profile": "parentage-1", "seed": 987_654_321}}
+    suspect = made(tmp_path, base, {pair[0]: 0.7, pair[1]: -0.45}, "adapter_dare_linear", **more)
+    assert found_in(suspect, base, pair) is None

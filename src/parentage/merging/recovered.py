@@ -7,6 +7,7 @@ from typing import Final
 
 from parentage.checkpoints.locators import at_revision
 from parentage.errors import ParentageError
+from parentage.merging.recovered_adapters import combined_adapters, combined_recipe
 from parentage.merging.recovered_method import (
     mixed_recipe,
     recognised_parts,
@@ -47,6 +48,9 @@ def recovered_recipe(found: Evidence) -> Recipe:
     parts = recognised_parts(found)
     if parts:
         return _of_parts(found, parts)
+    combined = combined_adapters(found)
+    if combined is not None:
+        return combined_recipe(combined, [place_of(found.models[k]) for k in combined.models[1:]])
     replay = next((r for r in found.replays if r.subject == 0), None)
     if replay is None:
         raise NotRecoveredError("no recipe was replayed", hint=HINT)
@@ -73,6 +77,9 @@ def recovered_share(found: Evidence) -> tuple[int, int]:
     parts = recognised_parts(found)
     if parts:
         return sum(p.matches for p in parts), sum(p.informative for p in parts)
+    combined = combined_adapters(found)
+    if combined is not None:
+        return combined.measures["matches"], combined.measures["informative"]
     own = next(r for r in found.replays if r.subject == 0)
     return own.informative_matches, own.informative
 
@@ -83,6 +90,9 @@ def recovered_tensors(found: Evidence) -> int:
     parts = (method,) if method is not None else recognised_parts(found)
     if parts:
         return sum(len(p.tensors) for p in parts)
+    combined = combined_adapters(found)
+    if combined is not None:
+        return len(combined.tensors)
     return len(next(r for r in found.replays if r.subject == 0).tensors)
 
 

@@ -11,7 +11,7 @@ __all__ = ["RECOGNISERS", "recogniser", "recognisers"]
 
 # Fewest free numbers first. One line a recogniser.
 RECOGNISERS: Final[tuple[str, ...]] = (
-    "parentage.evidence.recognition.adapters:ADAPTERS",
+    "parentage.evidence.recognition.adapters.finding:ADAPTERS",
     "parentage.evidence.recognition.low_rank:LOW_RANK",
     "parentage.evidence.recognition.model_stock:MODEL_STOCK",
     "parentage.evidence.recognition.importance:ARCEE_FUSION",
