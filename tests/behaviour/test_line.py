@@ -48,6 +48,19 @@ def test_a_suspect_that_tells_no_tokens_has_no_place(run: Run, serve: Serve, tmp
     assert "tells no next tokens" in json.loads(done.out)["line"]["absent"]
 
 
+@pytest.mark.parametrize(
+    "more",
+    [("--line", "a", "b", "--line-served", "panel-1", "panel-2"), ("--line-served", "panel-1", "panel-1")],
+)
+def test_parents_that_are_not_of_the_panel_are_refused_before_anybody_is_asked(
+    run: Run, serve: Serve, tmp_path: Path, more: tuple[str, ...]
+) -> None:
+    suspect = serve(Persona())
+    done = run("interview", suspect.url, "--panel", suspect.url, *more, "--out", tmp_path)
+    assert (done.code, done.error) == (2, "line-served")
+    assert suspect.persona.asked == []
+
+
 @pytest.mark.slow
 @has_torch
 def test_a_merge_of_two_tiny_models_is_placed_where_it_was_made(run: Run, tmp_path: Path) -> None:
