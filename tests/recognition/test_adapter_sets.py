@@ -216,7 +216,10 @@ def with_change(suspect: Path, out: Path, name_part: str, size: float, share: fl
     return out
 
 
-@pytest.mark.parametrize(("part", "share"), [("query", 0.001), ("query", 1.0), ("word_embeddings", 0.01)])
+@pytest.mark.parametrize(
+    ("part", "share"),
+    [("query", 0.001), pytest.param("query", 1.0, marks=pytest.mark.slow), ("word_embeddings", 0.01)],
+)
 def test_a_combination_that_was_trained_on_is_not_said_to_be_one(
     part: str, share: float, base: Path, pair: tuple[Path, Path], tmp_path: Path
 ) -> None:

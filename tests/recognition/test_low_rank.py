@@ -223,3 +223,15 @@ def test_one_direction_added_with_other_weights_is_no_abliteration() -> None:
         if any(part in name for part in WRITES):
             made[name] = w + 0.01 * np.outer(r, rng.normal(0, 0.3, w.shape[1]))
     assert told(audit(stored(made), {"O": base}, "O"))[0] != "abliteration"
+
+
+@pytest.mark.parametrize(("made", "said"), [(adapted, True), (tuned, False)])
+def test_a_faint_change_of_low_rank_is_said_to_be_one_as_far_as_rounding_shows_it(
+    made: Any, said: bool
+) -> None:
+    base, other = stored(weights(1)), stored(weights(9))
+    given: dict[str, Any] = {"rank": 2} if said else {}
+    result = audit(made(base, 2, size=0.003, only="proj", **given), {"O": base, "X": other}, "OX")
+    sentence = result.report.verdict.sentence
+    assert ("of low rank as far as rounding shows it (2 directions stand above it" in sentence) == said
+    assert ("low rank" in sentence) == said

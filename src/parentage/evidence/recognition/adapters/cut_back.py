@@ -48,9 +48,8 @@ THIN: Final = 0.6
 # peft made leaves 1e-5 and less, under other densities and seeds .02 and more.
 SHARE: Final = 1e-3
 STEPS: Final = 4
-# Elements of a matrix that is drawn for, and seeds: each costs the draws of all of them.
+# Elements of a matrix that is drawn for: each seed costs the draws of all of them.
 DRAWN: Final = 2**22
-FEW_SEEDS: Final = (*SEEDS[:24], 42, 123, *SEEDS[128:])
 SMALL: Final = 1e-4
 PRUNED: Final = {
     "adapter_ties_svd": Mixing("largest", elect=True),
@@ -179,7 +178,7 @@ def _cut_by_chance(seen: Seen, looked: Looked, rank: int) -> Iterator[Combined]:
         if before and seen.target.base.name not in before:
             continue
         drawn = before.get(seen.target.base.name, 0)
-        seeds = FEW_SEEDS[: max(1, WORDS // (drawn + m * n))]
+        seeds = SEEDS[: max(1, WORDS // (drawn + m * n))]
         for name, mixing in DRAWN_BY.items():
             for by_count in (False, True) if mixing.elect else (False,):
                 thinned = _Thinned(seen, _weigh(seen, rank), mixing, by_count, profile, drawn)

@@ -42,11 +42,11 @@ from parentage.methods.method import Value
 __all__ = ["SEEDS", "WORDS", "by_chance", "closest", "least"]
 
 # Seeds that people type; each costs the words before the first matrix.
-SEEDS: Final = (*range(128), 1234, 1337, 2023, 2024, 2025, 2026, 3407, 12345, 31337, 123456)
+SEEDS: Final = (*range(32), 42, 100, 123, 1234, 1337, 2023, 2024, 2025, 2026, 3407, 12345, 123456)
 # Words that all seeds together may cost: 3 s of one core.
 WORDS: Final = 2**29
 # Densities that seeds are held against: masks of one seed contain one another.
-COARSE: Final = (0.1, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.9)
+COARSE: Final = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 # Seeds that leave least, of which densities are looked for.
 CLOSEST: Final = 3
 # Seeds that are held against the change by every way of combining.
