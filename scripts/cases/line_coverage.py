@@ -1,13 +1,15 @@
 """How often the place of a merge on the line between its parents is told rightly, on planted merges.
 
-    python scripts/cases/line_coverage.py WORK [--json FILE]
+    python scripts/cases/line_coverage.py WORK [--json FILE] [--unmerged]
 
 WORK is what ``descent_trained.py`` made: bases and children that were trained here. Of each base six pairs
 of parents in bfloat16: a child of each dose beside its base, two children, and two pairs brought to a
 tenth and a thirtieth of their difference, so that most numbers are a step of bfloat16 apart. Of each merges
 of two shares, stored in bfloat16, and the first of them trained on for 20 and for 100 steps. Each is placed
 three ways: run by transformers, as a GGUF file in Q8_0 run by llama.cpp, and the same as though it stood
-behind an endpoint with both parents beside it. Needs the extras transformers, training and llama.
+behind an endpoint with both parents beside it. ``--unmerged``: models that are no
+merge of a pair instead, run by transformers: two siblings and another base. Needs the extras transformers,
+training and llama.
 """
 
 from __future__ import annotations
@@ -191,6 +193,28 @@ async def of_pair(work: Path, base: int, number: int) -> list[Placed]:
     return found
 
 
+async def unmerged(work: Path, base: int, number: int) -> list[dict[str, Any]]:
+    """Models of the same kind that are no merge of a pair, on the pair's line."""
+    first, second, _ = PAIRS[number]
+    folder = work / "line" / f"{base}-{number}"
+    names = [
+        n
+        for n in ("text-1-20-0", "chats-100-0", "text-2-400-0", "text-0-100-0")
+        if n not in (first, second)
+    ]
+    others = [work / f"base-{base}-{n}" for n in names[:2]] + [work / f"base-{base ^ 1}"]
+    stored = [blend(o, o, 1.0, work / "line" / f"plain-{o.name}") for o in others]
+    suspects = [await by_transformers(p) for p in stored]
+    ends = str(folder / "first"), str(folder / "second")
+    points, found = None, []
+    for other, said in zip(others, suspects, strict=True):
+        points = points or await points_for(said, *ends)
+        row = asdict(_row(f"{base}-{number}", WAYS[0], 0.0, 0, placed(said, *ends, points, None)))
+        kept = {k: row[k] for k in ("pair", "told", "low", "high", "nearest", "off")}
+        found.append({"suspect": other.name, **kept})
+    return found
+
+
 def told_of(found: Sequence[Placed]) -> Iterator[str]:
     """Coverage by way and by what was done after the merge."""
     for way in WAYS:
@@ -208,8 +232,11 @@ def told_of(found: Sequence[Placed]) -> Iterator[str]:
             )
 
 
-def _kept(row: Placed) -> dict[str, Any]:
-    return {k: round(v, 4) if isinstance(v, float) else v for k, v in asdict(row).items()}
+def _write(path: Path | None, rows: Sequence[dict[str, Any]]) -> None:
+    """One row a line, numbers to four places."""
+    kept = [{k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()} for row in rows]
+    if path is not None:
+        path.write_text("[\n" + ",\n".join(map(json.dumps, kept)) + "\n]\n", encoding="utf-8")
 
 
 def main() -> None:
@@ -220,16 +247,23 @@ def main() -> None:
     parser.add_argument("work", type=Path)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--bases", type=int, default=BASES)
+    parser.add_argument("--unmerged", action="store_true")
     chosen = parser.parse_args()
+    if chosen.unmerged:
+        pairs = [(b, n) for b in range(chosen.bases) for n in range(len(PAIRS))]
+        rows = [r for b, n in pairs for r in asyncio.run(unmerged(chosen.work, b, n))]
+        _write(chosen.json, rows)
+        print(
+            f"{sum(r['low'] is not None for r in rows)} of {len(rows)} that are no merge were given a place"
+        )
+        return
     found: list[Placed] = []
     for base in range(chosen.bases):
         for number in range(len(PAIRS)):
             found += asyncio.run(of_pair(chosen.work, base, number))
             for p in found[-12:]:
                 print(p, flush=True)
-    if chosen.json is not None:
-        text = ",\n".join(json.dumps(_kept(p)) for p in found)
-        chosen.json.write_text(f"[\n{text}\n]\n", encoding="utf-8")
+    _write(chosen.json, [asdict(p) for p in found])
     print("\n".join(told_of(found)))
 
 

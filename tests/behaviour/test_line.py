@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from parentage.behaviour.distributions import neutral_prompts
 from parentage.behaviour.line.placing import WEIGHTS, closest
 from tests.behaviour.conftest import Serve
 from tests.behaviour.servers import Persona
@@ -19,6 +20,10 @@ from tests.cli.running import Run
 
 has_torch = pytest.mark.skipif(
     importlib.util.find_spec("transformers") is None, reason="needs the extra transformers"
+)
+
+has_llama = pytest.mark.skipif(
+    importlib.util.find_spec("xllamacpp") is None, reason="needs the extra llama"
 )
 
 
@@ -89,6 +94,51 @@ def test_a_merge_of_two_tiny_models_is_placed_where_it_was_made(run: Run, tmp_pa
     assert found["weight"]["estimate"] == pytest.approx(0.6, abs=0.02)
     by_weight = {p["weight"]: p for p in found["points"]}
     assert by_weight[0.6]["divergence"] < 1e-4 < min(by_weight[w]["divergence"] for w in (0.0, 1.0))
+    assert all(p["loss"] > 0 for p in found["points"])
+
+
+@pytest.mark.slow
+@has_torch
+@has_llama
+def test_a_merge_in_eight_bits_is_placed_on_copies_of_its_own_file(run: Run, tmp_path: Path) -> None:
+    """By llama.cpp, whose every point is the suspect's file with other numbers; losses by transformers."""
+    import torch
+    from examples.affair.tiny_base import TEMPLATE, tokenizer_for
+    from safetensors.torch import load_file, save_file
+    from scripts.cases.tiny_gguf import write_gguf
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    tokenizer = tokenizer_for([text for _, text in neutral_prompts()])
+    config = LlamaConfig(
+        vocab_size=len(tokenizer), hidden_size=64, intermediate_size=96, num_hidden_layers=1,
+        num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=512, tie_word_embeddings=True,
+        bos_token_id=0, eos_token_id=tokenizer.eos_token_id, pad_token_id=0, initializer_range=0.2,
+    )  # fmt: skip
+    for name, seed in (("a", 1), ("b", 2)):
+        torch.manual_seed(seed)
+        model = LlamaForCausalLM(config)
+        with torch.no_grad():
+            # Parts of letters, of which llama.cpp's server tells nothing, are never the likeliest.
+            for k in (k for k in range(len(tokenizer)) if "\ufffd" in tokenizer.decode([k])):
+                model.model.embed_tokens.weight[k] = 0
+        model.to(torch.bfloat16).save_pretrained(tmp_path / name)
+        tokenizer.save_pretrained(tmp_path / name)
+    shutil.copytree(tmp_path / "b", tmp_path / "merge")
+    a, b = (load_file(tmp_path / n / "model.safetensors") for n in ("a", "b"))
+    made = {k: (0.35 * a[k].float() + 0.65 * b[k].float()).bfloat16() for k in a}
+    save_file(made, tmp_path / "merge" / "model.safetensors", {"format": "pt"})
+    write_gguf(tmp_path / "merge", tmp_path / "merge.gguf")
+    (tmp_path / "t.jinja").write_text(TEMPLATE)
+    line = ("--samples", "1", "--max-tokens", "2", "--language", "en", "--condition", "raw", "--json", "-")
+    parents = ("--template", tmp_path / "t.jinja", "--line", tmp_path / "a", tmp_path / "b")
+    done = run("interview", tmp_path / "merge.gguf", *parents, "--out", tmp_path / "o", *line)
+    assert done.code == 0, done.err
+    found = json.loads(done.out)["line"]
+    assert "absent" not in found, found
+    assert found["alike"]
+    assert "copies of the suspect's file (F32, Q8_0), run by llama.cpp" in found["how"]
+    assert found["weight"]["low"] <= 0.35 <= found["weight"]["high"]
+    assert found["off"] < 0.005
     assert all(p["loss"] > 0 for p in found["points"])
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from parentage.behaviour.distributions import neutral_prompts
+from parentage.behaviour.interviews import read_interview
 from parentage.behaviour.line.looking import Labelled, Points, placed
 from parentage.behaviour.line.placing import BEYOND, WEIGHTS
 from parentage.behaviour.plan import asking_of
@@ -18,6 +19,8 @@ from parentage.behaviour.targets import TokenScores
 from parentage.records.absence import Absent
 from parentage.records.estimate import Estimate
 from parentage.records.interview import Answers, Line, NextTokens, Respondent
+from parentage.reports.interview_html import render_html
+from parentage.reports.interview_text import render_text
 from parentage.reports.line_words import line_words
 
 Logits = NDArray[np.float64]
@@ -148,3 +151,23 @@ def test_beginnings_that_one_blend_tells_nothing_of_are_left_out() -> None:
     assert isinstance(found.weight, Estimate)
     few = replace(points, told=[[Absent("none")] * 40 + row[40:] for row in points.told])
     assert isinstance(placed(_answers(world.blend(0.6)), "a", "b", few, None), Absent)
+
+
+@pytest.mark.parametrize("placed_", [True, False])
+def test_a_page_says_where_on_the_line_or_why_nowhere_and_runs_no_strangers_words(placed_: bool) -> None:
+    world, attack = World(7), "<script>alert(1)</script>"
+    ends = _ends(world.blend(1), world.blend(0))
+    named = (f"panel-1{attack}", ends[0][1]), ends[1]
+    line = _line(world.blend(0.4), world.points(alike=False), named if placed_ else None)
+    asked = read_interview([("suspect", _answers(world.blend(0.4))), ("panel-1", ends[0][1])])
+    made = replace(asked, line=replace(line, first=attack))
+    page, text = render_html(made), render_text(made)
+    words = (
+        "next tokens fall at a weight of 0.40"
+        if placed_
+        else "no place is told, for the suspect was not run"
+    )
+    assert words in page
+    assert words in text
+    assert ("falls at 1.00" in page) == placed_
+    assert "<script" not in page

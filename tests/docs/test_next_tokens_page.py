@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 from scipy import stats
-from scripts.docs.make_next_tokens import LATER, PAGES, WAYS, descent_rows, page, placed_of, told_apart
+from scripts.docs.make_next_tokens import (
+    LATER,
+    LINE,
+    PAGES,
+    WAYS,
+    descent_rows,
+    page,
+    placed_of,
+    told_apart,
+)
 
 from parentage.verdicts.dossier.next_tokens import (
     ALONG_COVERS,
@@ -15,6 +25,7 @@ from parentage.verdicts.dossier.next_tokens import (
     NOISE,
     PLACED,
     TRAINED,
+    UNMERGED_PLACED,
 )
 
 
@@ -52,6 +63,14 @@ def test_the_report_quotes_how_often_places_were_right() -> None:
     every = [placed_of(way, LATER) for way in WAYS]
     assert (sum(p for _, p, _ in every), sum(n for _, _, n in every)) == LATER_PLACED
     assert f"{LATER_PLACED[0]} of {LATER_PLACED[1]}" in ALONG_COVERS
+
+
+def test_no_relative_that_is_no_merge_was_given_a_place() -> None:
+    rows = json.loads((LINE.parent / "line-unmerged.json").read_text("utf-8"))
+    placed = [r for r in rows if r["low"] is not None]
+    assert (len(placed), len(rows)) == UNMERGED_PLACED
+    assert f"{len(placed)} of {len(rows)} relatives" in ALONG_COVERS
+    assert min(r["off"] for r in rows) == pytest.approx(0.024, abs=5e-4)
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -19,6 +19,7 @@ __all__ = [
     "NOISE",
     "PLACED",
     "TRAINED",
+    "UNMERGED_PLACED",
     "next_token_findings",
 ]
 
@@ -41,6 +42,8 @@ PLACED: Final[Mapping[str, Counts]] = {
     "endpoint": (47, 48),
 }
 LATER_PLACED: Final[Counts] = (0, 144)
+# Of models that are no merge of the two (docs/data/line-unmerged.json, the same with --unmerged).
+UNMERGED_PLACED: Final[Counts] = (0, 72)
 
 
 def _of(counts: Counts) -> str:
@@ -57,8 +60,8 @@ CLOSER_ERRS: Final = (
 ALONG_COVERS: Final = (
     f"On planted merges of small models the interval held the share in {_of(PLACED['transformers'])} run "
     f"by transformers, {_of(PLACED['llama.cpp'])} by llama.cpp in 8 bits, {_of(PLACED['endpoint'])} as "
-    f"behind an endpoint beside their parents; of those that were trained on {_of(LATER_PLACED)} were "
-    f"given a place (docs/interview.md)."
+    f"behind an endpoint beside their parents; {_of(LATER_PLACED)} that were trained on were given a "
+    f"place, and {_of(UNMERGED_PLACED)} relatives that are no merge (docs/interview.md)."
 )
 ALONG_OLD: Final = (
     "This place is by an earlier version, whose interval holds the chance of the prompts alone: a merge at "
