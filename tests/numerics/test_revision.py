@@ -38,12 +38,24 @@ def _steps(rng: np.random.Generator, share: float) -> NDArray[np.int64]:
     return np.where(rng.random(N) < share, size, 0)
 
 
-def _leads(weight: float, share: float, *, before: bool, seed: int) -> tuple[float, ...]:
-    """Leads where one parent (``before``) or the stored blend was moved by whole steps."""
+def _trained(rng: np.random.Generator, bits: Bits, sigma: float) -> Bits:
+    """Moved by what training in higher precision adds, and stored again: by many steps of small size too."""
+    return round_to(to_float64(bits, DType.BF16) + rng.normal(0.0, sigma, N), DType.BF16)
+
+
+def _leads(
+    weight: float, share: float, *, before: bool, seed: int, dense: bool = False
+) -> tuple[float, ...]:
+    """Leads where one parent (``before``) or the stored blend was moved: by whole steps, or ``dense``ly by
+    normal numbers of standard deviation ``share``."""
     rng = np.random.default_rng(seed)
     second = round_to(rng.normal(0.0, 0.02, N), DType.BF16)
     first = round_to(to_float64(second, DType.BF16) + rng.normal(0.0, 4e-4, N), DType.BF16)
-    given_ = _moved(first, _steps(rng, share)) if before else first
+
+    def moved(bits: Bits) -> Bits:
+        return _trained(rng, bits, share) if dense else _moved(bits, _steps(rng, share))
+
+    given_ = moved(first) if before else first
     recipe = Recipe((1, 2), (weight, 1.0 - weight), arithmetic("fp32-sum"), "as-stored")
 
     def blend(*parents: Bits) -> Bits:
@@ -52,7 +64,7 @@ def _leads(weight: float, share: float, *, before: bool, seed: int) -> tuple[flo
 
     suspect = blend(first, second)
     if not before:
-        suspect = _moved(suspect, _steps(rng, share))
+        suspect = moved(suspect)
     parents = np.stack([to_float64(p, DType.BF16) for p in (given_, second)])
     informative = parents[0] != parents[1]
     rows = (np.arange(N) // 64).astype(np.int32)
@@ -70,6 +82,22 @@ def test_steps_after_the_blend_lead_for_every_parent(weight: float, share: float
 @pytest.mark.parametrize("share", [0.1, 0.48])
 def test_steps_of_the_first_parent_before_it_do_not(weight: float, share: float) -> None:
     assert _leads(weight, share, before=True, seed=2)[0] < 0.0
+
+
+@pytest.mark.parametrize("weight", [0.05, 0.25, 0.5, 0.75, 0.95])
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_dense_revision_of_the_first_parent_is_not_told_as_a_change_of_the_blend(
+    weight: float, seed: int
+) -> None:
+    """Steps of a parent that reach beyond the elements that are kept must not pay for those left out: at a
+    weight of .95 a revision led as a later change so."""
+    for sigma in (2e-5, 5e-5, 2e-4):
+        assert min(_leads(weight, sigma, before=True, seed=seed, dense=True)) < 10.0
+
+
+@pytest.mark.parametrize("weight", [0.25, 0.5, 0.75])
+def test_a_dense_change_after_the_blend_leads_for_every_parent(weight: float) -> None:
+    assert min(_leads(weight, 5e-5, before=False, seed=1, dense=True)) > 10.0
 
 
 def test_the_mixture_is_the_likeliest_one() -> None:

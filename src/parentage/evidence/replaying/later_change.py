@@ -71,8 +71,11 @@ def _lead(operands: Operands, recipe: Recipe, offset: NDArray[np.int64], parent:
     near = operands.only(within)
     stepped = offset[within][None, :] == _range(after)[:, None]
     # A blend that is stored lies on its grid, whatever its parents were: what lies off it moved afterwards.
-    moved = [near.equals(predict_bits(near.moved(parent, int(k)), recipe)) for k in _range(before)]
-    return step_log_likelihood(stepped) - step_log_likelihood(np.stack(moved))
+    moved = [predict_bits(near.moved(parent, int(k)), recipe) for k in _range(before)]
+    still = ordinal(predict_bits(near, recipe), near.dtype)
+    kept = np.stack([np.abs(ordinal(bits, near.dtype) - still) <= after for bits in moved])
+    gives = np.stack([near.equals(bits) for bits in moved])
+    return step_log_likelihood(stepped) - step_log_likelihood(gives, kept)
 
 
 def _range(reach: int) -> NDArray[np.int64]:

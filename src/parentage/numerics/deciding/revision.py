@@ -43,19 +43,33 @@ def reaches(weight: float) -> tuple[int, int]:
     return after, min(_MOST_BEFORE, math.ceil(2 * after / size - 1e-9))
 
 
-def step_log_likelihood(explained: NDArray[np.bool_]) -> float:
+def step_log_likelihood(explained: NDArray[np.bool_], kept: NDArray[np.bool_] | None = None) -> float:
     """Log-likelihood of elements at the best distribution of steps.
 
-    ``explained`` [2 m + 1, n]: would -m .. m steps give the suspect's bits? Several may. The mixture is
-    found by expectation-maximisation from a uniform start.
+    ``explained`` [2 m + 1, n]: would -m .. m steps give the suspect's bits? Several may. ``kept``, of the
+    same shape: would an element have been among those that are looked at, had it made these steps? All
+    would, when None. Without it a distribution that reaches beyond what is kept would pay for elements that
+    were left out. The mixture is found by expectation-maximisation from a uniform start.
     """
-    patterns, counts = _distinct(explained)
-    most = len(patterns) // 2
-    inner = np.cumsum(patterns[most:], axis=0, dtype=np.float64)
-    inner[1:] += np.cumsum(patterns[:most][::-1], axis=0, dtype=np.float64)
-    hits = inner / (2 * np.arange(most + 1) + 1)[:, None]
+    most = len(explained) // 2
+    patterns = explained if kept is None else np.concatenate([explained, kept])
+    patterns, counts = _distinct(patterns)
+    within = _up_to(patterns[len(explained) :]) if kept is not None else _all_steps(most)
+    hits = _up_to(patterns[: len(explained)]) / np.maximum(within, 1.0)
     mass = (1.0 - _OUTLIERS) * (_best_mixture(hits, counts) @ hits) + _OUTLIERS / _VALUES
     return float(np.sum(counts * np.log(mass)))
+
+
+def _up_to(told: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Of the columns of ``told`` [2 m + 1, n], how many of the steps -k .. k, for k up to m: [m + 1, n]."""
+    most = len(told) // 2
+    inner = np.cumsum(told[most:], axis=0, dtype=np.float64)
+    inner[1:] += np.cumsum(told[:most][::-1], axis=0, dtype=np.float64)
+    return inner
+
+
+def _all_steps(most: int) -> NDArray[np.float64]:
+    return (2.0 * np.arange(most + 1) + 1)[:, None]
 
 
 def _best_mixture(hits: NDArray[np.float64], counts: NDArray[np.float64]) -> NDArray[np.float64]:
