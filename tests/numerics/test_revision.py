@@ -39,7 +39,7 @@ def _steps(rng: np.random.Generator, share: float) -> NDArray[np.int64]:
 
 
 def _trained(rng: np.random.Generator, bits: Bits, sigma: float) -> Bits:
-    """Moved by what training in higher precision adds, and stored again: by many steps of small size too."""
+    """Moved by what training in higher precision adds, and stored again: small numbers by many steps."""
     return round_to(to_float64(bits, DType.BF16) + rng.normal(0.0, sigma, N), DType.BF16)
 
 
