@@ -69,7 +69,7 @@ def _up_to(told: NDArray[np.bool_]) -> NDArray[np.float64]:
 
 
 def _all_steps(most: int) -> NDArray[np.float64]:
-    return (2.0 * np.arange(most + 1) + 1)[:, None]
+    return np.arange(1.0, 2.0 * most + 2.0, 2.0, dtype=np.float64)[:, None]
 
 
 def _best_mixture(hits: NDArray[np.float64], counts: NDArray[np.float64]) -> NDArray[np.float64]:
