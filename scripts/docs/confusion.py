@@ -60,7 +60,7 @@ DELLA of an unknown seed are told by their pattern alone, which leaves the metho
 *Confused with*: a supported verdict of another relation (a NearSwap whose t takes everything over is a
 copy, and called one). *Numbers held*: how many of the recipe's numbers that an answer states are equal to
 it or within its interval (weights that a tool divides by their sum: as proportions). *True and recovered*:
-those of one suspect, with the interval that was left.
+those of one suspect, with the interval that was left (layers, experts, ranks and a strength have none).
 
 """
 
@@ -161,8 +161,14 @@ def _rates(rows: dict[str, Row], methods: Sequence[str], bits: Mapping[str, str]
         by_name = _rate(len(named), len(mine)) if any(r["method"] for r in right) or pattern else "–"
         yield (
             f"| {made} | {_bits(made, bits)} | {len(mine)} | {_rate(len(right), len(mine))} | {by_name} "
-            f"| {pattern} | {open_} | {wrong} | {_held(mine)} | {_example(mine)} |\n"
+            f"| {pattern} | {open_}{_low(mine)} | {wrong} | {_held(mine)} | {_example(mine)} |\n"
         )
+
+
+def _low(rows: Sequence[Row]) -> str:
+    """How many of what is undetermined is said to be a change of low rank."""
+    found = sum(_told(r) == "–" and "fine-tune of low rank leaves it" in r["sentence"] for r in rows)
+    return f" ({found} said to be of low rank)" if found else ""
 
 
 def _bits(made: str, bits: Mapping[str, str]) -> str:
@@ -173,7 +179,14 @@ def _bits(made: str, bits: Mapping[str, str]) -> str:
 def _example(rows: Sequence[Row]) -> str:
     """The numbers of the first suspect that has any: true → recovered (interval)."""
     numbers = next((r["numbers"] for r in rows if r.get("numbers")), [])
-    return ", ".join(_number(n) for n in numbers if n["true"] is not None) or "–"
+    told = [_number(n) for n in numbers if n["true"] is not None]
+    told += [f"{name} {true} → {said}" for name, true, said in _facts(rows)]
+    return ", ".join(told) or "–"
+
+
+def _facts(rows: Sequence[Row]) -> Sequence[Sequence[str]]:
+    """Of the first suspect that has any: what is no number with an interval."""
+    return next((r["facts"] for r in rows if r.get("facts")), [])
 
 
 def _number(n: Mapping[str, Any]) -> str:

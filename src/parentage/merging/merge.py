@@ -11,9 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from parentage.cards.keys import Signer
 from parentage.cards.labels import label_files, shard_metadata
-from parentage.cards.signing import sign_folder
 from parentage.checkpoints.checkpoint import Checkpoint
 from parentage.checkpoints.locators import PlaceKind, place_kind
 from parentage.checkpoints.opening import open_adapted, open_checkpoint
@@ -34,6 +32,7 @@ from parentage.records.recipe import ModelName, Recipe
 from parentage.records.tensors import ShardRef
 
 if TYPE_CHECKING:
+    from parentage.cards.keys import Signer
     from parentage.checkpoints.remote.remote_session import RemoteSession
 
 __all__ = [
@@ -184,6 +183,9 @@ def _sign(
     folder: Path, out: Path, record: MergeRecord, options: MergeOptions, signer: Signer, progress: Progress
 ) -> None:
     """Before the folder takes its name, by which the signature calls it."""
+    # A fifth of the start's imports, and most merges are not signed.
+    from parentage.cards.signing import sign_folder
+
     for left in folder.glob("*.partial"):
         left.unlink()
     known = {f.name: f.sha256 for f in record.files if isinstance(f.sha256, str)}

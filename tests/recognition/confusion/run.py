@@ -20,7 +20,7 @@ from typing import Any
 
 from parentage import api
 from tests.recognition.confusion.draws import DRAWS
-from tests.recognition.confusion.scored import held, stated, told
+from tests.recognition.confusion.scored import facts, held, stated, told
 
 __all__ = ["TARGET", "judged", "main"]
 
@@ -46,6 +46,7 @@ def judged(recipe: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         "after": result.report.post_training.status,
         "held": held(result, recipe),
         "numbers": [asdict(one) for one in stated(result, recipe)],
+        "facts": facts(result, recipe),
         "sentence": verdict.sentence.replace(str(folder) + "/", ""),
         "seconds": round(time.process_time() - started, 1),
     }
@@ -77,6 +78,8 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", choices=DRAWS, default=list(DRAWS))
     parser.add_argument("--until", default="99:99", help="the time of day at which no further one is begun")
     parser.add_argument("--any-code", action="store_true")
+    parser.add_argument("--names", nargs="*", help="these suspects alone")
+    parser.add_argument("--first", type=int, default=999, help="so many of each method at most")
     parser.add_argument("--out", type=Path, default=TARGET)
     asked = parser.parse_args()
     recipes = json.loads((asked.made / "recipes.json").read_text())
@@ -84,7 +87,8 @@ def main() -> None:
     # One of each method, then the second of each: an interrupted run is a smaller one.
     for name in sorted(recipes, key=lambda n: (int(n.rsplit("-", 1)[1]), n)):
         recipe = recipes[name]
-        fits = recipe["method"] in asked.only and time.strftime("%H:%M") < asked.until
+        few = (not asked.names or name in asked.names) and int(name.rsplit("-", 1)[1]) < asked.first
+        fits = few and recipe["method"] in asked.only and time.strftime("%H:%M") < asked.until
         if not fits or _stands(rows.get(name), recipe["digest"], code, asked.any_code):
             continue
         rows[name] = {"recipe": recipe["digest"], "code": code, **judged(recipe, asked.made)}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,7 @@ from parentage.methods.registry import method
 from parentage.records.absence import Absent
 from parentage.records.recognition import Finding, MethodReplay, Recognition
 
-__all__ = ["Stated", "held", "of_replay", "stated", "told"]
+__all__ = ["Stated", "facts", "held", "of_replay", "stated", "told"]
 
 Recipe = Mapping[str, Any]
 # Sums of weights are divided by: what is left to compare are proportions, in the last digits of a search.
@@ -20,6 +21,8 @@ PROPORTION = 2e-3
 EACH = ("density", "gamma", "epsilon")
 # Weights of these are proportions always.
 PROPORTIONS = ("linear", "nuslerp", "multislerp")
+# Mergers of image models, whose one number is a share.
+SUMS = ("weighted_sum", "add_difference")
 SHARED = ("lambda", "alpha", "select_topk", "t")
 
 
@@ -101,6 +104,8 @@ def stated(result: api.AuditResult, recipe: Recipe) -> Iterator[Stated]:
         yield from of_replay(found, recipe)
     elif by in ("replay", "likelihood") and named == recipe["method"] == "linear":
         yield from _of_blend(result, recipe)
+    elif recipe["method"] in SUMS and result.report.verdict.status == "supported":
+        yield from _of_sum(result, recipe, found)
     elif by == "pattern":
         yield from _of_pattern(result, recipe)
 
@@ -161,6 +166,74 @@ def _of_blend(result: api.AuditResult, recipe: Recipe) -> Iterator[Stated]:
         wanted = true.get(_named(result, recipe, parent.name), {}).get("weight", 0.0) / whole
         known = parent.weight
         yield Stated("weight", wanted, known.estimate, known.low, known.high, 1e-9)
+
+
+def _of_sum(result: api.AuditResult, recipe: Recipe, found: MethodReplay | None) -> Iterator[Stated]:
+    """Alpha of image models' mergers: the second model's weight, of all weights where these are divided."""
+    second = recipe["models"][1]
+    if found is not None and "weight" in (found.numbers.each or ({},))[-1]:
+        letters = [_letter(recipe, k) for k in found.operands]
+        weights = {x: float(r.get("weight", 0.0)) for x, r in zip(letters, found.numbers.each, strict=True)}
+        whole = sum(weights.values()) if found.numbers.shared.get("normalize") else 1.0
+        for known in found.ranges:
+            if known.parameter != "weight" or isinstance(known.operand, Absent):
+                continue
+            if letters[known.operand] == second:
+                ends = (known.value, known.low, known.high)
+                value, low, high = (_share(e, known.value, whole) for e in ends)
+                yield Stated("alpha", recipe["shared"]["alpha"], value, low, high, 1e-9)
+        return
+    for parent in result.report.verdict.parents:
+        if not isinstance(parent.weight, Absent) and _named(result, recipe, parent.name) == second:
+            weight = parent.weight
+            yield Stated("alpha", recipe["shared"]["alpha"], weight.estimate, weight.low, weight.high, 1e-9)
+
+
+def _share(moved: float, value: float, whole: float) -> float:
+    """One weight of a sum that is divided by; ``whole`` 1: none is."""
+    return moved if whole == 1.0 else moved / (whole - value + moved)
+
+
+def facts(result: api.AuditResult, recipe: Recipe) -> list[tuple[str, str, str]]:
+    """What is no number with an interval: name, as it was made, as it was told."""
+    made, verdict = recipe["method"], result.report.verdict
+    if verdict.status != "supported":
+        return []
+    if made == "passthrough" and not isinstance(result.report.layers, Absent):
+        return [("layers", _map(recipe["shared"]["layers"]), _map(list(_layers_told(result, recipe))))]
+    if made == "upcycling":
+        return [("experts", " ".join(recipe["shared"]["experts"]), _experts_told(result, recipe))]
+    if made == "abliteration" and (said := re.search(r"\(strength ([0-9.e-]+)\)", verdict.sentence)):
+        return [("strength", f"{recipe['shared']['strength']:.3g}", f"{said[1]} (to three digits)")]
+    if made == "adapter" and verdict.relation == "adapter-fine-tune":
+        ranks = [row["rank"] for f in _findings(result, "low-rank") for row in f.measures["rows"]]
+        scaled = "DoRA" in verdict.sentence
+        told_kind, most = ("dora", f"at most {max(ranks)}") if scaled else ("lora", f"{max(ranks)}")
+        shared = recipe["shared"]
+        return [("rank", str(shared["rank"]), most), ("kind", str(shared["kind"]), told_kind)]
+    return []
+
+
+def _map(layers: Sequence[Sequence[Any]]) -> str:
+    return " ".join(f"{letter}{number}" for letter, number in layers)
+
+
+def _layers_told(result: api.AuditResult, recipe: Recipe) -> Iterator[tuple[str, int | str]]:
+    """The first copy of each layer; ? where it is none."""
+    assert not isinstance(result.report.layers, Absent)
+    for place in result.report.layers:
+        if not isinstance(place.layer, Absent):
+            copied = [(_named(result, recipe, o.model), o.number) for o in place.origins if o.copied]
+            yield copied[0] if copied else ("?", "")
+
+
+def _experts_told(result: api.AuditResult, recipe: Recipe) -> str:
+    """The model that most matrices of each expert come from."""
+    seen: dict[int, Counter[str]] = {}
+    for found in _findings(result, "experts"):
+        for row in found.measures["rows"]:
+            seen.setdefault(row["expert"], Counter())[_letter(recipe, row["model"])] += 1
+    return " ".join(seen[k].most_common(1)[0][0] for k in sorted(seen))
 
 
 def _of_pattern(result: api.AuditResult, recipe: Recipe) -> Iterator[Stated]:

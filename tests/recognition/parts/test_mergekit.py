@@ -9,7 +9,7 @@ import pytest
 from parentage import api
 from parentage.merging.recipe_reading import recipe_from_text
 from parentage.records.recipe import Clause, Recipe
-from parentage.records.recognition import Numbers, Recognition
+from parentage.records.recognition import Recognition
 from tests.worlds.fixtures import FOLDER
 
 KIT = FOLDER / "parts"
@@ -60,7 +60,8 @@ def test_weights_by_names_are_so_written() -> None:
 
 
 @pytest.mark.slow
-def test_a_density_that_runs_over_the_layers_is_told_tensor_by_tensor() -> None:
+def test_a_density_that_runs_over_the_layers_is_told_as_a_gradient_with_its_span() -> None:
+    """From .3 to .95: where numbers are alike a whole span of densities keeps the same elements."""
     parents = [str(KIT / f"{parent}.safetensors") for parent in "OAB"]
     suspect = str(KIT / "density.safetensors")
     found = api.audit(suspect, parents=parents, sample=256, workers=1, digests=False)
@@ -69,7 +70,8 @@ def test_a_density_that_runs_over_the_layers_is_told_tensor_by_tensor() -> None:
     (replay,) = recognition.replays
     assert (verdict.relation, verdict.status) == ("ties-merge", "supported")
     assert replay.matches == replay.informative > 0
-    own = [t for t in replay.tensors if isinstance(t.own, Numbers)]
-    assert f"with numbers of their own in {len(own)} tensors" in verdict.sentence
-    # No more is said than that they differ: a gradient from .3 to .95 is not put together.
-    assert replay.courses == ()
+    ((clause,),) = (course.clauses for course in replay.courses)
+    assert len(clause.values) == 2
+    assert clause.low[0] < 0.3 < clause.high[0]
+    assert clause.low[1] < 0.95 < clause.high[1]
+    assert "density of A.safetensors rises evenly from 0.3 to 0.9 (0.875 to 1)" in verdict.sentence

@@ -16,6 +16,9 @@ __all__ = ["courses_heterogeneity", "courses_words"]
 Name = Callable[[int], str]
 # Names that a sentence lists; more are counted.
 MOST_NAMED: Final = 4
+# Shares of elements, and from which width on their span is said.
+SHARES: Final = ("density", "gamma")
+WIDE: Final = 0.005
 
 
 def courses_words(replay: MethodReplay, name: Name) -> str:
@@ -26,7 +29,8 @@ def courses_words(replay: MethodReplay, name: Name) -> str:
 def _course_words(course: Course, replay: MethodReplay, name: Name) -> str:
     """``weight of A rises evenly from 0.2 to 0.8 over the layers``."""
     first = _subject(course, replay, name)
-    told = [f"{_values(c)}{_where(c, len(course.clauses))}" for c in course.clauses]
+    share = course.parameter in SHARES
+    told = [f"{_values(c, share)}{_where(c, len(course.clauses))}" for c in course.clauses]
     return f"{first} {', '.join(told)}"
 
 
@@ -43,8 +47,12 @@ def _where(clause: CourseClause, clauses: int) -> str:
     return f" in “{clause.filter}”" if clause.filter else " elsewhere"
 
 
-def _values(clause: CourseClause) -> str:
+def _values(clause: CourseClause, share: bool) -> str:
     values = [f"{v:.9g}" for v in clause.values]
+    if share:
+        # A whole span of shares may keep the same elements: no more is said than that.
+        rows = zip(values, clause.low, clause.high, strict=True)
+        values = [f"{v} ({a:.3g} to {b:.3g})" if b - a > WIDE else v for v, a, b in rows]
     if len(values) == 1:
         return f"is {values[0]}"
     ends = f"from {values[0]} to {values[-1]} over the layers"

@@ -34,6 +34,8 @@ SPREAD: Final = 4
 # fall as the 3/2 power of their number and faster are of low rank themselves, and leave as little.
 MODELLED: Final = 1.45
 LEAST_SHARE: Final = 0.5
+# Where rows were scaled, each number is moved by more than the product: .82 and more in DoRAs in bfloat16.
+SCALED: Final = 0.75
 # Numbers that moved to another binade, and how the two readings of their errors must differ: one is near 1
 # (.99 to 1.08 as measured), the other 1.8 and more.
 CROSSING: Final = 100
@@ -85,11 +87,12 @@ def _faint_words(readings: Readings) -> str:
             ranks = sorted(row["rank"] for row in told)
             span = f"{ranks[0]}" if ranks[0] == ranks[-1] else f"{ranks[0]} to {ranks[-1]}"
             noun = "direction" if span == "1" else "directions"
+            beside = ", rows scaled beside" if any(row["scaled"] for row in told) else ""
             return (
                 f"; from {readings.name(finding.models[1])} the change is of low rank as far as rounding "
                 f"shows it ({span} {noun} stand{'s' if span == '1' else ''} above it in {len(told)} of "
-                f"{len(rows)} matrices looked at), as an adapter or a fine-tune of low rank leaves it: of "
-                f"that model, or of a base of both"
+                f"{len(rows)} matrices looked at{beside}), as an adapter or a fine-tune of low rank leaves "
+                f"it: of that model, or of a base of both"
             )
     return ""
 
@@ -120,7 +123,7 @@ def _is_faint(row: Row) -> bool:
         and few >= SPREAD * row["rank"]
         and row["excess"] < EXCESS[0]
         and row["share"] >= LEAST_SHARE
-        and 0 < row.get("modelled", 0.0) <= MODELLED
+        and (0 < row.get("modelled", 0.0) <= MODELLED or (row["scaled"] and row["excess"] >= SCALED))
     )
 
 

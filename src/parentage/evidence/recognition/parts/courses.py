@@ -119,7 +119,9 @@ def _fits(points: Sequence[Point]) -> Iterator[_Fit]:
         matrix = _matrix(depths, anchors)
         if np.linalg.matrix_rank(matrix) < anchors:
             continue
-        near = np.linalg.lstsq(matrix, values, rcond=None)[0]
+        # Those that are known best count most.
+        trust = slack.min() / slack if np.ptp(slack) > 0 else np.ones_like(slack)
+        near = np.linalg.lstsq(matrix * trust[:, None], values * trust, rcond=None)[0]
         # What is rounded to a decimal may lie farther off than the estimate does.
         if (np.abs(matrix @ near - values) > slack).any():
             continue

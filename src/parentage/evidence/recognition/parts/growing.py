@@ -11,7 +11,7 @@ from typing import Final
 from parentage.evidence.recognition.candidate import Candidate, Recogniser
 from parentage.evidence.recognition.context import Context
 from parentage.evidence.recognition.parts.places import Place, alone
-from parentage.evidence.recognition.parts.schedules import Scheduled, schedules
+from parentage.evidence.recognition.parts.schedules import Scheduled, Which, schedules
 from parentage.evidence.recognition.replaying import Counted, comes_out, drawn_before
 from parentage.records.recognition import Numbers
 
@@ -26,6 +26,8 @@ ENDS: Final = 2
 # Proposals for one tensor that are replayed.
 PROPOSED: Final = 12
 # How much of a change stays, which runs over a model more often than weights do.
+# How far to either side a tensor's span of shares is looked for, and how often the way is halved.
+REACH, LEAST_SHARE, SPAN_HALVINGS = 0.25, 1e-3, 9
 THINNING: Final = ("density", "gamma", "epsilon")
 
 
@@ -186,7 +188,11 @@ def _scheduled(
 ) -> Grown | None:
     """The first setting near all known numbers that replays all of their tensors, and what it gives."""
     ordered = sorted(known, key=lambda n: (ground.places[n].elements, n))
-    for schedule in schedules(first, known, ground.places):
+
+    def span(name: str, which: Which) -> tuple[float, float]:
+        return _span(first, known[name], name, which, ground)
+
+    for schedule in schedules(first, known, ground.places, span):
         grown = Grown(first, one, {}, known, schedule)
         if all(ground.comes_out(grown.having(n, ground), n) is not None for n in ordered):
             given = {
@@ -194,6 +200,33 @@ def _scheduled(
             }
             return replace(grown, given=given)
     return None
+
+
+def _span(
+    first: Candidate, numbers: Numbers, name: str, which: Which, ground: Ground
+) -> tuple[float, float]:
+    """The least and the largest share that halving finds to give the whole tensor."""
+    operand, parameter = which
+    value = float((numbers.shared if operand is None else numbers.each[operand])[parameter])
+
+    def gives(share: float) -> bool:
+        if operand is None:
+            moved = replace(numbers, shared={**numbers.shared, parameter: share})
+        else:
+            rows = [{**r, parameter: share} if k == operand else r for k, r in enumerate(numbers.each)]
+            moved = replace(numbers, each=tuple(rows))
+        return ground.comes_out(first.giving(name, moved), name) is not None
+
+    ends = []
+    for end in (max(value - REACH, LEAST_SHARE), min(value + REACH, 1.0)):
+        inside, outside = value, end
+        if gives(end):
+            inside = end
+        for _ in range(0 if inside == end else SPAN_HALVINGS):
+            middle = (inside + outside) / 2
+            inside, outside = (middle, outside) if gives(middle) else (inside, middle)
+        ends.append(inside)
+    return ends[0], ends[1]
 
 
 def _by_tensor(

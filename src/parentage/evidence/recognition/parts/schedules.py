@@ -16,7 +16,7 @@ from parentage.records.absence import Absent
 from parentage.records.recipe import Clause, Setting
 from parentage.records.recognition import Course, CourseClause, Numbers
 
-__all__ = ["Scheduled", "ranged", "schedules"]
+__all__ = ["Scheduled", "Which", "ranged", "schedules"]
 
 # A tensor's own number is one that replays; the one that was typed lies this near beside it.
 SLACK: Final = 0.002
@@ -25,6 +25,9 @@ TRIED: Final = 12
 # The way from an anchor is halved from a tenth down.
 FIRST: Final = 0.1
 HALVINGS: Final = 14
+# Shares of elements, and elements of a tensor up to which their spans are looked for.
+SHARES: Final = ("density", "gamma")
+SPANNED: Final = 2**17
 SHARED: Final = Absent("a parameter of the merge")
 Places = Mapping[str, Place]
 # A parameter: whose (None: the merge's), and its name.
@@ -63,13 +66,19 @@ def _seen(candidate: Candidate, operand: int | None, place: Place) -> str:
     return place.names[0 if operand is None else candidate.operands[operand]]
 
 
-def schedules(candidate: Candidate, known: Mapping[str, Numbers], places: Places) -> Iterator[Scheduled]:
+Span = Callable[[str, Which], tuple[float, float]]
+"""Of one tensor: from where to where a share of elements may lie and still give all of it."""
+
+
+def schedules(
+    candidate: Candidate, known: Mapping[str, Numbers], places: Places, span: Span
+) -> Iterator[Scheduled]:
     """Settings near all tensors' own numbers, the shortest first."""
     canonical = {name: _canonical(candidate, numbers) for name, numbers in known.items()}
     varying = list(_varying(canonical))
     told = []
     for which in varying:
-        points = [_point(candidate, which, name, n, places[name]) for name, n in canonical.items()]
+        points = [_point(candidate, which, name, n, places[name], span) for name, n in canonical.items()]
         told.append(list(descriptions(points)))
     for clauses in islice(product(*told), TRIED) if varying else ():
         yield Scheduled(tuple(zip(varying, clauses, strict=True)))
@@ -95,12 +104,21 @@ def _varying(known: Mapping[str, Numbers]) -> Iterator[Which]:
                 yield k, name
 
 
-def _point(candidate: Candidate, which: Which, name: str, numbers: Numbers, place: Place) -> Point:
+def _point(
+    candidate: Candidate, which: Which, name: str, numbers: Numbers, place: Place, span: Span
+) -> Point:
     operand, parameter = which
     row = numbers.shared if operand is None else numbers.each[operand]
-    # A density keeps a whole number of elements.
-    slack = max(SLACK, 2 / place.elements) if parameter in ("density", "gamma") else SLACK
-    return Point(_seen(candidate, operand, place), place.depth, float(row[parameter]), slack)
+    seen, value = _seen(candidate, operand, place), float(row[parameter])
+    if parameter not in SHARES:
+        return Point(seen, place.depth, value, SLACK)
+    # A density keeps a whole number of elements, and where many task vectors' numbers are zero or alike a
+    # whole span of densities keeps the same.
+    slack = max(SLACK, 2 / place.elements)
+    if place.elements > SPANNED:
+        return Point(seen, place.depth, value, slack)
+    low, high = span(name, which)
+    return Point(seen, place.depth, (low + high) / 2, max(slack, (high - low) / 2))
 
 
 Replays = Callable[[Scheduled, Sequence[str]], bool]
