@@ -38,7 +38,9 @@ def test_counts_are_those_of_the_calibration() -> None:
     assert len(rows) == 10
     assert sum(int(found) for found, _ in rows) == RATES["changed-merge"].told
     assert sum(int(detected) for _, detected in rows) == RATES["detected"].told
-    fresh = CALIBRATION.split("Drawn after the last of these changes")[1].split("### Quantised")[0]
+    fresh = CALIBRATION.split("Drawn after the last of these changes")[1].split("### Suspects in float32")[
+        0
+    ]
     audits = {kind: int(n) for kind, n in re.findall(r"^\| ([a-z -]+) \| (\d+) \|", fresh, re.M)}
     assert len(re.findall(r"\| 0 \| 0 \| 0 \| 0 \| [\d.]+% \|$", fresh, re.M)) == len(audits) == 11
     for statement in ("pure-merge", "changed-merge"):

@@ -135,7 +135,8 @@ def replay_tensor(name: str, operands: Operands, recipe: Recipe) -> ReplayTensor
     """Count exact matches and offsets of the suspect from the replay."""
     predicted = predict_bits(operands, recipe)
     offset = _offset(operands, predicted)
-    match = operands.equals(predicted)
+    # Zeros of either sign are one number.
+    match = offset == 0
     clipped = np.clip(offset, -OFFSET_RANGE, OFFSET_RANGE) + OFFSET_RANGE
     histogram = np.bincount(clipped.astype(np.int64), minlength=2 * OFFSET_RANGE + 1)
     return ReplayTensor(
