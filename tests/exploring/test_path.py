@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import importlib.util
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from parentage.behaviour.distributions import neutral_prompts
 from parentage.errors import ParentageError
 from parentage.exploring.curves import Curve
 from parentage.exploring.making import blend, passing_merge
 from parentage.exploring.naming import Named
 from parentage.exploring.path import PathSettings, explore_path
+from parentage.exploring.placing import Line, Told
 from parentage.exploring.texts import read_texts
+from parentage.numerics.storage.formats import round_to, to_float32
 from parentage.records.absence import Absent
+from parentage.records.dtypes import DType
 from parentage.records.estimate import Estimate
-from parentage.records.exploring import Barrier, PathExplored, SuspectPlace
+from parentage.records.exploring import Barrier, Ends, PathExplored, SuspectPlace
 from parentage.records.interview import NameRate
 from parentage.reports.path_html import render_html
 from parentage.reports.path_text import render_text
@@ -48,6 +55,31 @@ def _says(folder: str, kept: Path) -> Named | Absent:
     return Named((share,) if claims else (), 10)
 
 
+class _Reckoned:
+    """A line of reckoners in memory, rounded as the merger rounds."""
+
+    how = "blends of reckoners"
+
+    def __init__(self, suspect: str, first: str, second: str) -> None:
+        self._suspect = Reckoner(suspect)
+        self._first, self._second = (Reckoner(end)._tensors["skill"].copy() for end in (first, second))
+        self._texts = [text for _, text in neutral_prompts()]
+
+    def suspect(self) -> Told:
+        return list(self._suspect.next_tokens(self._texts, 5))
+
+    def at(self, weight: float) -> Told:
+        blended = self._first * np.float32(weight) + self._second * np.float32(1 - weight)
+        passing = copy(self._suspect)
+        passing._tensors = {"skill": to_float32(round_to(blended, DType.BF16), DType.BF16)}
+        return list(passing.next_tokens(self._texts, 5))
+
+
+@contextmanager
+def _reckoned(suspect: str, first: str, second: str) -> Iterator[Line]:
+    yield _Reckoned(suspect, first, second)
+
+
 def _settings(ends: tuple[str, str], out: Path) -> PathSettings:
     return PathSettings(*ends, out, task="arithmetic", points=5, items=40, interview=10)
 
@@ -71,10 +103,13 @@ def test_a_merge_falls_where_it_was_made_and_its_loss_and_score_are_those_of_the
 ) -> None:
     with passing_merge(blend(*ends, 0.75), tmp_path / "merge") as suspect:
         settings = replace(_settings(ends, tmp_path / "out"), suspect=suspect)
-        found = explore_path(settings, opener=open_reckoner, interview=_says)
+        found = explore_path(settings, opener=open_reckoner, interview=_says, runner=_reckoned)
     assert not Path(suspect).exists()
     place = found.suspect
     assert isinstance(place, SuspectPlace)
+    assert isinstance(place.weight, Estimate)
+    assert isinstance(place.divergence, Ends)
+    assert place.weight.high - place.weight.low < 0.25, "finer than the points, which are .25 apart"
     assert place.weight.low <= 0.75 <= place.weight.high
     assert place.divergence.closest < 1e-9 < min(place.divergence.first, place.divergence.second)
     assert (place.loss, place.task, place.names) == (
@@ -82,6 +117,51 @@ def test_a_merge_falls_where_it_was_made_and_its_loss_and_score_are_those_of_the
         found.points[3].task,
         found.points[3].names,
     )
+    assert "is closest at weight 0.750" in render_text(found)
+
+
+def test_what_is_off_the_line_has_a_nearest_blend_and_no_place(
+    ends: tuple[str, str], tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(3)
+    with passing_merge(blend(*ends, 0.6), tmp_path / "merge") as merge:
+        skill = Reckoner(merge)._tensors["skill"] + rng.normal(0, 0.3, PLACES).astype(np.float32)
+    suspect = reckoner_folder(tmp_path / "suspect", skill)
+    settings = replace(_settings(ends, tmp_path / "out"), suspect=str(suspect))
+    found = explore_path(settings, opener=open_reckoner, interview=_says, runner=_reckoned)
+    place = found.suspect
+    assert isinstance(place, SuspectPlace)
+    assert isinstance(place.weight, Absent)
+    assert "off the line" in place.weight.reason
+    assert isinstance(place.nearest, float)
+    assert isinstance(place.off, float)
+    assert place.off > 0.005
+    text, page = render_text(found), render_html(found)
+    assert "has no place on the line" in text
+    assert f"nearest blend has weight {place.nearest:.3f}" in text
+    assert 'class="suspect"' not in page
+    # What was kept is told again without asking anybody.
+    again = explore_path(settings, opener=_never, interview=_says, runner=_nobody)
+    assert again.suspect == place
+
+
+def _never(folder: str) -> Model:
+    raise AssertionError(folder)
+
+
+class _Nobody:
+    how = _Reckoned.how
+
+    def suspect(self) -> Told:
+        raise AssertionError
+
+    def at(self, weight: float) -> Told:
+        raise AssertionError
+
+
+@contextmanager
+def _nobody(suspect: str, first: str, second: str) -> Iterator[Line]:
+    yield _Nobody()
 
 
 def test_a_line_that_was_interrupted_goes_on_without_asking_again(
@@ -189,7 +269,7 @@ def test_a_loss_below_the_ends_line_is_not_called_a_barrier(ends: tuple[str, str
 
 def _explored(ends: tuple[str, str], tmp_path: Path) -> PathExplored:
     settings = replace(_settings(ends, tmp_path / "out"), suspect=ends[0])
-    return explore_path(settings, opener=open_reckoner, interview=_says)
+    return explore_path(settings, opener=open_reckoner, interview=_says, runner=_reckoned)
 
 
 def test_table_and_page_say_the_same_numbers_and_escape_names(
@@ -237,5 +317,7 @@ def test_a_real_line_between_tiny_models_is_measured_by_the_command(run: Run, tm
     assert done.code == 0, done.err
     found = json.loads(done.out)
     assert found["suspect"]["weight"]["estimate"] == pytest.approx(0.6, abs=0.1)
+    assert found["suspect"]["weight"]["low"] >= 0.5
     assert found["suspect"]["divergence"]["closest"] < 1e-6
+    assert found["suspect"]["how"].endswith("run by transformers")
     assert all(p["loss"]["estimate"] > 0 and p["asked"] == 2 for p in found["points"])

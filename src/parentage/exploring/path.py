@@ -8,25 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-
 from parentage import __version__
-from parentage.behaviour.distributions import TOP, coarse_divergence, neutral_prompts
-from parentage.behaviour.line.placing import closest
 from parentage.behaviour.targets import TokenScores
 from parentage.errors import UsageError
 from parentage.exploring.curves import Curve
 from parentage.exploring.making import blend, file_digests, passing_merge
 from parentage.exploring.naming import Interviewer, Named, interviewer
+from parentage.exploring.placing import Runner, Told, in_memory, placed_among
 from parentage.exploring.texts import read_texts
 from parentage.records.absence import Absent
 from parentage.records.codec import from_plain, to_plain
 from parentage.records.estimate import Estimate
-from parentage.records.exploring import Ends, PathExplored, PathPoint, SuspectPlace
+from parentage.records.exploring import PathExplored, PathPoint, SuspectPlace
 from parentage.training.asking import ask
 from parentage.training.ledger import Ledger
 from parentage.training.models import Model, Opener, opener_on
@@ -46,8 +43,8 @@ Progress = Callable[[str, int, int], None]
 LIMITS: Final = (
     "A low loss all along the line is what models that descend from one another show, and siblings too: "
     "it proves no merge.",
-    "Every suspect has a closest point on the line; the divergence there, beside those at the ends, tells "
-    "how close that is. An audit of the weights gives a merge's weights far more exactly.",
+    "Every model has a nearest blend. A place is told where no more is left there than blends leave; what "
+    "is no merge of these two may pass. An audit of the weights gives a merge's weights far more exactly.",
     "What a model says of itself follows its weights and its template; rates here are with the template's "
     "own words taken out.",
 )
@@ -93,10 +90,12 @@ def explore_path(
     *,
     opener: Opener | None = None,
     interview: Interviewer | None = None,
+    runner: Runner = in_memory,
     progress: Progress = _silent,
 ) -> PathExplored:
     """Make, ask, throw away, point by point. On the disk: one merge beside what is kept in ``out``.
 
+    The suspect's place is read off finer blends than the points, which ``runner`` makes in memory.
     Raises ``UsageError`` (``explore-settings``, ``explore-text``, ``ledger-other-run``, ``task-…``),
     ``PlanError`` where the two cannot be merged, ``OutputError`` and what loading raises.
     """
@@ -113,7 +112,8 @@ def explore_path(
     )
     ledger = Ledger(settings.out / MEASURED, _identity(settings, files, texts))
     try:
-        line = _Line(settings, texts, task, items, ledger, opener or opener_on(settings.device), held)
+        opened = opener or opener_on(settings.device)
+        line = _Line(settings, texts, task, items, ledger, opened, held, runner)
         return line.explored(files, progress)
     finally:
         ledger.close()
@@ -149,7 +149,6 @@ def _identity(settings: PathSettings, files: Mapping[str, Any], texts: Sequence[
 @dataclass(frozen=True, slots=True)
 class _Measured:
     losses: list[tuple[float, int]]
-    tops: list[TokenScores]
     scores: tuple[float, ...]
     named: Named | Absent
 
@@ -164,9 +163,10 @@ class _Line:
         ledger: Ledger,
         opener: Opener,
         interview: Interviewer,
+        runner: Runner,
     ) -> None:
         self.settings, self.texts, self.task, self.items = settings, texts, task, items
-        self.ledger, self.opener, self.interview = ledger, opener, interview
+        self.ledger, self.opener, self.interview, self.runner = ledger, opener, interview, runner
 
     def explored(self, files: Mapping[str, Mapping[str, str]], progress: Progress) -> PathExplored:
         settings = self.settings
@@ -190,9 +190,7 @@ class _Line:
             libraries=libraries(),
             points=points,
             barrier=curve.barrier(),
-            suspect=NO_SUSPECT
-            if settings.suspect is None
-            else self._place(settings.suspect, weights, found),
+            suspect=NO_SUSPECT if settings.suspect is None else self._place(settings.suspect, progress),
             limits=LIMITS,
         )
 
@@ -208,15 +206,12 @@ class _Line:
         """The merge is made, and a model loaded, only where something is not known yet."""
         with _Opened(folder, self.opener) as opened:
             losses = self._kept(f"{key}|losses", lambda: opened.model().losses(self.texts))
-            prompts = [text for _, text in neutral_prompts()]
-            tops = self._kept(f"{key}|tops", lambda: _plain(opened.model().next_tokens(prompts, TOP)))
             scores: tuple[float, ...] = ()
             if self.task is not None:
                 scores = ask(self.ledger, key, self.task, self.items, opened.model).scores
             named = self._named(key, opened)
         return _Measured(
             [(float(loss), int(count)) for loss, count in losses],
-            [TokenScores(tuple(names), tuple(logs)) for names, logs in tops],
             scores,
             named,
         )
@@ -246,19 +241,30 @@ class _Line:
     def _names(self, named: Named | Absent) -> tuple[Any, int]:
         return (named, 0) if isinstance(named, Absent) else (named.names, named.asked)
 
-    def _place(self, suspect: str, weights: Sequence[float], line: Sequence[_Measured]) -> SuspectPlace:
+    def _place(self, suspect: str, progress: Progress) -> SuspectPlace:
         own = self._measured("suspect", _there(suspect))
-        pairs = [zip(own.tops, m.tops, strict=True) for m in line]
-        table = np.array([[coarse_divergence(a, b) for a, b in both] for both in pairs])
-        means = table.mean(axis=1)
-        ends = Ends(float(means.min()), float(means[-1]), float(means[0]))
         loss = Curve([0.0, 1.0], [own.losses, own.losses]).loss(0)
-        where = closest(table, weights)
-        return SuspectPlace(suspect, where, ends, loss, self._task(own), *self._names(own.named))
+        ends = (self.settings.first, self.settings.second)
+        with self.runner(suspect, *ends) as line:
+            found = placed_among(line, ends, self._told, lambda k, n: progress("place", k, n))
+        where = (found.weight, found.divergence)
+        names = self._names(own.named)
+        place = SuspectPlace(suspect, *where, loss, self._task(own), *names)
+        return replace(place, nearest=found.nearest, off=found.off, how=found.how)
+
+    def _told(self, key: str, ask: Callable[[], Told]) -> Told:
+        return _told_of(self._kept(key, lambda: _plain(ask())))
 
 
-def _plain(tops: Sequence[TokenScores]) -> list[Any]:
-    return [[list(t.tokens), list(t.logprobs)] for t in tops]
+def _plain(told: Told) -> list[Any]:
+    return [to_plain(t) if isinstance(t, Absent) else [list(t.tokens), list(t.logprobs)] for t in told]
+
+
+def _told_of(plain: list[Any]) -> Told:
+    return [
+        from_plain(Absent, t) if isinstance(t, dict) else TokenScores(tuple(t[0]), tuple(t[1]))
+        for t in plain
+    ]
 
 
 def _there(folder: str) -> Callable[[], Any]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from parentage.records.absence import Absent
 from parentage.records.estimate import Estimate
-from parentage.records.interview import NameRate
+from parentage.records.interview import NOT_RECORDED, NameRate
 
 __all__ = ["SCHEMA", "VERSION", "Barrier", "Ends", "PathExplored", "PathPoint", "SuspectPlace"]
 
@@ -54,15 +54,21 @@ class Ends:
 
 @dataclass(frozen=True, slots=True)
 class SuspectPlace:
-    """``weight``: of the first, where next tokens are closest; the rest is measured as on the line."""
+    """``weight``: of the first, where next tokens are closest, by the rule of an interview's line; absent,
+    with the reason, where the suspect is off the line. ``nearest``: the weight of least divergence, which
+    every model has; ``off``: what is left there over what divides the ends; ``how``: what was compared.
+    The rest is measured as on the line."""
 
     locator: str
-    weight: Estimate
-    divergence: Ends
+    weight: Estimate | Absent
+    divergence: Ends | Absent
     loss: Estimate | Absent
     task: Estimate | Absent
     names: tuple[NameRate, ...] | Absent
     asked: int
+    nearest: float | Absent = NOT_RECORDED
+    off: float | Absent = NOT_RECORDED
+    how: str = ""
 
 
 @dataclass(frozen=True, slots=True)

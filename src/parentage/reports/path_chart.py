@@ -120,6 +120,8 @@ def _suspect(found: PathExplored) -> tuple[float, float, float] | None:
     if not isinstance(found.suspect, SuspectPlace):
         return None
     weight = found.suspect.weight
+    if isinstance(weight, Absent):
+        return None
     return _x(weight.estimate), _x(weight.low), _x(weight.high)
 
 

@@ -89,14 +89,29 @@ def _barrier(found: PathExplored) -> str:
 
 
 def _suspect(found: SuspectPlace, names: Sequence[tuple[str, str]]) -> list[str]:
-    weight, apart = found.weight, found.divergence
-    lines = [
-        f"{clipped(visible(found.locator), 60)} is closest at weight {weight.estimate:.3f} "
-        f"[{weight.low:.3f}, {weight.high:.3f}]: {apart.closest:.2g} nats there, {apart.second:.2g} at "
-        f"weight 0, {apart.first:.2g} at weight 1 (of next tokens, at least)."
-    ]
+    lines = [f"{clipped(visible(found.locator), 60)} {_place(found)}"]
+    if found.how:
+        lines.append(f"Compared with {found.how}, as the suspect is.")
     lines.append(f"Its loss: {nats(found.loss)}; its task score: {_share(found.task)}")
     if names and not isinstance(found.names, Absent):
         said = ", ".join(f"{shown} {_rate(found.names, name, found.asked)}" for name, shown in names)
         lines.append(f"It says it is: {said}")
     return lines
+
+
+def _place(found: SuspectPlace) -> str:
+    weight, apart = found.weight, found.divergence
+    away = ""
+    if not isinstance(apart, Absent):
+        away = (
+            f": {apart.closest:.2g} nats there, {apart.second:.2g} at weight 0, {apart.first:.2g} at "
+            f"weight 1 (of next tokens, at least)"
+        )
+    if isinstance(weight, Estimate):
+        old = "" if found.how else ", by a version that placed whatever it was given"
+        at = f"{weight.estimate:.3f} [{weight.low:.3f}, {weight.high:.3f}]"
+        return f"is closest at weight {at}{old}{away}."
+    near = (
+        "" if isinstance(found.nearest, Absent) else f"; the nearest blend has weight {found.nearest:.3f}"
+    )
+    return f"has no place on the line, for {weight.reason}{near}{away}."

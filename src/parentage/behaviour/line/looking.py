@@ -13,7 +13,7 @@ runtime's doing and widens the interval. A suspect that is off the line has a ne
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -28,7 +28,7 @@ from parentage.errors import UsageError
 from parentage.records.absence import Absent
 from parentage.records.interview import Answers, Line, LineOffset, LinePoint
 
-__all__ = ["Labelled", "Points", "look_along", "placed", "points_for"]
+__all__ = ["Labelled", "Points", "fallen", "look_along", "placed", "points_for"]
 
 Labelled = tuple[str, Answers]
 
@@ -82,7 +82,18 @@ def placed(
     suspect: Answers, first: str, second: str, points: Points, served: tuple[Labelled, Labelled] | None
 ) -> Line | Absent:
     """Where on a line that was run the suspect falls; asks nobody."""
-    own = _table(suspect, points)
+    return fallen(told_by(suspect), first, second, points, served)
+
+
+def fallen(
+    told: Mapping[str, TokenScores],
+    first: str,
+    second: str,
+    points: Points,
+    served: tuple[Labelled, Labelled] | None = None,
+) -> Line | Absent:
+    """As :func:`placed`, of what the suspect says next after each beginning, by its id."""
+    own = _table(told, points)
     if own.shape[1] < LEAST_PROMPTS:
         return Absent(f"{own.shape[1]} beginnings were told by the suspect and by every blend, too few")
     found, width = place(own, points.weights), _between(points, 1.0, 0.0)
@@ -136,9 +147,9 @@ def _everywhere(points: Points) -> dict[int, list[TokenScores]]:
     return {k: row for k, row in whole.items() if len(row) == len(points.weights)}
 
 
-def _table(answers: Answers, points: Points) -> NDArray[np.float64]:
-    """Divergence of who answered from every point [weights, beginnings that all told]."""
-    own, line = told_by(answers), _everywhere(points)
+def _table(own: Mapping[str, TokenScores], points: Points) -> NDArray[np.float64]:
+    """Divergence of who told from every point [weights, beginnings that all told]."""
+    line = _everywhere(points)
     names = [name for name, _ in neutral_prompts()]
     columns = [
         [coarse_divergence(own[names[k]], t) for t in row] for k, row in line.items() if names[k] in own
@@ -167,7 +178,7 @@ def _between(points: Points, one: float, other: float) -> float:
 def _offsets(served: tuple[Labelled, Labelled], points: Points) -> tuple[LineOffset, ...]:
     found: list[LineOffset] = []
     for (label, answers), own in zip(served, (1.0, 0.0), strict=True):
-        table = _table(answers, points)
+        table = _table(told_by(answers), points)
         if table.shape[1]:
             at = place(table, points.weights)
             found.append(LineOffset(label, own, at.weight, at.divergence))
