@@ -15,7 +15,7 @@ from parentage.checkpoints.checkpoint import Checkpoint
 from parentage.checkpoints.locators import PlaceKind, hub_model, place_kind, split_adapter
 from parentage.checkpoints.opening import open_checkpoint
 from parentage.errors import LabelError, UsageError
-from parentage.merging.merge import MergeOptions, input_digests, open_models, threads
+from parentage.merging.inputs import MergeOptions, input_digests, open_models, threads
 from parentage.merging.plan import make_plan
 from parentage.merging.rebuild import rebuild
 from parentage.merging.recipe_writing import plain_recipe, recipe_digest

@@ -35,6 +35,10 @@ class Operand:
         """Storage bits [count] from element ``start`` of the output on."""
         return self.checkpoint.read(self.tensor, start, count)
 
+    def bits_into(self, start: int, out: NDArray[np.uint16]) -> None:
+        """The same of 16 bits each, to ``out`` [n]."""
+        self.checkpoint.read_into(self.tensor, start, out)
+
     def announce(self, start: int, count: int) -> None:
         """These elements will be read soon."""
         self.checkpoint.announce(self.tensor, start, count)
@@ -93,6 +97,13 @@ class Operands:
         for part, out in zip(self.parts, values, strict=True):
             part.values_into(start, out)
         return values
+
+    def read_bits(self, start: int, count: int) -> NDArray[np.uint16]:
+        """Storage bits [models, count] from element ``start`` on, of operands in bfloat16."""
+        bits = np.empty((self.models, count), np.uint16)
+        for part, out in zip(self.parts, bits, strict=True):
+            part.bits_into(start, out)
+        return bits
 
     def announce(self, start: int, count: int) -> None:
         """These elements of every operand will be read soon."""

@@ -18,15 +18,17 @@ from parentage.merging.operands import Operand, Operands, decode_into, pieces
 from parentage.merging.planned import Plan, PlannedTensor
 from parentage.merging.progress_state import Finished, RunState
 from parentage.merging.shards import Shard, ShardFile
-from parentage.methods.method import Rule
+from parentage.methods.method import BitsRule, Rule
 from parentage.numerics.storage.formats import round_to
 from parentage.records.dtypes import DType
 from parentage.records.merge import MergedFile
 
-__all__ = ["Job", "Progress", "jobs_of", "made", "prepared_ahead", "write_shards"]
+__all__ = ["Job", "Progress", "jobs_of", "load_kernels", "made", "prepared_ahead", "write_shards"]
 
 Progress = Callable[[str, int, int], None]
 MEBIBYTE = 2**20
+# Elements of a tensor that is made beforehand: a thousandth of a second's work.
+SMALL = 2**17
 Bits = NDArray[np.unsignedinteger]
 
 
@@ -40,6 +42,24 @@ class Job:
     start: int
     count: int
     position: int
+
+
+def load_kernels(plan: Plan) -> None:
+    """Make the first piece of the smallest tensor of each kind: compiled code is loaded on its first use,
+    which takes half a second and none of what hashing takes. Of models on a network nothing is read."""
+    smallest: dict[object, PlannedTensor] = {}
+    for tensor in plan.tensors:
+        if tensor.method is not None and not any(p.checkpoint.remote for p in tensor.operands.parts):
+            kind = (tensor.method.id, tensor.operands.dtypes, tensor.profile)
+            known = smallest.get(kind)
+            if known is None or tensor.operands.elements < known.operands.elements:
+                smallest[kind] = tensor
+    for tensor in smallest.values():
+        if tensor.operands.elements <= SMALL:
+            rule = prepared(tensor)
+            granularity = 1 if rule is None else rule.granularity
+            start, count = next(pieces(tensor.operands.elements, granularity, granularity))
+            made(Job(tensor.operands, rule, tensor.dtype, start, count, 0))
 
 
 def write_shards(
@@ -127,6 +147,8 @@ def prepared(tensor: PlannedTensor) -> Rule | None:
 
 def made(job: Job) -> Bits:
     """Storage bits of one piece of the output."""
+    if isinstance(job.rule, BitsRule) and job.rule.on_bits:
+        return job.rule.apply_bits(job.start, job.operands.read_bits(job.start, job.count))
     if job.rule is not None:
         return job.rule.apply(job.start, job.operands.read(job.start, job.count))
     return _copied(job.operands.parts[0], job)

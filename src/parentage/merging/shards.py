@@ -15,15 +15,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from parentage.errors import OutputError
-from parentage.merging.planned import PlannedTensor
+from parentage.merging.flushing import Flusher
+from parentage.merging.inputs import DEFAULT_SHARD_BYTES
 
-__all__ = ["DEFAULT_SHARD_BYTES", "Shard", "ShardFile", "index_of", "no_write", "split"]
+if TYPE_CHECKING:
+    from parentage.merging.planned import PlannedTensor
 
-# As mergekit and the hub's own tools split.
-DEFAULT_SHARD_BYTES: Final = 5 * 10**9
+__all__ = ["Shard", "ShardFile", "index_of", "no_write", "split"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,7 @@ class ShardFile:
             self._number = os.open(self._partial, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
         except OSError as error:
             no_write(self._partial, error)
+        self._flusher = Flusher(self._number)
         try:
             _allocate(self._number, self._size)
             _write_all(self._number, header, 0)
@@ -108,6 +110,7 @@ class ShardFile:
         """Write ``data`` at ``position`` of the tensors' bytes."""
         try:
             _write_all(self._number, data, self._begin + position)
+            self._flusher.wrote(len(data))
         except OSError as error:
             no_write(self._partial, error)
 
@@ -129,6 +132,7 @@ class ShardFile:
         """Flush, rename; the file's SHA-256 in hexadecimal."""
         assert self._hashed == self._size, (self._hashed, self._size)
         try:
+            self._flusher.close()
             os.fsync(self._number)
             os.close(self._number)
             os.replace(self._partial, self.path)
@@ -137,6 +141,8 @@ class ShardFile:
         return self._sha256.hexdigest()
 
     def _discard(self) -> None:
+        with contextlib.suppress(OSError):
+            self._flusher.close()
         with contextlib.suppress(OSError):
             os.close(self._number)
         self._partial.unlink(missing_ok=True)

@@ -131,6 +131,10 @@ class MappedOperand(Operand):
                 found[at : at + size] = part.checkpoint.read(part.tensor, begin, size)
         return found
 
+    def bits_into(self, start: int, out: NDArray[np.uint16]) -> None:
+        """The same, to ``out`` [n]."""
+        out[:] = self.bits(start, out.size)
+
     def announce(self, start: int, count: int) -> None:
         """Rows lie scattered: each is read when its turn comes."""
 

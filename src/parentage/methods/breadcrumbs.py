@@ -7,7 +7,6 @@ fit, fewer of the largest are left out.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from parentage.methods.method import Declared, Method, Parameters, Profile, Reader, Values
 from parentage.methods.selection import Asked, Cut, cuts
+from parentage.methods.stored_deltas import passes_over
 from parentage.methods.task_vectors import Deltas, Sparsifier, task_method
 from parentage.methods.thinning import Keep, thinning
 
@@ -58,14 +58,10 @@ def _outliers(
         low, high = window(float(rows[j]["density"]), float(rows[j]["gamma"]), n, older=older)
         asked += [Asked(j, low, False), Asked(j, high, False)]
 
-    def passes() -> Iterator[tuple[int, Values]]:
-        for start, values in reader.chunks():
-            yield start, deltas(values)
-
     def look(start: int, count: int) -> Values:
         return deltas(reader.read(start, count))
 
-    tool = not profile.ours
+    tool, passes = not profile.ours, passes_over(reader, deltas)
     found = cuts(passes, asked, len(rows), n, as_tool=tool, look=look) if asked and n else []
     keeps: list[Keep | None] = [None] * len(rows)
     for turn, j in enumerate(thinned[: len(found) // 2]):

@@ -97,7 +97,7 @@ ENTRIES: Final[dict[str, tuple[EntryKernel, ...]]] = {
         EntryKernel("methods.grids", "_one_f16", (types.float32,)),
         EntryKernel("methods.grids", "_bf16", (F, F)),
         EntryKernel("methods.grids", "_f16", (F, F)),
-        EntryKernel("methods.grids", "_store_bf16", (F, B)),
+        EntryKernel("methods.grids", "store_bf16", (F, B)),
         EntryKernel("methods.grids", "_store_wide_bf16", (V, B)),
         EntryKernel("methods.linear", "blend", (types.int64, V, F2, types.int64, types.boolean, F, V)),
     ),

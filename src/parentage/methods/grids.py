@@ -12,10 +12,16 @@ from numba import njit
 from numpy.typing import NDArray
 
 from parentage.numerics.storage.formats import round_to
-from parentage.numerics.storage.rounding_kernels import bits_of, on_bf16_grid, on_f16_grid, to_odd
+from parentage.numerics.storage.rounding_kernels import (
+    bits_of,
+    from_bits,
+    on_bf16_grid,
+    on_f16_grid,
+    to_odd,
+)
 from parentage.records.dtypes import DType
 
-__all__ = ["on_grid", "scalar_on_grid", "stored", "stored_wide"]
+__all__ = ["decode_bf16", "on_grid", "scalar_on_grid", "store_bf16", "stored", "stored_wide"]
 
 Values = NDArray[np.float32]
 Bits = NDArray[np.unsignedinteger]
@@ -45,7 +51,15 @@ def _f16(values: Values, out: Values) -> None:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _store_bf16(values: Values, out: NDArray[np.uint16]) -> None:
+def decode_bf16(bits: NDArray[np.uint16], out: Values) -> None:
+    """Numbers [n] of bfloat16's bits to the beginning of ``out``, exactly."""
+    for i in range(bits.size):
+        out[i] = from_bits(np.uint32(np.uint32(bits[i]) << np.uint32(16)))
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def store_bf16(values: Values, out: NDArray[np.uint16]) -> None:
+    """Round [n] to bfloat16's bits, to nearest, ties to even; what is not a number to the one NaN."""
     for i in range(values.size):
         bits = bits_of(on_bf16_grid(values[i]))
         out[i] = np.uint16((QUIET if np.isnan(values[i]) else bits) >> np.uint32(16))
@@ -82,7 +96,7 @@ def stored(values: Values, dtype: DType) -> Bits:
     flat = np.ascontiguousarray(values, np.float32).reshape(-1)
     if dtype is DType.BF16:
         bits = np.empty(flat.size, np.uint16)
-        _store_bf16(flat, bits)
+        store_bf16(flat, bits)
         return bits
     clean = np.where(np.isnan(flat), np.float32(np.nan), flat)
     with np.errstate(over="ignore"):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,8 @@ __all__ = [
     "ONE_ARITHMETIC",
     "PROFILES",
     "Bits",
+    "BitsReader",
+    "BitsRule",
     "Declared",
     "Method",
     "Parameters",
@@ -35,6 +37,7 @@ __all__ = [
     "Rule",
     "Value",
     "Values",
+    "bits_reader",
     "keeps",
     "once",
 ]
@@ -99,6 +102,31 @@ def once(reader: Reader, what: Hashable, work: Callable[[], T]) -> T:
         known[what] = work()
     found: T = known[what]
     return found
+
+
+@runtime_checkable
+class BitsReader(Protocol):
+    """A reader that hands out storage bits [models, count] of bfloat16 operands (``bits_reader``)."""
+
+    def read_bits(self, start: int, count: int) -> NDArray[np.uint16]: ...
+
+
+def bits_reader(reader: Reader) -> BitsReader | None:
+    """The reader, where its operands' bits may be read undecoded: all bfloat16, and none kept decoded."""
+    narrow = all(d is DType.BF16 for d in reader.dtypes) and not keeps(reader)
+    return reader if narrow and isinstance(reader, BitsReader) else None
+
+
+@runtime_checkable
+class BitsRule(Protocol):
+    """A rule that may work on bfloat16 operands as they are stored, without a decoded copy of them: the
+    same bits come out. ``on_bits``: it does so for this tensor."""
+
+    @property
+    def on_bits(self) -> bool: ...
+    def apply_bits(self, start: int, bits: NDArray[np.uint16]) -> Bits:
+        """As ``apply``, of storage bits [models, n]."""
+        ...
 
 
 class Rule(Protocol):

@@ -20,7 +20,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from parentage.errors import UsageError
-from parentage.methods.brackets import Look, met_at
+from parentage.methods.brackets import Look, Numbers, met_at
 from parentage.methods.method import Values
 from parentage.methods.tool_order import sort_around, topk_around
 
@@ -31,7 +31,7 @@ SIZE: Final = np.uint32(0x7FFFFFFF)
 # Elements whose magnitudes and indices are held in memory; beyond, in a temporary file.
 IN_MEMORY: Final = 1 << 25
 NAN: Final = np.uint32(0x7FC00000)
-Blocks = Callable[[], Iterator[tuple[int, Values]]]
+Blocks = Callable[[], Iterator[tuple[int, Numbers]]]
 Bitmap = NDArray[np.uint8]
 NONE: Final = np.zeros(0, np.uint8)
 

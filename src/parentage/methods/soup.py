@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numba import njit
+from numpy.typing import NDArray
 
 from parentage.errors import UsageError
-from parentage.methods.grids import on_grid, stored
+from parentage.methods.grids import decode_bf16, on_grid, store_bf16, stored
 from parentage.methods.linear import (
     ARITHMETICS,
     FP64,
@@ -33,6 +35,7 @@ from parentage.methods.method import (
     Reader,
     Rule,
     Values,
+    bits_reader,
 )
 from parentage.numerics.storage.formats import round_to, to_float32
 from parentage.numerics.tool_order.torch_sums import sum_of
@@ -50,6 +53,23 @@ _NARROW: Final[Mapping[str, str]] = {
 _WIDE: Final[Mapping[str, str]] = {**_NARROW, "mergekit-0.1.4": "fp32-divided", "bf16-scalar": "fp32-sum"}
 
 
+# Elements of a block: what is decoded of two models stays in the first-level cache.
+BLOCK: Final = 2048
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _blend_stored(rule: int, params: Wide, bits: NDArray[np.uint16], out: NDArray[np.uint16]) -> None:
+    """Decode, blend and round block by block: bfloat16 in, bfloat16 out."""
+    models = bits.shape[0]
+    values, total, wide = np.empty((models, BLOCK), np.float32), np.empty(BLOCK, np.float32), np.empty(0)
+    for begin in range(0, out.size, BLOCK):
+        n = min(BLOCK, out.size - begin)
+        for k in range(models):
+            decode_bf16(bits[k, begin : begin + n], values[k])
+        blend(rule, params, values, n, False, total, wide)
+        store_bf16(total[:n], out[begin : begin + n])
+
+
 @dataclass(frozen=True, slots=True)
 class LinearRule:
     """A linear arithmetic with its rounded weights [K] and divisor."""
@@ -57,7 +77,14 @@ class LinearRule:
     arithmetic: Arithmetic
     params: Wide
     profile: Profile
+    on_bits: bool = False
     granularity: int = 1
+
+    def apply_bits(self, start: int, bits: NDArray[np.uint16]) -> Bits:
+        """The same of bfloat16 operands as they are stored, which no cast changes."""
+        out = np.empty(bits.shape[1], np.uint16)
+        _blend_stored(self.arithmetic.rule, self.params, bits, out)
+        return out
 
     def apply(self, start: int, values: Values) -> Bits:
         """Storage bits [n]; elements do not depend on each other."""
@@ -135,7 +162,8 @@ def _prepare(reader: Reader, parameters: Parameters, profile: Profile, name: str
             where=name,
             hint="normalize: false, or other weights",
         )
-    return LinearRule(arithmetic(kind), params, profile)
+    narrow = profile.out is DType.BF16 and (profile.ours or profile.dtype is DType.BF16)
+    return LinearRule(arithmetic(kind), params, profile, narrow and bits_reader(reader) is not None)
 
 
 LINEAR: Final = Method(

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
 from numba import njit
@@ -33,12 +33,26 @@ from parentage.methods.method import (
     Reader,
     Rule,
     Values,
+    bits_reader,
 )
 from parentage.numerics.storage.rounding_kernels import on_bf16_grid, on_f16_grid
 from parentage.numerics.tool_order.torch_sums import level_power, outer_at, sum_of
 from parentage.records.dtypes import DType
 
-__all__ = ["GRIDS", "Deltas", "Sparsifier", "compute_dtype", "declare", "no_sparsifier", "task_method"]
+if TYPE_CHECKING:
+    from parentage.methods.stored_deltas import Trims
+
+__all__ = [
+    "GRIDS",
+    "Deltas",
+    "Sparsifier",
+    "combine",
+    "compute_dtype",
+    "declare",
+    "differences",
+    "no_sparsifier",
+    "task_method",
+]
 
 # Elements of a block: its sums stay in the first-level cache.
 BLOCK: Final = 2048
@@ -69,7 +83,8 @@ def _apart(x: Values, base: Values, out: Values, grid: int) -> None:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _differences(x: Values, base: Values, out: Values, grid: int) -> None:
+def differences(x: Values, base: Values, out: Values, grid: int) -> None:
+    """r(r(x) - r(base)) [n] to ``out``."""
     # A constant for each grid, so that every loop is compiled for its own.
     if grid == 0:
         _apart(x, base, out, 0)
@@ -98,15 +113,18 @@ class Deltas:
         out = np.empty((len(self.others), values.shape[1]), np.float32)
         grid = GRIDS[self.dtype]
         for j, k in enumerate(self.others):
-            _differences(values[k], values[self.base], out[j], grid)
+            differences(values[k], values[self.base], out[j], grid)
         return out
 
 
 class Sparsifier(Protocol):
-    """Thins task vectors out. ``granularity``: 1, or a row's length."""
+    """Thins task vectors out. ``granularity``: 1, or a row's length; ``trims``: what of each stays, where
+    that is told by cuts alone."""
 
     @property
     def granularity(self) -> int: ...
+    @property
+    def trims(self) -> Trims | None: ...
     def apply(self, start: int, deltas: Values) -> Values:
         """The thinned [others, n] of elements ``start`` on; may change its input."""
         ...
@@ -117,15 +135,18 @@ MakeSparsifier = Callable[[Reader, Deltas, Parameters, Profile, str], Sparsifier
 
 @dataclass(frozen=True, slots=True)
 class _Whole:
+    trims: Trims | None
     granularity: int = 1
 
     def apply(self, start: int, deltas: Values) -> Values:
         return deltas
 
 
-def no_sparsifier(_: Reader, __: Deltas, ___: Parameters, ____: Profile, _____: str) -> Sparsifier:
+def no_sparsifier(_: Reader, deltas: Deltas, __: Parameters, ___: Profile, ____: str, /) -> Sparsifier:
     """Task vectors as they are."""
-    return _Whole()
+    from parentage.methods.stored_deltas import Trims
+
+    return _Whole(Trims.of([True] * len(deltas.others)))
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -242,7 +263,7 @@ def _combine_on(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _combine(
+def combine(
     deltas: Values,
     base: Values,
     weights: Values,
@@ -254,7 +275,11 @@ def _combine(
     odd: int,
     out: Values,
 ) -> None:
-    """``scale`` [2]: the divisor where no signs are elected, and lambda. Overwrites ``deltas``."""
+    """Merge ``out.size`` elements of ``deltas`` [others, at least as many], which are overwritten.
+
+    ``scale`` [2]: the divisor where no signs are elected, and lambda. ``power``: of the sums' order
+    (``torch_sums``), and ``odd``: the element from which on sums of few stand in another.
+    """
     if grid == 0:
         _combine_on(deltas, base, weights, scale, elect, normalize, 0, power, odd, out)
     elif grid == 1:
@@ -273,17 +298,43 @@ class _TaskRule:
     normalize: bool
     out: DType
     elements: int
+    narrow: bool
 
     @property
     def granularity(self) -> int:
         return self.sparsifier.granularity
 
+    @property
+    def on_bits(self) -> bool:
+        return self.narrow and self.sparsifier.trims is not None
+
+    def apply_bits(self, start: int, bits: NDArray[np.uint16]) -> Bits:
+        from parentage.methods.stored_deltas import merge_stored
+
+        trims = self.sparsifier.trims
+        assert trims is not None
+        return merge_stored(
+            bits,
+            self.deltas,
+            trims,
+            self.weights,
+            self.scale,
+            elect=self.elect,
+            normalize=self.normalize,
+            power=level_power(len(self.weights)),
+            odd=self._odd(start),
+            start=start,
+        )
+
+    def _odd(self, start: int) -> int:
+        return self.elements - self.elements % 32 - start
+
     def apply(self, start: int, values: Values) -> Bits:
         thinned = self.sparsifier.apply(start, self.deltas(values))
         out, base = np.empty(values.shape[1], np.float32), values[self.deltas.base]
         grid, power = GRIDS[self.deltas.dtype], level_power(len(self.weights))
-        odd = self.elements - self.elements % 32 - start
-        _combine(thinned, base, self.weights, self.scale, self.elect, self.normalize, grid, power, odd, out)
+        odd = self._odd(start)
+        combine(thinned, base, self.weights, self.scale, self.elect, self.normalize, grid, power, odd, out)
         return stored(out, self.out)
 
 
@@ -308,6 +359,7 @@ def _prepare(elect: bool, sparsifier: MakeSparsifier) -> Prepare:
             bool(parameters.shared["normalize"]),
             profile.out,
             reader.elements,
+            profile.out is DType.BF16 and bits_reader(reader) is not None,
         )
 
     return prepare

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,9 @@ from parentage.methods.method import Profile, Reader, Values
 from parentage.methods.task_vectors import Deltas
 from parentage.methods.totals import sum_in
 from parentage.records.dtypes import DType
+
+if TYPE_CHECKING:
+    from parentage.methods.stored_deltas import Trims
 
 __all__ = ["Keep", "Thinning", "thinning"]
 
@@ -41,6 +44,7 @@ class Thinning:
     work: DType
     dtype: DType
     granularity: int = 1
+    trims: Trims | None = None
 
     def apply(self, start: int, deltas: Values) -> Values:
         """The thinned [others, n]; changes its input."""

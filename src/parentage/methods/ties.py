@@ -6,8 +6,7 @@ Yadav et al., "TIES-Merging: resolving interference when merging models", arXiv 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -16,8 +15,9 @@ from numpy.typing import NDArray
 from parentage.errors import UsageError
 from parentage.methods.method import Method, Parameters, Profile, Reader, Values
 from parentage.methods.selection import Asked, Cut, cuts
+from parentage.methods.stored_deltas import Trims, passes_over
 from parentage.methods.task_vectors import Deltas, Sparsifier, task_method
-from parentage.methods.thinning import Keep, thinning
+from parentage.methods.thinning import thinning
 
 __all__ = ["TIES"]
 
@@ -53,20 +53,19 @@ def _largest(
     n = reader.elements
     asked = [Asked(j, kept(x, n, profile), True) for j, x in enumerate(densities) if 0 < x < 1 and n]
 
-    def passes() -> Iterator[tuple[int, Values]]:
-        for start, values in reader.chunks():
-            yield start, deltas(values)
-
     def look(start: int, count: int) -> Values:
         return deltas(reader.read(start, count))
 
     tool = not profile.ours
+    passes = passes_over(reader, deltas)
     found = cuts(passes, asked, len(densities), n, as_tool=tool, look=look) if asked else []
-    keeps: list[Keep | None] = [None if x >= 1 else _nothing for x in densities]
+    stay: list[Cut | bool] = [x >= 1 for x in densities]
     for a, cut in zip(asked, found, strict=True):
-        keeps[a.row] = _Largest(cut) if a.count else _nothing
+        stay[a.row] = cut if a.count else False
+    keeps = [_Largest(k) if isinstance(k, Cut) else None if k else _nothing for k in stay]
     rescale = bool(parameters.shared["rescale"])
-    return thinning(reader, deltas, profile, keeps, rescale=rescale, work=deltas.dtype)
+    thinned = thinning(reader, deltas, profile, keeps, rescale=rescale, work=deltas.dtype)
+    return thinned if rescale else replace(thinned, trims=Trims.of(stay))
 
 
 TIES: Final[Method] = task_method(

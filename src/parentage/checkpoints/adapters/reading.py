@@ -14,7 +14,6 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from parentage.numerics.matrices.low_rank import product, row_norms
 from parentage.numerics.storage.formats import round_to, to_float32
 from parentage.records.tensors import Adapted, TensorRef
 
@@ -62,6 +61,9 @@ def read_adapted(tensor: TensorRef, start: int, count: int, read: Read) -> Bits:
 
 def _made(how: Adapted, block: Block, read: Read) -> Bits:
     """Storage bits [rows, columns] of a block."""
+    # Compiled: half of the start of a command that opens checkpoints, of which few have adapters.
+    from parentage.numerics.matrices.low_rank import product, row_norms
+
     top, bottom, left, right = block
     base = to_float32(read(*_rectangle(how.base, block)), how.base.dtype).reshape(
         bottom - top, right - left

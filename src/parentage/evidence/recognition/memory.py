@@ -141,6 +141,10 @@ class ProbeOperand(Operand):
         """Storage bits [count] from element ``start`` on."""
         return self.memory.bits(self)[start : start + count].copy()
 
+    def bits_into(self, start: int, out: NDArray[np.uint16]) -> None:
+        """The same of 16 bits each, to ``out`` [n]."""
+        out[:] = self.memory.bits(self)[start : start + out.size]
+
     def values_into(self, start: int, out: Values) -> None:
         """Exact values [n] from element ``start`` on."""
         kept = self.memory.bits(self)[start : start + out.size]
