@@ -41,8 +41,8 @@ calibration: $(FAMILY)/fetched
 	$(BIN)/python -m tests.calibration.summary
 	PARENTAGE_FAMILY=$(FAMILY) $(BIN)/python -m pytest tests/calibration -m calibration -s
 
-$(VENV)/training: $(VENV)/installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[training]'
+$(VENV)/training: $(VENV)/installed requirements-training.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock -r requirements-training.lock
 	touch $@
 
 # The affair in miniature (docs/affair.md): minutes; under an hour; hours. What was done before is kept.

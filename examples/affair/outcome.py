@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from examples.affair.steps import Done
+from examples.affair.steps import HERE, Done
 
 __all__ = ["KEPT", "keep", "placeless"]
 
@@ -41,11 +41,14 @@ def keep(work: Path, out: Path, done: Sequence[Done]) -> None:
         for name, place in found.items():
             if place.is_file():
                 (out / step).mkdir(exist_ok=True)
-                (out / step / name).write_text(placeless(place.read_text("utf-8")), encoding="utf-8")
+                (out / step / name).write_text(placeless(place.read_text("utf-8"), work), encoding="utf-8")
     rows = [{k: v for k, v in asdict(d).items() if k != "key"} for d in done]
     (out / "run.json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
 
 
-def placeless(text: str) -> str:
-    """Places under the working folder by what follows it: where that lies is one machine's own."""
-    return text.replace(f"{Path.cwd()}/", "./")
+def placeless(text: str, work: Path) -> str:
+    """Places by what follows the working folder, the run's own or this example's: where those lie is one
+    machine's own."""
+    for root in (Path.cwd(), work.resolve().parent, HERE.parents[1]):
+        text = text.replace(f"{root}/", "./")
+    return text

@@ -21,6 +21,9 @@ from examples.affair.steps import Done, Failed, Step, digest_of, key_of, shown, 
 __all__ = ["run"]
 
 IN_USE = "in-use"
+# Sums in another number of threads end in other bits, and two steps on two cores have one each.
+THREADS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+FIXED = {"PYTHONHASHSEED": "0"}
 
 
 def run(steps: Sequence[Step], work: Path, wanted: Sequence[str] = (), jobs: int = 1) -> list[Done]:
@@ -151,7 +154,7 @@ class _Runner:
             if self._ended:
                 raise Failed("the run was stopped")
             process = subprocess.Popen(
-                words, stdout=out, env=os.environ | {"PYTHONHASHSEED": "0"}, pass_fds=(self._held,)
+                words, stdout=out, env=THREADS | os.environ | FIXED, pass_fds=(self._held,)
             )
             self._started.add(process)
         return process

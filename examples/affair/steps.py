@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Done", "Failed", "Step", "digest_of", "key_of", "shown", "words_of"]
+__all__ = ["HERE", "Done", "Failed", "Step", "digest_of", "key_of", "shown", "words_of"]
 
 HERE = Path(__file__).parent
 _PLACE = re.compile(r"\{([a-z][a-z0-9-]*)\}")

@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from examples.affair.outcome import keep
+from examples.affair import outcome
+from examples.affair.outcome import keep, placeless
 from examples.affair.steps import Done
 
 DONE = [Done("dossier-x", "parentage dossier ./x", "k", "o", 1.0, 7), Done("nex", "c", "k", "o", 2.0, 9)]
@@ -29,6 +30,18 @@ def test_dossiers_are_kept_and_weights_are_not(tmp_path: Path, monkeypatch: pyte
         ("dossier-x", 1.0, 7),
         ("nex", 2.0, 9),
     ]
+
+
+def test_a_folder_elsewhere_is_no_place_of_one_machine_either(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    work = tmp_path / "there" / "affair" / "small"
+    story = Path(outcome.__file__).parent / "story" / "recital.txt"
+    text = f'["{work}/nex", "{story}", "{tmp_path}/here/x"]'
+    kept = json.loads(placeless(text, work))
+    assert kept == ["./small/nex", "./examples/affair/story/recital.txt", "./x"]
 
 
 def test_no_committed_file_of_a_run_names_a_place_of_one_machine() -> None:

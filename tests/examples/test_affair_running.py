@@ -63,6 +63,22 @@ def test_how_many_run_at_a_time_is_no_part_of_what_comes_out(tmp_path: Path) -> 
     assert one == two
 
 
+def test_a_step_has_one_thread_unless_more_are_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def words(step: Step, work: Path) -> list[str]:
+        note = str(work / step.name / "note")
+        code = f"import os; open({note!r}, 'w').write(os.environ['OMP_NUM_THREADS'])"
+        return [sys.executable, "-c", code]
+
+    monkeypatch.setattr(running, "words_of", words)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    run([A], tmp_path / "one")
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    run([A], tmp_path / "three")
+    assert [(tmp_path / n / "a" / "note").read_text() for n in ("one", "three")] == ["1", "3"]
+
+
 def test_what_fails_ends_the_run_and_what_needs_it_is_never_begun(tmp_path: Path) -> None:
     bad = Step("a", ("inspect", "./no-such-model"), "nothing")
     with pytest.raises(Failed, match="ended with 3"):
