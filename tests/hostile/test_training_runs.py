@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,10 @@ import pytest
 
 from parentage.errors import ParentageError
 from parentage.training.distill import DistillSettings, distill
+from parentage.training.rl import RlSettings, reinforce
 from parentage.training.settings import Course, Keeping, Lora, Machine, Optimizer
 from parentage.training.sft import SftSettings, train_sft
-from tests.training.tiny import CHATS, write_lines
+from tests.training.tiny import CHATS, save_tiny, write_lines
 
 
 def refusal(base: Path, data: Path, out: Path, **changed: Any) -> ParentageError:
@@ -36,6 +38,39 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_leaves_the_last_good_model(
 
     wild = Optimizer(steps=40, rate=1e-2, batch=1, betas=(0.9, 0.0), epsilon=1e-37, clip=0.0)
     assert refusal(base, chats, tmp_path / "out", optimizer=wild).code == "training-not-finite"
+    left = load_file(str(tmp_path / "out.partial" / "checkpoints" / "last-good" / "model.safetensors"))
+    assert all(bool(t.isfinite().all()) for t in left.values())
+
+
+QUESTIONS = [f"say {word}" for word in "bcdefghijklmnopqrstuvwxyz"]
+
+
+def wild_distillation(base: Path, course: Course, out: Path) -> None:
+    save_tiny(out.parent / "teacher", seed=3)
+    prompts = write_lines(out.parent / "p.jsonl", [{"prompt": q} for q in QUESTIONS])
+    models = (str(base), str(out.parent / "teacher"))
+    distill(DistillSettings(*models, prompts, out, course, new_tokens=10))
+
+
+def wild_policy(base: Path, course: Course, out: Path) -> None:
+    task = write_lines(out.parent / "t.jsonl", [{"prompt": q, "answer": "7"} for q in QUESTIONS])
+    reinforce(RlSettings(str(base), f"{task}:number", out, course, items=4, group=8, new_tokens=6))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("wild", [wild_distillation, wild_policy])
+def test_numbers_that_are_not_finite_stop_an_on_policy_run_too(
+    base: Path, tmp_path: Path, wild: Callable[[Path, Course, Path], None]
+) -> None:
+    """There they may be met while the model speaks, before there is a loss."""
+    from safetensors.torch import load_file
+
+    pytest.importorskip("trl")
+    optimizer = Optimizer(steps=40, rate=1e-2, batch=3, betas=(0.9, 0.0), epsilon=1e-37, clip=0.0)
+    with pytest.raises(ParentageError) as caught:
+        wild(base, Course(optimizer, keeping=Keeping(1), max_length=64), tmp_path / "out")
+    assert caught.value.code == "training-not-finite"
+    assert not (tmp_path / "out").exists()
     left = load_file(str(tmp_path / "out.partial" / "checkpoints" / "last-good" / "model.safetensors"))
     assert all(bool(t.isfinite().all()) for t in left.values())
 

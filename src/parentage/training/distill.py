@@ -155,7 +155,7 @@ def _train(settings: DistillSettings, made: Prepared, teacher: Any, prompts: Seq
     )
     # trl would count the prompts' own labels, of which there are none, and divide by them.
     trainer.model_accepts_loss_kwargs = False
-    carry_out(trainer)
+    carry_out(run, trainer)
 
 
 def _trainer(run: Run, losses: list[float]) -> Any:

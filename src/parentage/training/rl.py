@@ -152,7 +152,7 @@ def _train(
         callbacks=[scheduled(run, losses)],
         optimizers=constant(run),
     )
-    carry_out(trainer)
+    carry_out(run, trainer)
 
 
 def _trainer(run: Run, losses: list[float]) -> Any:

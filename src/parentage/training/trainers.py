@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +21,9 @@ __all__ = [
     "quiet",
     "scheduled",
 ]
+
+# What torch says of chances that it cannot draw from (``multinomial``).
+UNDRAWN = "probability tensor contains"
 
 
 def arguments(run: Run, **own: Any) -> dict[str, Any]:
@@ -106,12 +110,20 @@ def quiet() -> Iterator[None]:
                 logging.getLogger(name).setLevel(level)
 
 
-def carry_out(trainer: Any) -> None:
-    """Train. What a trainer prints at its end stands in the record, by our own names."""
+def carry_out(run: Run, trainer: Any) -> None:
+    """Train. What a trainer prints at its end stands in the record, by our own names.
+
+    Raises as ``Run.check``: torch refuses to draw from chances that are not finite before there is a loss.
+    """
     from transformers import PrinterCallback
 
     trainer.remove_callback(PrinterCallback)
-    trainer.train()
+    try:
+        trainer.train()
+    except RuntimeError as error:
+        if UNDRAWN not in str(error):
+            raise
+        run.check(math.nan, "chance of a next token")
 
 
 def listed(rows: Sequence[dict[str, Any]]) -> Any:
