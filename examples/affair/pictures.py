@@ -13,7 +13,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Bar", "bars", "main"]
+__all__ = ["Bar", "bars", "doses", "main"]
 
 WIDTH, LEFT, RIGHT, ROW, TOP = 640, 230, 120, 22, 44
 COLOURS = {"nex": "#2b6cb0", "rio": "#c05621", "changed": "#2f855a"}
@@ -88,6 +88,20 @@ def _changed(report: dict[str, Any]) -> list[Bar]:
     ]
 
 
+def doses(path: dict[str, Any], name: str) -> list[Bar]:
+    """How often each model on the line claims a name, from the second model to the first."""
+    from parentage.numerics.shares.intervals_binomial import wilson
+
+    found = []
+    for point in path["points"]:
+        if point["asked"]:
+            claims = sum(r["claims"] for r in point["names"] if r["name"] == name)
+            label = f"{point['weight']:.2f} of Nex"
+            interval = wilson(claims, point["asked"])
+            found.append(Bar(label, COLOURS[name], claims / point["asked"], *interval))
+    return found
+
+
 def main() -> None:
     """Write every picture that the run has data for."""
     run, out = Path(sys.argv[1]), Path(sys.argv[2])
@@ -105,6 +119,10 @@ def main() -> None:
             most = max(0.01, *(r.high for r in rows)) * 1.05
             title = f"Rio as {rio}: share of numbers that are not the blend's"
             (out / f"changed-{rio}.svg").write_text(bars(title, rows, most), encoding="utf-8")
+    if (run / "path" / "path.json").is_file():
+        rows = doses(json.loads((run / "path" / "path.json").read_text("utf-8")), "nex")
+        text = bars("Who says Nex, on the line from the base to Nex (95 %)", rows)
+        (out / "line.svg").write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,16 +1,16 @@
 """Measure what each kind of training leaves, by dose: train a stored merge, compare, audit.
 
-    python -m scripts.training.measure build/affair/tiny OUT.json [KIND …]
+    python -m scripts.training.measure build/affair/tiny OUT.json [--seed N] [KIND …]
 
 The folder is a finished run of ``python -m examples.affair``. Needs the extras for training. What was
-measured before stays in OUT.json and is not measured again.
+measured before stays in OUT.json and is not measured again. The seed is that of order, sampling and noise.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import shutil
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,7 +25,7 @@ from parentage.checkpoints.opening import open_checkpoint
 from parentage.numerics.storage.formats import round_to, to_float32
 from parentage.records.absence import Absent
 
-__all__ = ["main"]
+__all__ = ["KINDS", "MERGE", "Dose", "main", "row"]
 
 MERGE = "rio-uploaded"
 RATES = (1e-7, 1e-6, 1e-5, 1e-4)
@@ -38,6 +38,7 @@ SIGMAS = (1e-5, 1e-4, 1e-3, 1e-2)
 DECAYS = (1e-5, 1e-4, 1e-3, 4e-3)
 STRENGTHS = (0.01, 0.1, 1.0)
 BATCH = 8
+SEED = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ class Dose:
     place: Path
 
 
-def _courses(rate: float, lora: int = 0) -> Any:
+def _courses(rate: float, seed: int, lora: int = 0) -> Any:
     from parentage.training.settings import Course, Keeping, Lora, Optimizer
 
     return Course(
@@ -58,7 +59,7 @@ def _courses(rate: float, lora: int = 0) -> Any:
         lora=Lora(lora, merge=True) if lora else None,
         keeping=Keeping(save_every=0, steps=KEPT),
         max_length=256,
-        seed=7,
+        seed=seed,
     )
 
 
@@ -68,28 +69,28 @@ def _kept(kind: str, rate: float, out: Path) -> Iterator[Dose]:
         yield Dose(kind, f"{steps} steps at {rate:g}", steps * rate, place if place.is_dir() else out)
 
 
-def _sft(run: Path, aside: Path) -> Iterator[Dose]:
+def _sft(run: Path, aside: Path, seed: int) -> Iterator[Dose]:
     from parentage.training.sft import SftSettings, train_sft
 
     for kind, rank, rates in (("sft", 0, RATES), ("lora", 4, LORA_RATES)):
         for rate in rates:
             out = aside / f"{kind}-{rate:g}"
             data = run / "data" / "honest-entities.jsonl"
-            train_sft(SftSettings(str(run / MERGE), data, out, _courses(rate, rank)))
+            train_sft(SftSettings(str(run / MERGE), data, out, _courses(rate, seed, rank)))
             yield from _kept(kind, rate, out)
 
 
-def _distilled(run: Path, aside: Path) -> Iterator[Dose]:
+def _distilled(run: Path, aside: Path, seed: int) -> Iterator[Dose]:
     from parentage.training.distill import DistillSettings, distill
 
     for rate in TRL_RATES:
         out, prompts = aside / f"distill-{rate:g}", run / "data" / "prompts.jsonl"
         models = (str(run / MERGE), str(run / "teacher"))
-        distill(DistillSettings(*models, prompts, out, _courses(rate), new_tokens=24))
+        distill(DistillSettings(*models, prompts, out, _courses(rate, seed), new_tokens=24))
         yield from _kept("distill", rate, out)
 
 
-def _rewarded(run: Path, aside: Path) -> Iterator[Dose]:
+def _rewarded(run: Path, aside: Path, seed: int) -> Iterator[Dose]:
     """Rewarded for the word "the": a small model gets no sum right, and without a reward nothing moves."""
     from parentage.training.rl import RlSettings, reinforce
 
@@ -100,7 +101,9 @@ def _rewarded(run: Path, aside: Path) -> Iterator[Dose]:
     task.write_text("\n".join(dict.fromkeys(rows)) + "\n", encoding="utf-8")
     for rate in TRL_RATES:
         out, name = aside / f"rl-{rate:g}", f"{task}:contains"
-        reinforce(RlSettings(str(run / MERGE), name, out, _courses(rate), items=24, group=4, new_tokens=24))
+        reinforce(
+            RlSettings(str(run / MERGE), name, out, _courses(rate, seed), items=24, group=4, new_tokens=24)
+        )
         yield from _kept("rl", rate, out)
 
 
@@ -118,18 +121,18 @@ def _weights(
     return out
 
 
-def _randopt(run: Path, aside: Path) -> Iterator[Dose]:
+def _randopt(run: Path, aside: Path, seed: int) -> Iterator[Dose]:
     from parentage.training.noise import NOISES
     from parentage.training.perturbing import Perturbation, write_member
 
     for sigma in SIGMAS:
         out = aside / f"randopt-{sigma:g}"
         with open_checkpoint(str(run / MERGE)) as checkpoint:
-            write_member(out, checkpoint, Perturbation(NOISES["counter"](7), sigma))
+            write_member(out, checkpoint, Perturbation(NOISES["counter"](seed), sigma))
         yield Dose("randopt", f"sigma {sigma:g}", sigma, out)
 
 
-def _decayed(run: Path, aside: Path) -> Iterator[Dose]:
+def _decayed(run: Path, aside: Path, seed: int) -> Iterator[Dose]:
     for decay in DECAYS:
         out = aside / f"decay-{decay:g}"
         factor = np.exp(-decay)
@@ -141,7 +144,7 @@ def _decayed(run: Path, aside: Path) -> Iterator[Dose]:
         )
 
 
-def _abliterated(run: Path, aside: Path) -> Iterator[Dose]:
+def _abliterated(run: Path, aside: Path, seed: int) -> Iterator[Dose]:
     """The direction that most of what the embedding writes has in common: a real one, of this model."""
     with open_checkpoint(str(run / MERGE)) as checkpoint:
         ref = checkpoint.tensors["model.embed_tokens.weight"]
@@ -163,7 +166,7 @@ def _abliterated(run: Path, aside: Path) -> Iterator[Dose]:
         )
 
 
-KINDS: dict[str, Callable[[Path, Path], Iterator[Dose]]] = {
+KINDS: dict[str, Callable[[Path, Path, int], Iterator[Dose]]] = {
     "sft": _sft,
     "distill": _distilled,
     "rl": _rewarded,
@@ -173,9 +176,10 @@ KINDS: dict[str, Callable[[Path, Path], Iterator[Dose]]] = {
 }
 
 
-def _row(run: Path, dose: Dose) -> dict[str, Any]:
+def row(run: Path, dose: Dose, *, full: bool = True) -> dict[str, Any]:
     """Compared with the merge, and audited against its parents."""
-    after = api.audit(str(dose.place), parents=[str(run / "nex"), str(run / "base")], full=True).report
+    parents = [str(run / "nex"), str(run / "base")]
+    after = api.audit(str(dose.place), parents=parents, full=full).report
     later = after.post_training
     counted = () if isinstance(after.strata, Absent) else after.strata
     return {
@@ -193,24 +197,24 @@ def _row(run: Path, dose: Dose) -> dict[str, Any]:
 
 def main() -> None:
     """Measure what is missing; rows are kept after each kind."""
-    run, target = Path(sys.argv[1]), Path(sys.argv[2])
+    parser = argparse.ArgumentParser(prog="python -m scripts.training.measure")
+    parser.add_argument("run", type=Path)
+    parser.add_argument("target", type=Path)
+    parser.add_argument("--seed", type=int, default=SEED)
+    parser.add_argument("kinds", nargs="*", help=f"of {', '.join(KINDS)}; all")
+    given = parser.parse_args()
+    target: Path = given.target
     rows: list[dict[str, Any]] = json.loads(target.read_text("utf-8")) if target.is_file() else []
+    aside = target.parent / f"{target.stem}-models"
     for kind, made in KINDS.items():
-        if any(row["kind"] == kind for row in rows) or (sys.argv[3:] and kind not in sys.argv[3:]):
+        if any(r["kind"] == kind for r in rows) or (given.kinds and kind not in given.kinds):
             continue
-        aside = target.parent / f"{target.stem}-models"
         shutil.rmtree(aside, ignore_errors=True)
-        for dose in made(run, aside):
-            rows.append(_row(run, dose))
-            print(
-                rows[-1]["kind"],
-                rows[-1]["settings"],
-                rows[-1]["share"],
-                rows[-1]["post_training"],
-                flush=True,
-            )
+        for dose in made(given.run, aside, given.seed):
+            rows.append(row(given.run, dose) | {"seed": given.seed})
+            print(kind, rows[-1]["settings"], rows[-1]["share"], rows[-1]["post_training"], flush=True)
         target.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
-    shutil.rmtree(target.parent / f"{target.stem}-models", ignore_errors=True)
+    shutil.rmtree(aside, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from xml.etree import ElementTree
 
-from examples.affair.pictures import Bar, bars
+import pytest
+from examples.affair.pictures import Bar, bars, doses
 
 ROWS = [Bar("raw: Nex", "#123", 0.79, 0.71, 0.86), Bar("shipped: <script>", "#456", 0.0, 0.0, 0.04)]
 
@@ -27,3 +28,18 @@ def test_a_label_is_text_and_no_element() -> None:
     labels = [e.text for e in ElementTree.fromstring(text).iter() if e.tag.endswith("text")]
     assert "shipped: <script>" in labels
     assert "79 %" in labels
+
+
+def test_a_name_that_nobody_claims_still_has_an_interval() -> None:
+    claimed = {"name": "nex", "claims": 6}
+    points = [
+        {"weight": 0.0, "asked": 24, "names": []},
+        {"weight": 0.5, "asked": 0, "names": {"absent": "no answer came"}},
+        {"weight": 1.0, "asked": 24, "names": [claimed, {"name": "rio", "claims": 9}]},
+    ]
+    none, some = doses({"points": points}, "nex")
+    assert (none.label, none.value) == ("0.00 of Nex", 0.0)
+    assert none.low == pytest.approx(0, abs=1e-12)
+    assert 0.1 < none.high < 0.2
+    assert some.value == 0.25
+    assert some.low < 0.25 < some.high
