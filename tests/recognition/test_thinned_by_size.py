@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
+from parentage.evidence.recognition.thinned.by_size import THINNED_BY_SIZE
 from parentage.records.dtypes import DType
 from tests.recognition.passes import recognition_of
 from tests.recognition.worlds import Made, audit, family, made, recognised
@@ -99,3 +101,17 @@ def test_tensors_outside_the_probe_tell_recipes_apart_that_the_probe_does_not() 
     found = recognition_of(suspect, models, "OAB", probed=(probe,))
     assert found.replays[0].arithmetic == "mergekit-0.1.5"
     assert found.replays[0].matches == found.replays[0].informative
+
+
+def test_a_share_of_which_the_first_tensor_tells_little_is_told_by_the_others() -> None:
+    """B changed one number in twenty of the first: of the simplest densities left .2 is nearest."""
+    models = family(4, count=2, size=6_000, apart=(0.02, 0.01))
+    first = next(iter(models["O"]))
+    base, other = models["O"][first].bits, models["B"][first].bits
+    same = np.arange(base.size) % 20 != 0
+    other[same] = base[same]
+    few = {"weight": 0.31, "density": 0.17}
+    recipe = Made("ties", "OAB", 0, ({}, {"weight": 0.69, "density": 0.32}, few), {})
+    (replay,) = recognition_of(made(recipe, models), models, "OAB", among=(THINNED_BY_SIZE,)).replays
+    assert replay.matches == replay.informative > 10_000
+    assert replay.numbers.each[2] == few

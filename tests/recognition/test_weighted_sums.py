@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 
 from parentage.checkpoints.formats.safetensors_writer import StoredTensor
+from parentage.evidence.recognition.spherical import NUSLERP
 from parentage.methods.method import Value
 from parentage.numerics.storage.formats import round_to, to_float64
 from parentage.records.absence import Absent
 from parentage.records.dtypes import DType
+from tests.recognition.passes import recognition_of
 from tests.recognition.worlds import Made, audit, family, made, recognised
 
 TWO = ({}, {"weight": 0.6}, {"weight": 0.3})
@@ -162,3 +164,13 @@ def test_a_fine_tune_is_called_no_merge() -> None:
 def recognised_nothing(result: Any) -> bool:
     found = result.evidence.recognition
     return isinstance(found, Absent) or all(r.matches < r.informative for r in found.replays)
+
+
+def test_a_sphere_in_16_bits_is_found_where_its_rounded_sines_lead_beside_it() -> None:
+    """The walk ends at .65 : .36, which gives 95 of 100; .89 : .48 is .0076 of a share away."""
+    models = family(5, count=2, size=3_000, apart=(0.01, 0.003), dtype=DType.F32)
+    suspect = made(Made("nuslerp", "OAB", 0, ({}, {"weight": 0.89}, {"weight": 0.48}), {}), models)
+    (replay,) = recognition_of(suspect, models, "OAB", among=(NUSLERP,)).replays
+    assert replay.matches == replay.informative > 3_000
+    first, second = (row["weight"] for row in replay.numbers.each[1:])
+    assert second / (first + second) == pytest.approx(0.48 / (0.89 + 0.48), abs=0.003)

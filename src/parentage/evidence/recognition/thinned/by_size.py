@@ -56,7 +56,8 @@ def _begun(
     factors = [factors_by_size(look.thinned, j, w) for j, w in enumerate(windows)] if rescale else None
     climb = Climb(context, look.names, partial(_candidate, look, name, rescale))
     numbers, along = weights(look.thinned, factors), [] if rescale else scales(look.thinned)
-    return Begun.of(climb, _shares(name, windows), numbers, along, _arithmetics(look, name))
+    rows, finer = _shares(name, windows), _hundredths(name, windows)
+    return Begun.of(climb, rows, numbers, along, _arithmetics(look, name), finer)
 
 
 def _arithmetics(look: Look, name: str) -> list[str]:
@@ -95,6 +96,21 @@ def _shares(name: str, windows: Sequence[Sequence[Window]]) -> list[list[Row]]:
             found = [{**r, "gamma": g} for r in found for g in typed(top, EACH)]
         each.append(sorted(found, key=_length))
     return each
+
+
+def _hundredths(name: str, windows: Sequence[Sequence[Window]]) -> list[dict[str, list[float]]]:
+    """Every hundredth that a parent's shares may be."""
+    each = []
+    for w in windows:
+        found = {"density": densities(w, tails=name != "ties")}
+        if name != "ties":
+            found["gamma"] = gammas(w)
+        each.append({key: _within(share) for key, share in found.items() if share is not None})
+    return each
+
+
+def _within(share: tuple[float, float]) -> list[float]:
+    return [n / 100 for n in range(101) if share[0] <= n / 100 < share[1]]
 
 
 def _candidate(look: Look, name: str, rescale: bool, given: Given) -> Candidate:

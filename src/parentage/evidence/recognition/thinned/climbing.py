@@ -20,12 +20,15 @@ from parentage.records.dtypes import DType
 __all__ = ["Begun", "Climb", "Given", "every_arithmetic", "likeliest"]
 
 Row = Mapping[str, Any]
+Moves = Mapping[str, Sequence[float]]
 # Rounds through all numbers.
 ROUNDS: Final = 3
 # Recipes that a climb has before it is given more, of the method that starts nearest, and of each other.
 START: Final = 8
 BUDGET: Final = 260
 LATER: Final = 60
+# The same of each round through finer numbers: hundredths of a share of which a third is left, and more.
+FINER: Final = 200
 # Looks at a ratio of weights, ratios at one look, and the share of a recipe below which numbers are not it.
 LOOKS: Final = 3
 RATIOS: Final = 7
@@ -112,12 +115,14 @@ class Climb:
 @dataclass(frozen=True, slots=True)
 class Begun:
     """A climb that was started, and what may have been typed: ``rows`` for each parent, ``numbers``
-    (weights, simplest first), and scales of weights to look ``along`` before."""
+    (weights, simplest first), and scales of weights to look ``along`` before. ``finer``: what else may have
+    been typed for a parent's shares, number by number, where the first tensor allows many."""
 
     climb: Climb
     rows: Sequence[Sequence[Row]]
     numbers: Sequence[Typed]
     along: Sequence[Sequence[Typed]] = ()
+    finer: Sequence[Moves] = ()
 
     @classmethod
     def of(
@@ -127,13 +132,14 @@ class Begun:
         numbers: Sequence[Typed],
         along: Sequence[Sequence[Typed]],
         arithmetics: Sequence[str],
+        finer: Sequence[Moves] = (),
     ) -> Begun | None:
         """Started from the simplest numbers; None where none fit."""
         if not rows or not all(rows) or not numbers:
             return None
         first = along[0][len(along[0]) // 2] if along else numbers[0]
         climb.start(Given(tuple(r[0] for r in rows), first), arithmetics)
-        return cls(climb, rows, numbers, along)
+        return cls(climb, rows, numbers, along, finer)
 
 
 def likeliest(begun: Sequence[Begun]) -> Iterator[Candidate]:
@@ -145,6 +151,7 @@ def likeliest(begun: Sequence[Begun]) -> Iterator[Candidate]:
     for place, b in enumerate(ordered):
         b.climb.budget = LATER if place else BUDGET
         _climbed(b.climb, b.rows, b.numbers, b.along)
+        _settled(b.climb, b.finer)
         if b.climb.exact and b.climb.candidate is not None:
             yield from every_arithmetic(b.climb.candidate)
             return
@@ -179,6 +186,26 @@ def _climbed(
         climb.all_of(Given(_now(climb).rows, t) for t in near)
         if climb.best == before:
             return
+
+
+def _settled(climb: Climb, finer: Sequence[Moves]) -> None:
+    """Shares of which the first tensor allows many are told by the others, one number after the other."""
+    for _ in range(ROUNDS):
+        if climb.exact or climb.best[0] < 1.0:
+            return
+        before, climb.budget = climb.best, FINER
+        for k, moves in enumerate(finer):
+            for name, values in moves.items():
+                climb.all_of(_moved(climb, k, name, values))
+        if climb.best == before:
+            return
+
+
+def _moved(climb: Climb, k: int, name: str, values: Sequence[float]) -> Iterator[Given]:
+    for value in values:
+        now = _now(climb)
+        row = {**now.rows[k], name: value}
+        yield replace(now, rows=(*now.rows[:k], row, *now.rows[k + 1 :]))
 
 
 def _now(climb: Climb) -> Given:
