@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
-from parentage.checkpoints.checkpoint import Checkpoint
+from parentage.checkpoints.checkpoint import Checkpoint, Slices, spans_of
 from parentage.checkpoints.opening import open_checkpoint
 from parentage.records.tensors import Order, TensorRef
 
@@ -69,6 +69,35 @@ def test_any_slice_of_a_reordered_matrix(
         for ref in (ordered, _turned(ordered, checkpoint)):
             found = checkpoint.read(ref, start, length).view(np.float32)
             assert np.array_equal(found, whole[start : start + length])
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    top=st.integers(0, ROWS - 1),
+    high=st.integers(1, ROWS),
+    left=st.integers(0, COLUMNS - 1),
+    wide=st.integers(1, COLUMNS),
+    kinds=st.tuples(st.booleans(), st.booleans(), st.booleans()),
+)
+def test_a_tile_of_a_reordered_matrix_is_that_of_the_whole_in_either_layout(
+    top: int, high: int, left: int, wide: int, kinds: tuple[bool, bool, bool], saved: Path
+) -> None:
+    high, wide = min(high, ROWS - top), min(wide, COLUMNS - left)
+    starts = (top + np.arange(high)) * COLUMNS + left
+    with open_checkpoint(saved) as checkpoint:
+        ordered, whole = _ordered(checkpoint, *kinds)
+        for ref in (ordered, _turned(ordered, checkpoint)):
+            found = checkpoint.read_blocks(ref, starts, wide).view(np.float32)
+            assert np.array_equal(found, whole.reshape(ROWS, COLUMNS)[top : top + high, left : left + wide])
+
+
+def test_a_tile_of_a_reordered_turned_matrix_asks_for_few_rows_of_its_file(saved: Path) -> None:
+    with open_checkpoint(saved) as checkpoint:
+        ordered = _turned(_ordered(checkpoint, True, True, False)[0], checkpoint)
+        starts = np.arange(3, dtype=np.int64) * COLUMNS
+        (spans,) = spans_of([Slices(ordered, starts, 2)]).values()
+        assert len(spans) == 2
+        assert all(4 * 3 <= size <= 4 * ROWS for _, size in spans)
 
 
 def test_a_reordered_matrix_can_be_announced_and_is_as_large_as_its_source(saved: Path) -> None:

@@ -112,7 +112,7 @@ def test_evidence_of_a_version_that_did_not_look_for_layers_is_derived_as_it_was
     saved, older = tmp_path / "e.json", tmp_path / "older.json"
     places = [f"{site.address}/moved", "-p", f"{site.address}/a"]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(measure, "look_afar", lambda *given: look_afar(*given[:-1], Layers.NONE))
+        patch.setattr(measure, "look_afar", lambda *given: look_afar(*given[:-2], Layers.NONE, given[-1]))
         assert run("audit", *places, "--evidence", saved).code == 0
     evidence = plain(saved)
     assert evidence["alignment"]["layer_maps"] == []

@@ -51,3 +51,19 @@ def test_a_copy_in_another_order_is_a_copy_that_says_so(
     assert 0 < look["nbytes"] < 2_000_000
     assert any("at the places of the sample alone" in limit for limit in report["verdict"]["limits"])
     assert run("verify", saved).code == 0
+
+
+def test_a_copy_in_another_order_of_a_model_that_is_kept_turned_is_a_copy_too(
+    run: Run, put: Site, tmp_path: Path, tuned: Weights
+) -> None:
+    add(put, tmp_path, S=world.permuted(tuned), A=world.kept_turned(tuned))
+    saved, told = tmp_path / "e.json", tmp_path / "r.json"
+    places = [f"{put.address}/S", "-p", f"{put.address}/A"]
+    assert run("audit", *places, "--evidence", saved, "--json", told).code == 0
+    report = plain(told)
+    assert (report["verdict"]["relation"], report["verdict"]["status"]) == ("copy", "supported")
+    assert {r["unit"] for r in report["reorderings"]} == {"neurons", "queries and keys", "values"}
+    look = report["coverage"]["order_look"]
+    assert (look["unlike"], look["not_sought"]) == (14, [])
+    assert plain(saved)["used"]["look"]["turned"] is True
+    assert run("verify", saved).code == 0

@@ -7,7 +7,9 @@ from numpy.typing import NDArray
 
 from tests.worlds.planted import Weights
 
-__all__ = ["HIDDEN", "LAYERS", "NEURONS", "base", "permuted", "rescaled", "tuned", "turned_hidden"]
+__all__ = [
+    "HIDDEN", "LAYERS", "NEURONS", "base", "kept_turned", "permuted", "rescaled", "tuned", "turned_hidden",
+]  # fmt: skip
 
 LAYERS, HIDDEN, NEURONS, HEADS, PAIRS, WIDE = 2, 128, 320, 8, 4, 16
 SHAPES = {
@@ -57,6 +59,12 @@ def permuted(weights: Weights, seed: int = 9) -> Weights:
             whole = weights[f"model.layers.{k}.{name}.weight"]
             found[f"model.layers.{k}.{name}.weight"] = np.ascontiguousarray(whole[:, order])
     return found
+
+
+def kept_turned(weights: Weights) -> Weights:
+    """The same model with every linear layer as [in, out]."""
+    linear = (n for n, v in weights.items() if v.ndim == 2 and "embed" not in n)
+    return weights | {n: np.ascontiguousarray(weights[n].T) for n in linear}
 
 
 def _blocks(heads: Order) -> Order:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -125,14 +126,17 @@ def _refs(
     """One matrix in each layer of both models, and the places that are read of it."""
     template = next(iter(holders.values()))
     shape = own_shape(template)
-    places = _places(int(np.prod(shape, dtype=np.int64)), look)
     same = (n for n in own if n in holders and own_shape(holders[n]) == shape)
     first = {n: mine.checkpoint.tensors[holders[n].ref.name] for n in same}
     matches = ((n, counterpart(template, mine, theirs, n)) for n in other)
     second = {
-        n: m.ref for n, m in matches if not isinstance(m, Absent) and _fits(m.ref, shape, theirs.checkpoint)
+        n: m.ref
+        for n, m in matches
+        if not isinstance(m, Absent) and m.ref.shape == shape and m.ref.dtype.is_float
     }
-    return first, second, places
+    afar = _kept_turned(first, mine.checkpoint) or _kept_turned(second, theirs.checkpoint)
+    elements = int(np.prod(shape, dtype=np.int64))
+    return first, second, _tile(shape, look) if afar else _places(elements, look)
 
 
 def layer_slices(mine: Naming, theirs: Naming, stack: str, look: Look) -> tuple[list[Slices], list[Slices]]:
@@ -147,9 +151,9 @@ def layer_slices(mine: Naming, theirs: Naming, stack: str, look: Look) -> tuple[
     return found
 
 
-def _fits(ref: TensorRef, shape: tuple[int, ...], checkpoint: Checkpoint) -> bool:
+def _kept_turned(refs: Refs, checkpoint: Checkpoint) -> bool:
     """A run of a turned matrix lies in as many rows of the file: over a network that is dear."""
-    return ref.shape == shape and ref.dtype.is_float and not (ref.transposed and checkpoint.by_range)
+    return checkpoint.by_range and any(ref.transposed for ref in refs.values())
 
 
 def _print_layers(
@@ -173,6 +177,18 @@ def _places(elements: int, look: Look) -> Places:
     if look.runs == 1:
         return np.array([(elements - length) // 2], np.int64), length
     return np.linspace(0, elements - length, look.runs).astype(np.int64), length
+
+
+def _tile(shape: tuple[int, ...], look: Look) -> Places:
+    """A square of as many numbers in the middle, whose rows are short runs in either layout."""
+    rows, columns = shape
+    if rows * columns <= look.run:
+        return np.zeros(1, np.int64), rows * columns
+    high = min(rows, isqrt(look.run))
+    wide = min(columns, look.run // high)
+    high = min(rows, look.run // wide)
+    top, left = (rows - high) // 2, (columns - wide) // 2
+    return (top + np.arange(high, dtype=np.int64)) * columns + left, wide
 
 
 def _read(checkpoint: Checkpoint, ref: TensorRef, starts: NDArray[np.int64], length: int) -> Floats:

@@ -23,7 +23,7 @@ from parentage.checkpoints.formats.safetensors_header import shown
 from parentage.checkpoints.formats.scales import Found, apply_scales, told_by
 from parentage.checkpoints.layouts import Run, read_tile, runs_of, tiles_of
 from parentage.checkpoints.local_files import LocalFile
-from parentage.checkpoints.orders import ordered_parts, read_ordered
+from parentage.checkpoints.orders import ordered_parts, ordered_tiles, read_ordered
 from parentage.checkpoints.remote.remote_errors import at_opening
 from parentage.checkpoints.shifts import read_shifted
 from parentage.errors import (
@@ -54,10 +54,19 @@ def spans_of(slices: Sequence[Slices]) -> dict[str, list[Span]]:
     """The bytes that hold them, by weight file."""
     spans: dict[str, list[Span]] = {}
     for part in slices:
-        for start in part.starts:
-            for run in stored_runs(part.tensor, int(start), part.length):
-                spans.setdefault(run.source.shard, []).extend(run.spans)
+        for run in _runs_of_slices(part):
+            spans.setdefault(run.source.shard, []).extend(run.spans)
     return spans
+
+
+def _runs_of_slices(part: Slices) -> Iterator[Run]:
+    tiles = ordered_tiles(part.tensor, part.starts, part.length)
+    if tiles is None:
+        for start in part.starts:
+            yield from stored_runs(part.tensor, int(start), part.length)
+    for tile in tiles or ():
+        for stored in tile.parts():
+            yield from stored_runs(*stored)
 
 
 def stored_runs(tensor: TensorRef, start: int, count: int) -> Iterator[Run]:
@@ -321,6 +330,12 @@ class Checkpoint:
             read = sum(read_tile(tensor, file, int(starts[a]), out[a:b]) for a, b in tiles)
             with self._lock:
                 self.bytes_read += read
+            return out
+        ordered = ordered_tiles(tensor, starts, length)
+        if ordered is not None:
+            ends = np.cumsum([tile.rows.size for tile in ordered])
+            for tile, end in zip(ordered, ends, strict=True):
+                tile.read_into(out[end - tile.rows.size : end], self.read)
             return out
         for row, start in zip(out, starts, strict=True):
             self.read_into(tensor, int(start), row)

@@ -202,6 +202,8 @@ def _used(
         used["look"] = {"bytes": looked.limit.nbytes, "requests": looked.limit.requests}
         if looked.record.layers:
             used["look"]["layers"] = True
+        if sampling.tiled and options.look_turned:
+            used["look"]["turned"] = True
     if sampling.further:
         used["stages"] = [sampling.elements, *sampling.further]
         used["reached"] = {component: 1 + later for component, later in sampling.reached}
@@ -242,6 +244,7 @@ def _look_afar(
         sampling,
         limit,
         layers if options.look_layers else Layers.NONE,
+        options.look_turned,
     )
 
 

@@ -39,7 +39,8 @@ class Options:
     ``left_out``: tensors that are not to be read, as an evidence says; None: ``budget`` decides.
     ``further``: elements of a tensor at later stages; ``reached``: how many of these a component was read
     in, as an evidence says; None: its question decides. ``look``: for orders in models that are read by
-    range, within ``look_limit``; None: what the budget leaves; ``look_layers``: of layers too.
+    range, within ``look_limit``; None: what the budget leaves; ``look_layers``: of layers too;
+    ``look_turned``: of units in matrices that a file holds the other way round.
     ``whole``: tensors of such that are read
     whole for merge methods; None: as many as the budget holds. ``parts``: pairs of a model and a tensor of
     which a part is.
@@ -61,6 +62,7 @@ class Options:
     look: bool = True
     look_limit: Cost | None = None
     look_layers: bool = True
+    look_turned: bool = True
     whole: tuple[str, ...] | None = None
     parts: tuple[str, ...] = ()
 

@@ -81,6 +81,7 @@ def stored_options(used: Mapping[str, Any], workers: int) -> Options:
         look=look is not None,
         look_limit=look,
         look_layers=look is not None and used["look"].get("layers") is True,
+        look_turned=look is not None and used["look"].get("turned") is True,
         whole=_stored_whole(used),
         parts=_stored_names(used.get("parts", ())),
     )

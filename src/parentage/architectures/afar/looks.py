@@ -34,10 +34,12 @@ class AfarLook:
     """``places``: where the sample reads a tensor, which costs nothing more. ``unlike``: (model, tensor)
     whose sampled numbers are not the counterpart's; ``on_sample``: how many of them meet in an order that
     another tensor showed, as far as the sample tells; ``unsought``: bytes that the search in one would
-    have taken, where the purse did not hold them."""
+    have taken, where the purse did not hold them. ``turned``: whether matrices that a file holds the other
+    way round are searched, which an earlier version left."""
 
     places: Callable[[AlignedTensor], Places]
     purse: Purse
+    turned: bool = True
     unlike: set[tuple[int, str]] = field(default_factory=set)
     on_sample: set[tuple[int, str]] = field(default_factory=set)
     unsought: dict[tuple[int, str], int] = field(default_factory=dict)

@@ -89,7 +89,7 @@ class _AfarSearch(OrderSearch):
 
     def _differs(self, group: AlignedTensor) -> bool:
         own, other = self._sides(group)
-        if own.turned or other.turned:
+        if not self._look.turned and (own.turned or other.turned):
             return False
         places = self._look.places(group)
         pair = (read_places(own, places), read_places(other, places))

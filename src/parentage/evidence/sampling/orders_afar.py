@@ -83,16 +83,17 @@ def look_afar(
     sampling: Sampling,
     limit: Cost,
     layers: Layers = Layers.ALL,
+    turned: bool = True,
 ) -> LookedAfar:
     """Layers and units in another order, put back; ``groups``: what the sample reads; ``layers``: which are
-    looked for. Raises ``ReadError``."""
+    looked for; ``turned``: units of turned matrices too. Raises ``ReadError``."""
 
     def places(group: AlignedTensor) -> Places:
         plan = plan_sample(group.name, group.role, group.suspect.shape, sampling)
         return plan.starts, plan.elements if plan.whole else plan.length
 
     fetch(groups, checkpoints, sampling)
-    look = AfarLook(places, Purse(limit))
+    look = AfarLook(places, Purse(limit), turned)
     names = frozenset(g.name for g in groups)
     met = alignment
     if layers is not Layers.NONE:

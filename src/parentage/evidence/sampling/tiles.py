@@ -37,4 +37,5 @@ def too_dear(group: AlignedTensor, checkpoints: Sequence[Checkpoint]) -> bool:
 
 
 def _kept_turned(ref: TensorRef) -> bool:
-    return ref.transposed or any(p.source.transposed for p in ref.pieces)
+    source = ref if ref.order is None else ref.order.source
+    return source.transposed or any(p.source.transposed for p in source.pieces)
