@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from hashlib import sha256
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from parentage import api
+from parentage import api, labels
 from parentage.checkpoints.formats.safetensors_writer import StoredTensor, write_safetensors
 from parentage.checkpoints.opening import open_checkpoint
 from parentage.evidence.recognition.adapters.finding import ADAPTERS
@@ -168,6 +169,68 @@ def test_an_audit_names_the_adapters_and_the_recipe_it_writes_gives_every_bit(
     again = api.replay(recipe, str(suspect))
     assert again.holds
     assert again.matches == again.elements
+    check_label_from_evidence(suspect, done, base, pair, tmp_path)
+
+
+def check_label_from_evidence(
+    suspect: Path, done: api.AuditResult, base: Path, adapters: Sequence[Path], folder: Path
+) -> None:
+    """The audit's evidence labels the suspect with the base, each adapter and their own files."""
+    for path in suspect.iterdir():
+        if path.name != "model.safetensors":
+            path.unlink()
+    api.save_evidence(done.evidence, folder / "evidence.json")
+    record = labels.label(suspect, evidence=folder / "evidence.json")
+    assert [(p.name, p.base) for p in record.parents] == [
+        (str(base), True),
+        *((str(a), False) for a in adapters),
+    ]
+    for parent, place in zip(record.parents, (base, *adapters), strict=True):
+        wanted = [(p.name, sha256(p.read_bytes()).hexdigest()) for p in place.glob("*.safetensors")]
+        assert [(f.name, f.sha256) for f in parent.files] == wanted
+    assert record.basis is not None
+    assert record.basis.matches == record.basis.elements > 0
+    assert not labels.verify_label(suspect).mismatches
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", ["bfloat16", "float32"])
+def test_what_peft_itself_put_side_by_side_is_told_replayed_and_labelled(
+    dtype: str, tmp_path: Path
+) -> None:
+    torch, peft = pytest.importorskip("torch"), pytest.importorskip("peft")
+    save = pytest.importorskip("safetensors.torch").save_file
+    torch.manual_seed(3)
+    net = torch.nn.ModuleDict({n: torch.nn.Linear(64, 96, bias=False) for n in ("query", "value", "other")})
+    net = net.to(getattr(torch, dtype))
+    held = {k: v.clone() for k, v in net.state_dict().items()}
+    for place in ("base", "suspect"):
+        (tmp_path / place).mkdir()
+    save(held, tmp_path / "base" / "model.safetensors")
+    chosen = peft.LoraConfig(r=RANK, lora_alpha=2 * RANK, target_modules=["query", "value"])
+    model = peft.PeftModel(net, chosen, adapter_name="one")
+    model.add_adapter("two", chosen)
+    for name, values in model.named_parameters():
+        if "lora_" in name:
+            values.data = torch.randn(values.shape).to(values.dtype) * 0.05
+    model.save_pretrained(tmp_path / "adapters")
+    model.base_model.add_weighted_adapter(["one", "two"], [0.7, -0.45], "both", combination_type="cat")
+    merged = model.base_model.merge_and_unload(adapter_names=["both"])
+    save(
+        {k: v.clone().contiguous() for k, v in merged.state_dict().items()},
+        tmp_path / "suspect" / "model.safetensors",
+    )
+    base, suspect = tmp_path / "base", tmp_path / "suspect"
+    pair = [tmp_path / "adapters" / name for name in ("one", "two")]
+    done = api.audit(str(suspect), parents=[str(a) for a in pair], base=str(base), workers=1, sample=512)
+    assert (done.report.verdict.relation, done.report.verdict.status) == ("adapter-fine-tune", "supported")
+    recipe = tmp_path / "found.yaml"
+    recipe.write_text(api.render_recipe(done.evidence))
+    assert "merge_method: adapter_cat\n" in recipe.read_text()
+    again = api.replay(recipe, str(suspect))
+    assert again.holds
+    assert again.matches == again.elements == 3 * 64 * 96
+    check_label_from_evidence(suspect, done, base, pair, tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any
 
 from parentage.errors import EvidenceError
 from parentage.merging.recipe_writing import recipe_text
-from parentage.merging.recovered import recovered_recipe, recovered_share
+from parentage.merging.recovered import recovered
 from parentage.records import dossier as dossier_records
 from parentage.records import evidence as evidence_records
 from parentage.records import report as report_records
@@ -89,14 +89,13 @@ def render_recipe(found: Evidence) -> str:
 
     Its first lines say how much of the suspect it explains.
     """
-    recipe = recovered_recipe(found)
-    matches, informative = recovered_share(found)
-    share = f"{matches:,} of {informative:,}"
-    exact = matches == informative > 0
+    told = recovered(found)
+    share = f"{told.matches:,} of {told.informative:,}"
+    exact = told.matches == told.informative > 0
     what = "every element" if exact else "NOT EVERY element"
     return (
         "# Recovered by an audit. It reproduces "
-        f"{what} that was examined where the parents differ: {share}.\n{recipe_text(recipe)}"
+        f"{what} that was examined where the parents differ: {share}.\n{recipe_text(told.recipe)}"
     )
 
 

@@ -23,10 +23,9 @@ from parentage.merging.record import NO_SHARE, parents_of, record_of
 from parentage.merging.recovered import (
     NotRecoveredError,
     place_of,
-    recovered_recipe,
-    recovered_share,
-    recovered_tensors,
+    recovered,
 )
+from parentage.merging.recovered_adapters import adapter_parents
 from parentage.merging.run import Progress
 from parentage.records.absence import Absent
 from parentage.records.evidence import Evidence, ModelPin
@@ -39,6 +38,8 @@ from parentage.records.report import Replay, Report
 
 __all__ = ["LabelOptions", "label_from_evidence", "label_from_recipe"]
 
+# The relation of a base into which adapters were merged.
+ADAPTED: Final = "adapter-fine-tune"
 NO_LICENCE: Final = Absent("an audit does not record licences")
 NO_ID: Final = Absent("its place does not say what it is called")
 NOT_READ: Final = Absent("the label was written from an audit: nothing was merged")
@@ -101,15 +102,19 @@ def label_from_evidence(
     ``NotRecoveredError``.
     """
     _check_folder(folder, options)
-    _check_supported(folder, report)
-    recipe = recovered_recipe(found)
-    if recipe.method != method_of(report):
+    adapters = report.verdict.relation == ADAPTED and report.verdict.status == "supported"
+    if not adapters:
+        _check_supported(folder, report)
+    told = recovered(found)
+    recipe = told.recipe
+    if adapters and not told.adapters:
+        raise _unsupported(folder, report, "which adapters were merged into it")
+    if not adapters and recipe.method != method_of(report):
         # What the verdict rests on is not what can be written down as a recipe.
         raise NotRecoveredError(
             f"the verdict is one of {method_of(report)}, and no recipe of it was recovered",
             hint="--recipe labels from a recipe",
         )
-    matches, informative = recovered_share(found)
     workers = threads(options.merge)
     with open_checkpoint(folder) as opened:
         files = _own_files(folder, opened, workers, progress)
@@ -123,8 +128,8 @@ def label_from_evidence(
         method=recipe.method,
         profile=str(recipe.profile),
         seed=recipe.seed or 0,
-        parents=tuple(_parents(found, recipe)),
-        merged=recovered_tensors(found),
+        parents=tuple(adapter_parents(found, recipe) if adapters else _parents(found, recipe)),
+        merged=told.tensors,
         copied=(),
         dropped=(),
         notes=tuple(_notes(found, report)),
@@ -133,8 +138,8 @@ def label_from_evidence(
         files=files,
         basis=Basis(
             "recovered",
-            matches,
-            informative,
+            told.matches,
+            told.informative,
             report.post_training.status,
             evidence_sha256,
         ),
@@ -147,8 +152,13 @@ def _check_supported(folder: Path, report: Report) -> None:
     replayed = isinstance(report.replay, Replay) and report.replay.parameters.get("established") is True
     if supported and replayed:
         return
-    lacking = "a merge supported" if not supported else "its recipe by replay, only its pattern"
-    raise LabelError(
+    raise _unsupported(
+        folder, report, "its recipe by replay, only its pattern" if supported else "a merge supported"
+    )
+
+
+def _unsupported(folder: Path, report: Report, lacking: str) -> LabelError:
+    return LabelError(
         f"the audit does not find {lacking}: {report.verdict.sentence}",
         code="label-not-supported",
         where=str(folder),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from parentage.checkpoints.locators import at_revision
@@ -20,7 +21,7 @@ from parentage.records.evidence import Evidence, ModelPin, Replay
 from parentage.records.recipe import Clause, ModelName, Recipe, Setting, SourceSlice
 from parentage.records.recognition import MethodReplay
 
-__all__ = ["NotRecoveredError", "place_of", "recovered_recipe", "recovered_share", "recovered_tensors"]
+__all__ = ["NotRecoveredError", "Recovered", "place_of", "recovered", "recovered_recipe"]
 
 NAMES: Final = {DType.BF16: "bfloat16", DType.F16: "float16", DType.F32: "float32"}
 # Arithmetics that divide by the sum of weights.
@@ -35,7 +36,24 @@ class NotRecoveredError(ParentageError):
     default_code = "recipe-not-recovered"
 
 
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """What an audit recovered: the recipe; how many of the elements where operands differ it gives, and how
+    many there are; on how many tensors; is it one of ``adapters`` that were combined over a base?"""
+
+    recipe: Recipe
+    matches: int
+    informative: int
+    tensors: int
+    adapters: bool = False
+
+
 def recovered_recipe(found: Evidence) -> Recipe:
+    """The recipe alone (``recovered``)."""
+    return recovered(found).recipe
+
+
+def recovered(found: Evidence) -> Recovered:
     """The replayed recipe, its arithmetic and dtypes; tensors with numbers of their own by name.
 
     A method that gives every element, where one was recognised; else the best linear recipe.
@@ -43,17 +61,24 @@ def recovered_recipe(found: Evidence) -> Recipe:
     Raises ``NotRecoveredError`` where nothing was replayed, or the suspect's dtypes are of several kinds.
     """
     method = recognised_replay(found)
-    if method is not None:
-        return _of_method(found, method)
-    parts = recognised_parts(found)
+    parts = (method,) if method is not None else recognised_parts(found)
     if parts:
-        return _of_parts(found, parts)
+        recipe = _of_parts(found, parts)
+        matches, informative = sum(p.matches for p in parts), sum(p.informative for p in parts)
+        return Recovered(recipe, matches, informative, sum(len(p.tensors) for p in parts))
     combined = combined_adapters(found)
     if combined is not None:
-        return combined_recipe(combined, [place_of(found.models[k]) for k in combined.models[1:]])
+        recipe = combined_recipe(combined, [place_of(found.models[k]) for k in combined.models[1:]])
+        counts = combined.measures["matches"], combined.measures["informative"]
+        return Recovered(recipe, *counts, len(combined.tensors), adapters=True)
     replay = next((r for r in found.replays if r.subject == 0), None)
     if replay is None:
         raise NotRecoveredError("no recipe was replayed", hint=HINT)
+    recipe = _of_blend(found, replay)
+    return Recovered(recipe, replay.informative_matches, replay.informative, len(replay.tensors))
+
+
+def _of_blend(found: Evidence, replay: Replay) -> Recipe:
     cast, out = _dtypes(found, replay)
     models = tuple(
         SourceSlice(ModelName(place_of(found.models[index])), None, {"weight": _weight(replay, k)})
@@ -67,33 +92,6 @@ def recovered_recipe(found: Evidence) -> Recipe:
         out_dtype=NAMES[out],
         profile=f"{ONE_ARITHMETIC}{replay.arithmetic}",
     )
-
-
-def recovered_share(found: Evidence) -> tuple[int, int]:
-    """Of the elements where operands differ: how many the recovered recipe gives, and all."""
-    method = recognised_replay(found)
-    if method is not None:
-        return method.matches, method.informative
-    parts = recognised_parts(found)
-    if parts:
-        return sum(p.matches for p in parts), sum(p.informative for p in parts)
-    combined = combined_adapters(found)
-    if combined is not None:
-        return combined.measures["matches"], combined.measures["informative"]
-    own = next(r for r in found.replays if r.subject == 0)
-    return own.informative_matches, own.informative
-
-
-def recovered_tensors(found: Evidence) -> int:
-    """How many tensors the recovered recipe was replayed on."""
-    method = recognised_replay(found)
-    parts = (method,) if method is not None else recognised_parts(found)
-    if parts:
-        return sum(len(p.tensors) for p in parts)
-    combined = combined_adapters(found)
-    if combined is not None:
-        return len(combined.tensors)
-    return len(next(r for r in found.replays if r.subject == 0).tensors)
 
 
 def _of_method(found: Evidence, replay: MethodReplay) -> Recipe:

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Final
 
-from parentage.checkpoints.locators import split_adapter
-from parentage.records.evidence import Evidence
+from parentage.checkpoints.adapters.adapted import ADAPTER_FOLDER
+from parentage.checkpoints.locators import PlaceKind, at_revision, hub_model, place_kind, split_adapter
+from parentage.records.absence import Absent
+from parentage.records.evidence import Evidence, ModelPin
+from parentage.records.merge import MergedFile, Parent
 from parentage.records.recipe import AdapterEntry, Clause, ModelName, Recipe, Setting
 from parentage.records.recognition import Finding, Recognition
 
-__all__ = ["combined_adapters", "combined_recipe"]
+__all__ = ["adapter_parents", "combined_adapters", "combined_recipe"]
+
+NO_LICENCE: Final = Absent("an audit does not record licences")
+NO_ID: Final = Absent("its place does not say what it is called")
+NO_REVISION: Final = Absent("its place has no revision, or the audit did not learn it")
+NO_SHARE: Final = Absent("an adapter adds to its base: no parent has a share of each number")
 
 
 def combined_adapters(found: Evidence) -> Finding | None:
@@ -22,6 +31,38 @@ def combined_adapters(found: Evidence) -> Finding | None:
         return None
     told = own.measures["matches"] + own.measures.get("adjacent", 0)
     return own if told == own.measures["informative"] > 0 else None
+
+
+def adapter_parents(found: Evidence, recipe: Recipe) -> Iterator[Parent]:
+    """The base and each adapter of ``combined_recipe``, with their own files as the audit pinned them."""
+    pins = {pair: pin for pin in found.models if (pair := _pair_of(pin)) is not None}
+    base = str(recipe.base_model)
+    first = next(pin for (own, _), pin in pins.items() if own == base)
+    yield _parent(base, first, adapter=False)
+    for entry in recipe.adapters:
+        yield _parent(entry.place, pins[base, entry.place], adapter=True)
+
+
+def _pair_of(pin: ModelPin) -> tuple[str, str] | None:
+    return split_adapter(at_revision(pin.locator, pin.revision if isinstance(pin.revision, str) else None))
+
+
+def _parent(place: str, pin: ModelPin, *, adapter: bool) -> Parent:
+    hub = place_kind(place) is PlaceKind.HUB
+    return Parent(
+        name=place,
+        locator=place,
+        revision=(hub_model(place).revision if hub else None) or NO_REVISION,
+        id=hub_model(place).repository if hub else NO_ID,
+        licence=NO_LICENCE,
+        share=NO_SHARE,
+        base=not adapter,
+        files=tuple(
+            MergedFile(s.name.removeprefix(ADAPTER_FOLDER), s.size, s.sha256)
+            for s in pin.shards
+            if s.name.startswith(ADAPTER_FOLDER) is adapter
+        ),
+    )
 
 
 def _pairs(found: Evidence, own: Finding) -> list[tuple[str, str]]:
