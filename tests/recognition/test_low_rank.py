@@ -205,7 +205,7 @@ def test_a_direction_taken_out_is_named_with_its_strength(strength: float, dtype
     base = stored(weights(8), dtype)
     result = audit(abliterated(base, 9, strength), {"O": base}, "O")
     assert told(result) == ("abliteration", "supported")
-    assert f"7 matrices (strength {strength:.3g})" in result.report.verdict.sentence
+    assert f"7 matrices (strength {strength:.3g}, " in result.report.verdict.sentence
 
 
 def test_an_adapter_of_rank_one_is_no_abliteration() -> None:

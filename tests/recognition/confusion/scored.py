@@ -18,6 +18,8 @@ __all__ = ["Stated", "facts", "held", "of_replay", "stated", "told"]
 Recipe = Mapping[str, Any]
 # Sums of weights are divided by: what is left to compare are proportions, in the last digits of a search.
 PROPORTION = 2e-3
+# As the sentence tells it: a number, and where evidence holds one an interval.
+STRENGTH = r"\(strength ([0-9.e-]+)(?:, ([0-9.e-]+) to ([0-9.e-]+) at 95 %)?\)"
 EACH = ("density", "gamma", "epsilon")
 # Weights of these are proportions always.
 PROPORTIONS = ("linear", "nuslerp", "multislerp")
@@ -203,8 +205,9 @@ def facts(result: api.AuditResult, recipe: Recipe) -> list[tuple[str, str, str]]
         return [("layers", _map(recipe["shared"]["layers"]), _map(list(_layers_told(result, recipe))))]
     if made == "upcycling":
         return [("experts", " ".join(recipe["shared"]["experts"]), _experts_told(result, recipe))]
-    if made == "abliteration" and (said := re.search(r"\(strength ([0-9.e-]+)\)", verdict.sentence)):
-        return [("strength", f"{recipe['shared']['strength']:.3g}", f"{said[1]} (to three digits)")]
+    if made == "abliteration" and (said := re.search(STRENGTH, verdict.sentence)):
+        span = f"{said[2]} to {said[3]}" if said[2] else "to three digits"
+        return [("strength", f"{recipe['shared']['strength']:.3g}", f"{said[1]} ({span})")]
     if made == "adapter" and verdict.relation == "adapter-fine-tune":
         ranks = [row["rank"] for f in _findings(result, "low-rank") for row in f.measures["rows"]]
         scaled = "DoRA" in verdict.sentence
@@ -250,7 +253,7 @@ def _low_rank(result: api.AuditResult, recipe: Recipe) -> Iterator[tuple[str, bo
     relation = result.report.verdict.relation
     sentence = result.report.verdict.sentence
     if recipe["method"] == "abliteration" and relation == "abliteration":
-        said = re.search(r"\(strength ([0-9.e-]+)\)", sentence)
+        said = re.search(STRENGTH, sentence)
         yield "strength", said is not None and abs(float(said[1]) - recipe["shared"]["strength"]) < 0.005
     if recipe["method"] == "adapter" and relation == "adapter-fine-tune":
         wanted, dora = recipe["shared"]["rank"], recipe["shared"]["kind"] == "dora"

@@ -7,7 +7,7 @@ The direction is estimated from all changes together, whole matrices are made ag
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from parentage.evidence.recognition.candidate import Candidate
 from parentage.evidence.recognition.context import Context
 from parentage.evidence.recognition.replaying import replay_tensor
+from parentage.evidence.recognition.strengths import LEVEL, Strength, strength_of
 from parentage.merging.operands import Operands
 from parentage.numerics.matrices.low_rank_change import LowRank
 from parentage.numerics.storage.formats import to_float64
@@ -65,18 +66,34 @@ def direction_of(
         return None
     direction = _leading(known)
     rows = [_row(x, direction) for x in known]
-    strength = float(np.median([r["strength"] for r in rows]))
+    told = _told(known, context)
+    strength = float(np.median([r["strength"] for r in rows])) if told is None else told.estimate
     used = 1.0 if abs(strength - 1) <= NEAR_ONE else strength
     counts = [_replayed(x, direction, used, model, context) for x in _smallest(known, context)]
     return {
         "size": size,
         "strength": strength,
+        **({} if told is None else {"low": told.low, "high": told.high, "level": LEVEL}),
         "used": used,
         "rows": rows,
         "informative": sum(c[0] for c in counts),
         "matches": sum(c[1] for c in counts),
         "adjacent": sum(c[2] for c in counts),
     }
+
+
+def _told(known: Sequence[_Slice], context: Context) -> Strength | None:
+    """The strength and its interval; None of one matrix, and where a direction says nothing."""
+
+    def estimate(changes: Sequence[NDArray[np.float64]]) -> tuple[NDArray[np.float64], list[float]]:
+        slices = [replace(x, delta=d) for x, d in zip(known, changes, strict=True)]
+        direction = _leading(slices)
+        return direction, [float(_row(x, direction)["strength"]) for x in slices]
+
+    changes = [x.delta for x in known]
+    if len(known) < 2 or not all(s > 0 for s in estimate(changes)[1]):
+        return None
+    return strength_of([x.before for x in known], changes, context.held, estimate)
 
 
 def _common(looked: Sequence[tuple[str, LowRank]], context: Context) -> int | None:

@@ -199,14 +199,23 @@ def _is_abliteration(direction: Mapping[str, Any] | None) -> bool:
     return bool(shared and share >= REPLAYED)
 
 
+def _strength(direction: Mapping[str, Any]) -> str:
+    """With its interval, which evidence of earlier versions does not hold."""
+    told = f"strength {direction['strength']:.3g}"
+    if "low" not in direction:
+        return told
+    low, high = direction["low"], direction["high"]
+    return f"{told}, {low:.6g} to {high:.6g} at {100 * direction['level']:g} %"
+
+
 def _sentence(name: str, finding: Finding, rows: Sequence[Row], relation: str) -> str:
     changed = finding.measures["changed_matrices"]
     if relation == "abliteration":
         direction = finding.measures["direction"]
         share = direction["matches"] / direction["informative"]
         return (
-            f"is {name} with one direction taken out of {changed} matrices (strength "
-            f"{direction['strength']:.3g}): made again with the direction estimated, {share:.1%} of "
+            f"is {name} with one direction taken out of {changed} matrices ({_strength(direction)}): "
+            f"made again with the direction estimated, {share:.1%} of "
             f"{direction['informative']:,} changed numbers are equal"
         )
     usual = Counter(row["rank"] for row in rows).most_common(1)[0][0]
