@@ -28,7 +28,7 @@ from parentage.evidence.replaying.search import ReplayContext, search_replays
 from parentage.evidence.sampling.fetching import FetchProgress
 from parentage.evidence.sampling.orders_afar import Layers, LookedAfar, allowance, look_afar
 from parentage.evidence.sampling.positions import Sampling
-from parentage.evidence.sampling.reading_plan import NOTHING, affordable
+from parentage.evidence.sampling.reading_plan import NOTHING, affordable, cost_of_reading
 from parentage.evidence.sampling.stages import FirstPass
 from parentage.evidence.sampling.tiles import in_tiles
 from parentage.evidence.structure import measure_spectra
@@ -67,6 +67,10 @@ OVER_A_NETWORK = (
     "rows that only weight decay moved), layers were compared by number unless the sample shows that they "
     "are unlike, and digests are those that the place publishes"
 )
+PARTS = (
+    "read over a network by range: parts of the model that were merged by rules of their own are looked "
+    "for only where one rule gives the tensors that are tried first"
+)
 # Pairs grow with the square of the parents; beyond six parents only those with the last are tried.
 ALL_PAIRS_UP_TO = 4
 
@@ -88,7 +92,7 @@ def measure(
     alignment, orders = undo_orders(alignment, checkpoints)
     plan = _plan(inputs, options)
     groups = readable(alignment, checkpoints, options)
-    looked = _look_afar(alignment, checkpoints, groups, options)
+    looked = _look_afar(alignment, checkpoints, groups, options, fetched)
     sampling = in_tiles(options.sampling, alignment.groups, checkpoints)
     if looked is not None:
         alignment, orders = looked.alignment, (*orders, *looked.orders)
@@ -103,6 +107,7 @@ def measure(
         fetched=fetched,
         budget=options.budget,
         before=NOTHING if looked is None else looked.spent,
+        under_way=looked is not None,
     )
     found = first.run(sampling, options.reached)
     tensors = tuple(m.evidence for m in found.measured)
@@ -168,7 +173,7 @@ def measure(
         sweeps=sweeps,
         replays=replays,
         quiet_rows=quiet,
-        notes=(*notes, *alignment_notes(alignment, names), *((OVER_A_NETWORK,) if remote else ())),
+        notes=(*notes, *alignment_notes(alignment, names), *(_notes_afar(recognition) if remote else ())),
         reading=found.reading,
         alignment=alignment_findings(
             alignment, (*experts, *orders), not remote, NO_LOOK if looked is None else looked.record
@@ -177,6 +182,14 @@ def measure(
         claims=merge_claims(checkpoints[0]),
         recognition=recognition,
     )
+
+
+def _notes_afar(recognition: Recognition | Absent) -> tuple[str, ...]:
+    """What was not measured; of parts only where no method makes all of what was replayed."""
+    if not isinstance(recognition, Recognition) or recognition.parts:
+        return (OVER_A_NETWORK,)
+    whole = any(r.subject == 0 and r.matches == r.informative for r in recognition.replays)
+    return (OVER_A_NETWORK,) if whole else (OVER_A_NETWORK, PARTS)
 
 
 def _used(
@@ -231,10 +244,13 @@ def _look_afar(
     checkpoints: Sequence[Checkpoint],
     groups: Sequence[AlignedTensor],
     options: Options,
+    fetched: FetchProgress | None,
 ) -> LookedAfar | None:
     if not options.look or not any(c.by_range for c in checkpoints):
         return None
     sampling = in_tiles(options.sampling, groups, checkpoints)
+    if fetched is not None:
+        fetched.plan(cost_of_reading(groups, checkpoints, sampling).nbytes)
     limit = options.look_limit or allowance(groups, checkpoints, sampling, options.budget)
     layers = Layers.OTHERS if options.budget is None else Layers.ALL
     return look_afar(

@@ -58,7 +58,8 @@ class FirstPass:
     """Measures ``groups`` at ``sampling``, and then further where ``sampling.further`` says.
 
     ``reached``: how far an evidence says that each component was read; None: its question decides.
-    ``before``: what looks beside the sample have cost.
+    ``before``: what looks beside the sample have cost. ``under_way``: they have asked for the first stage,
+    and told ``fetched`` of it.
     """
 
     def __init__(
@@ -72,10 +73,11 @@ class FirstPass:
         fetched: FetchProgress | None = None,
         budget: ReadingBudget | None = None,
         before: Cost = NOTHING,
+        under_way: bool = False,
     ) -> None:
         self._groups, self._checkpoints, self._plan = groups, checkpoints, plan
         self._workers, self._progress, self._fetched = workers, progress, fetched
-        self._budget = budget or STAGE_BUDGET
+        self._budget, self._under_way = budget or STAGE_BUDGET, under_way
         self._opened = cost_of_opening(checkpoints) + before
         self._found: dict[str, MeasuredTensor] = {}
         self._totals: dict[str, LogEvidence] = {}
@@ -111,7 +113,8 @@ class FirstPass:
     ) -> None:
         if self._fetched is not None:
             planned = cost_of_reading(groups, self._checkpoints, after).nbytes
-            known = 0 if first else cost_of_reading(groups, self._checkpoints, before).nbytes
+            fresh = first and not self._under_way
+            known = 0 if fresh else cost_of_reading(groups, self._checkpoints, before).nbytes
             self._fetched.plan(max(planned - known, 0))
         fetch(groups, self._checkpoints, after)
 
