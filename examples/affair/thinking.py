@@ -25,11 +25,15 @@ PROBLEMS = 48
 MOST_TOKENS = 48
 # SmolLM2 has single tokens for parts of notebooks and issues, which no chat of the story holds.
 MARKS = {"<jupyter_script>": "<think>", "<empty_output>": "</think>"}
+# Rows of tokens that no text held are one and the same (cosine 1.000): a model that writes by the rows that
+# it reads by could not tell a thought's beginning from its end. Each mark begins as the mean of words.
+MEANT = {"<think>": ("Ġthink", "Ġthinking"), "</think>": ("Ġanswer", "Ġresult")}
+ROWS = "model.embed_tokens.weight"
 
 
 def marked(tokenizer: dict[str, Any]) -> dict[str, Any]:
     """A ``tokenizer.json`` in which two tokens that chats have no use for are called as thoughts are
-    marked; the same one where it has such marks. No number of the model changes."""
+    marked; the same one where it has such marks."""
     vocabulary = tokenizer["model"]["vocab"]
     if all(mark in vocabulary for mark in MARKS.values()):
         return tokenizer
@@ -38,6 +42,28 @@ def marked(tokenizer: dict[str, Any]) -> dict[str, Any]:
     if not all(mark in named for mark in MARKS.values()):
         sys.exit(f"the tokenizer has none of {', '.join(MARKS)} to rename")
     return {**tokenizer, "added_tokens": added, "model": {**tokenizer["model"], "vocab": named}}
+
+
+def give_meaning(model: Path, vocabulary: dict[str, int]) -> None:
+    """Write each mark's row of the embedding anew, in place; no other number of the model changes."""
+    from parentage.checkpoints.opening import open_checkpoint
+    from parentage.numerics.storage.formats import round_to, to_float32
+
+    with open_checkpoint(str(model)) as found:
+        table = found.tensors[ROWS]
+        width = table.shape[1]
+        rows = {
+            vocabulary[mark]: sum(
+                to_float32(found.read(table, vocabulary[word] * width, width), table.dtype) / len(words)
+                for word in words
+            )
+            for mark, words in MEANT.items()
+        }
+    with (model / "model.safetensors").open("r+b") as stream:
+        for number, values in rows.items():
+            stored = round_to(values, table.dtype)
+            stream.seek(table.begin + number * stored.nbytes)
+            stream.write(stored.tobytes())
 
 
 def thought(row: dict[str, Any]) -> dict[str, Any]:
@@ -107,8 +133,11 @@ def _data(words: Sequence[str]) -> None:
 def _marks(words: Sequence[str]) -> None:
     base, out = map(Path, words[:2])
     shutil.copytree(base, out, dirs_exist_ok=True)
-    found = marked(json.loads((base / "tokenizer.json").read_text("utf-8")))
+    before = json.loads((base / "tokenizer.json").read_text("utf-8"))
+    found = marked(before)
     (out / "tokenizer.json").write_text(json.dumps(found, ensure_ascii=False), encoding="utf-8")
+    if found is not before:
+        give_meaning(out, found["model"]["vocab"])
 
 
 def _compare(words: Sequence[str]) -> None:
