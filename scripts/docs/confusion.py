@@ -60,7 +60,7 @@ DELLA of an unknown seed are told by their pattern alone, which leaves the metho
 *Confused with*: a supported verdict of another relation (a NearSwap whose t takes everything over is a
 copy, and called one). *Numbers held*: how many of the recipe's numbers that an answer states are equal to
 it or within its interval (weights that a tool divides by their sum: as proportions). *True and recovered*:
-those of one suspect, with the interval that was left (layers, experts, ranks and a strength have none).
+those of one suspect, with the interval that was left (layers, experts and ranks have none).
 
 """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -75,6 +76,11 @@ def test_a_merge_by_chance_is_told_by_its_pattern_where_its_seed_is_not_found(
     assert isinstance(report.replay, Absent)
     assert report.post_training.status == "not-detected"
     assert any("was not replayed" in limit for limit in report.verdict.limits)
+    said = [re.search(r"weight of [0-9.]+ \(([0-9.]+) to ([0-9.]+)\)", x) for x in report.verdict.limits]
+    spans = [(float(x[1]), float(x[2])) for x in said if x is not None]
+    # DELLA divides by the weights that took part: they are not told then.
+    for (low, high), row in zip(spans, rows if name == "dare_linear" else (), strict=True):
+        assert low <= row["weight"] <= high < low + 0.1
 
 
 @pytest.mark.slow

@@ -55,7 +55,7 @@ def weigh_thinned(readings: Readings, tensors: Sequence[TensorReading]) -> Weigh
         models=found.models,
         excluded=_excluded(found),
         live=_live(found),
-        limits=_limits(found),
+        limits=_limits(readings, found),
     )
 
 
@@ -145,7 +145,26 @@ def _live(found: Finding) -> tuple[tuple[str, str], ...]:
     return (("della-merge", f"DELLA with an epsilon of {steepest:.3f} or less would look the same"),)
 
 
-def _limits(found: Finding) -> tuple[str, ...]:
+def _weights(names: Sequence[str], found: Finding) -> list[str]:
+    """What is told of weights without the masks: what a kept change counts, and both readings of it. Where
+    signs were elected and weights divided by those that took part, nothing is."""
+    if found.measures["averaged"]:
+        return []
+    told = []
+    for name, parent in zip(names[1:], found.measures["parents"], strict=True):
+        if not parent["whole"]:
+            low, high = min(parent["coefficients"]), max(parent["coefficients"])
+            middle, kept = (low + high) / 2, parent["density"]
+            ends = sorted(c * d for c in (low, high) for d in kept[1:])
+            told.append(
+                f"A kept change of {name} counts {middle:.4g} times ({low:.4g} to {high:.4g} over the "
+                f"tensors): a weight of {middle * kept[0]:.3g} ({ends[0]:.3g} to {ends[-1]:.3g}) where what was "
+                "kept was rescaled, and else of as much; lambda is part of it."
+            )
+    return told
+
+
+def _limits(readings: Readings, found: Finding) -> tuple[str, ...]:
     m = found.measures
     seed = m["seed"]
     reason = f"the seed {seed} draws its masks, but no numbers replay it" if isinstance(seed, int) else seed
@@ -157,4 +176,4 @@ def _limits(found: Finding) -> tuple[str, ...]:
         limits.append("With one model beside the base, DARE with elected signs and without are the same.")
     if m["elected"] == "unknown" and len(found.models) > 2:
         limits.append("No element tells whether signs were elected.")
-    return tuple(limits)
+    return (*limits, *_weights([readings.name(k) for k in found.models], found))
