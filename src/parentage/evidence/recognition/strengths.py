@@ -25,9 +25,9 @@ AGAIN: Final = (0.99, 1.0, 1.01)
 # Of the correction, how much may be wrong: up to .15 of it was left where a hidden state has 1,024 numbers
 # (bfloat16, strengths of .1 and .3).
 DOUBT: Final = 0.25
-# A tool that works in 16 bits stores the direction so, which is then not quite of length one, and takes out the
-# strength times its length twice over. Without this three of eleven abliterations by torch in bfloat16 lay
-# outside, by up to 4e-4. By format: half a grid step over a number's size.
+# A tool that works in 16 bits stores the direction so, which is then not quite of length one, and takes out
+# the strength times its length twice over. Without this three of eleven abliterations by torch in bfloat16
+# lay outside, by up to 4e-4. By format: half a grid step over a number's size.
 HALF_STEP: Final = {DType.BF16: 2.0**-9, DType.F16: 2.0**-12}
 TWO_SIDED: Final = 1.96
 Numbers = NDArray[np.float64]

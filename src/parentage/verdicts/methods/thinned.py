@@ -158,8 +158,8 @@ def _weights(names: Sequence[str], found: Finding) -> list[str]:
             ends = sorted(c * d for c in (low, high) for d in kept[1:])
             told.append(
                 f"A kept change of {name} counts {middle:.4g} times ({low:.4g} to {high:.4g} over the "
-                f"tensors): a weight of {middle * kept[0]:.3g} ({ends[0]:.3g} to {ends[-1]:.3g}) where what was "
-                "kept was rescaled, and else of as much; lambda is part of it."
+                f"tensors): a weight of {middle * kept[0]:.3g} ({ends[0]:.3g} to {ends[-1]:.3g}) "
+                "where what was kept was rescaled, and else of as much; lambda is part of it."
             )
     return told
 
