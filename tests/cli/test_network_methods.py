@@ -11,8 +11,6 @@ from parentage.checkpoints.formats.safetensors_writer import write_safetensors
 from tests.checkpoints.remote.servers import Site
 from tests.cli.networks import plain
 from tests.cli.running import Run
-from tests.recognition.parts import recipes
-from tests.recognition.parts import worlds as parts
 from tests.recognition.worlds import Made, family, made
 from tests.worlds.planted import Model
 
@@ -51,23 +49,3 @@ def test_ties_over_a_network_is_named_and_derived_again_from_files_that_lie_here
     assert (verdict["relation"], verdict["status"]) == ("ties-merge", "supported")
     here = {name: str(tmp_path / name) for name in ("S", "A", "B", "O")}
     assert api.verify(saved, places=here).holds
-
-
-@pytest.mark.slow
-def test_a_merge_in_parts_is_left_open_over_a_network_and_it_is_said_how_little_was_looked_for(
-    run: Run, site: Site, tmp_path: Path
-) -> None:
-    found = parts.family(tmp_path, apart=0.3)
-    first = recipes.part(recipes.slerp(found, 0.4), layers=[0, 2])
-    second = recipes.part(recipes.ties(found), layers=[2, 4])
-    merged = parts.merge(tmp_path, recipes.mixed(first, second, recipes.linear(found, 0.6, 0.4)))
-    site.files.clear()
-    for name, path in {**{n: found[n] for n in "OAB"}, "S": merged}.items():
-        file = path if path.is_file() else next(path.glob("*.safetensors"))
-        site.files[f"/{name}/model.safetensors"] = file.read_bytes()
-    told = tmp_path / "r.json"
-    assert run("audit", *places(site), "--json", told).code == 0
-    report = plain(told)
-    assert report["verdict"]["status"] == "undetermined"
-    assert report["post_training"]["status"] != "detected"
-    assert any("merged by rules of their own are looked for only" in note for note in report["notes"])
