@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scripts.docs.make_training_table import DATA, NAMES, PAGE, SECOND, page, smallest_dose
+from scripts.docs.make_training_table import DATA, DOSES, NAMES, PAGE, SECOND, page, smallest_dose
 from scripts.training.changes import compare
 
 from parentage.checkpoints.formats.safetensors_writer import StoredTensor, write_safetensors
@@ -96,3 +96,11 @@ def test_a_second_model_shows_the_order_of_doses_too_and_a_checkpoint_is_told_by
     assert rows["lora"]["by_component"]["embedding"] == 0
     assert rows["lora"]["stable_rank"] < rows["teacher"]["stable_rank"]
     assert all(0 < r["share"] < 1 for r in rows.values())
+
+
+def test_small_doses_of_the_second_model_change_more_the_larger_they_are_and_none_is_called_untouched() -> (
+    None
+):
+    rows = sorted(json.loads(DOSES.read_text("utf-8")), key=lambda r: r["dose"])
+    assert [r["share"] for r in rows] == sorted(r["share"] for r in rows)
+    assert all(r["share"] > 0 and r["post_training"] != "not-detected" for r in rows)
