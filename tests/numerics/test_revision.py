@@ -12,7 +12,7 @@ from scipy import optimize
 from parentage.evidence.replaying.later_change import measure_revision_leads
 from parentage.evidence.replaying.replays import Operands, Recipe
 from parentage.methods.linear import arithmetic
-from parentage.numerics.deciding.revision import MOST_STEPS, reaches, step_log_likelihood
+from parentage.numerics.deciding.revision import MOST_STEPS, reach_before, step_log_likelihood
 from parentage.numerics.storage.formats import from_ordinal, ordinal, round_to, to_float64
 from parentage.records.dtypes import DType
 

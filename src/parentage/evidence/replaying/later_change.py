@@ -7,7 +7,12 @@ from numpy.typing import NDArray
 
 from parentage.evidence.blends.mixtures import likelihood_elements
 from parentage.evidence.replaying.replays import Operands, Recipe, predict_bits
-from parentage.numerics.deciding.revision import reaches, step_log_likelihood
+from parentage.numerics.deciding.revision import (
+    MOST_STEPS,
+    either_way,
+    reach_before,
+    step_log_likelihood,
+)
 from parentage.numerics.likelihoods.likelihood import fit_scale
 from parentage.numerics.storage.cells import Cells, rounding_cells
 from parentage.numerics.storage.formats import ordinal, round_to, to_float64
@@ -20,6 +25,10 @@ __all__ = ["log_likelihood", "measure_reach", "measure_replay_fit", "measure_rev
 Floats = NDArray[np.float64]
 # Ends of cells are compared after a handful of float64 operations.
 HAIR = 1 + 1e-6
+# Fewer elements than this do not fill a distribution of their own.
+LEAST_ALIKE = 300
+# More than the exponents of binary64.
+_EXPONENTS = 4_096
 
 
 def measure_reach(operands: Operands, recipe: Recipe, drift: tuple[float, ...] = ()) -> ChangeReach:
@@ -66,16 +75,48 @@ def measure_revision_leads(operands: Operands, recipe: Recipe) -> tuple[float, .
 
 
 def _lead(operands: Operands, recipe: Recipe, offset: NDArray[np.int64], parent: int) -> float:
-    after, before = reaches(recipe.weights[parent])
-    within = np.flatnonzero(np.abs(offset) <= after)
-    near = operands.only(within)
-    stepped = offset[within][None, :] == _range(after)[:, None]
+    before = reach_before(recipe.weights[parent])
+    still = ordinal(predict_bits(operands, recipe), operands.dtype)
+    moved = [predict_bits(operands.moved(parent, int(k)), recipe) for k in _range(before)]
+    offsets = np.stack([ordinal(bits, operands.dtype) - still for bits in moved])
+    kinds = _of_one_size(operands, recipe, parent)
+    reach = either_way(offsets)
+    told = [np.flatnonzero((reach >= 0) & (kinds == kind)) for kind in np.unique(kinds)]
+    return sum(_lead_of(operands.only(k), offset[k], offsets[:, k], reach[k]) for k in told)
+
+
+def _lead_of(
+    operands: Operands, offset: NDArray[np.int64], offsets: NDArray[np.int64], reach: NDArray[np.int64]
+) -> float:
+    """Of elements on which a step of the parent is as large: after the blend over before it."""
+    seen = np.where(np.abs(offset) <= reach, offset, reach + 1)
+    after = _seen(_range(MOST_STEPS)[:, None], reach) == seen
+    before = _seen(offsets, reach) == seen
+    far = seen > reach
     # A blend that is stored lies on its grid, whatever its parents were: what lies off it moved afterwards.
-    moved = [predict_bits(near.moved(parent, int(k)), recipe) for k in _range(before)]
-    still = ordinal(predict_bits(near, recipe), near.dtype)
-    kept = np.stack([np.abs(ordinal(bits, near.dtype) - still) <= after for bits in moved])
-    gives = np.stack([near.equals(bits) for bits in moved])
-    return step_log_likelihood(stepped) - step_log_likelihood(gives, kept)
+    if operands.exact is not None:
+        before &= operands.exact | far
+    return step_log_likelihood(after, far) - step_log_likelihood(before, far)
+
+
+def _seen(offsets: NDArray[np.int64], reach: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Offsets within each element's reach, and one number for all beyond it."""
+    return np.where(np.abs(offsets) <= reach, offsets, reach + 1)
+
+
+def _of_one_size(operands: Operands, recipe: Recipe, parent: int) -> NDArray[np.int64]:
+    """Which elements have grid steps of the same size in a parent and in the blend: a number for each; those
+    that few others are like share one.
+
+    What training adds is of one size and is rounded to many steps of small numbers and to few of large
+    ones, and steps of one size in a parent are of several in the blend: one distribution for all would
+    speak for the side on whose grid the sizes happen to agree.
+    """
+    blend = to_float64(predict_bits(operands, recipe), operands.dtype)
+    own, whole = np.frexp(operands.parents[parent])[1], np.frexp(blend)[1]
+    pair = own.astype(np.int64) * _EXPONENTS + whole
+    _, kinds, counts = np.unique(pair, return_inverse=True, return_counts=True)
+    return np.where(counts[kinds] < LEAST_ALIKE, -1, kinds)
 
 
 def _range(reach: int) -> NDArray[np.int64]:

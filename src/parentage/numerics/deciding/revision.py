@@ -6,8 +6,8 @@ the parent, which the blend then scales by a weight and rounds; a later change m
 whole steps of its own. Both are counted with a free distribution of steps, and compared.
 
 The distributions are symmetric and fall with the number of steps, as those of trainings do: a mixture of
-uniform ones on -m .. m. Without that, steps of a parent in multiples of 1/weight would imitate any change
-of the blend.
+uniform ones on -m .. m, and of one that is farther away than any step that is asked for. Without that,
+steps of a parent in multiples of 1/weight would imitate any change of the blend.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["MOST_STEPS", "reaches", "step_log_likelihood"]
+__all__ = ["MOST_STEPS", "either_way", "reach_before", "step_log_likelihood"]
 
 # Steps of up to 8 either way: changes of several grid steps an element are told by the free likelihood.
 MOST_STEPS: Final = 8
@@ -31,31 +31,36 @@ _OUTLIERS: Final = 1e-3
 _VALUES: Final = 2 * MOST_STEPS + 1
 
 
-def reaches(weight: float) -> tuple[int, int]:
-    """Steps either way after the blend, and before it in a parent of this weight, that reach at least as
-    far (also where the parent's step is half of the blend's).
-
-    Elements farther off than the first are to be left out: what one of the two cannot reach would count as
-    the other's.
-    """
+def reach_before(weight: float) -> int:
+    """Steps of a parent of this weight, either way, that move the blend by as many as are asked for after
+    it (also where the parent's step is half of the blend's), or as many as are worth the time."""
     size = max(abs(weight), 1e-3)
-    after = max(1, min(MOST_STEPS, math.floor(_MOST_BEFORE * size / 2.0 + 1e-9)))
-    return after, min(_MOST_BEFORE, math.ceil(2 * after / size - 1e-9))
+    return min(_MOST_BEFORE, math.ceil(2 * MOST_STEPS / size - 1e-9))
 
 
-def step_log_likelihood(explained: NDArray[np.bool_], kept: NDArray[np.bool_] | None = None) -> float:
+def either_way(offsets: NDArray[np.int64]) -> NDArray[np.int64]:
+    """How far the blend surely moves if a parent moves by more than the steps given, less one: [n].
+
+    ``offsets`` [2 m + 1, n]: steps of the blend where a parent moves by -m .. m. Within what is returned, and
+    not beyond, all numbers of the parent's steps that lead there are among those given. -1: not even the
+    blend's own place is left; the element tells nothing.
+    """
+    ends = offsets[0], offsets[-1]
+    both: NDArray[np.int64] = np.minimum(np.maximum(*ends), -np.minimum(*ends)) - 1
+    return np.clip(both, -1, MOST_STEPS)
+
+
+def step_log_likelihood(explained: NDArray[np.bool_], far: NDArray[np.bool_]) -> float:
     """Log-likelihood of elements at the best distribution of steps.
 
-    ``explained`` [2 m + 1, n]: would -m .. m steps give the suspect's bits? Several may. ``kept``, of the
-    same shape: would an element have been among those that are looked at, had it made these steps? All
-    would, when None. Without it a distribution that reaches beyond what is kept would pay for elements that
-    were left out. The mixture is found by expectation-maximisation from a uniform start.
+    ``explained`` [2 m + 1, n]: would -m .. m steps give what is seen of an element? Several may. ``far`` [n]:
+    would more steps than these? What is seen is the element's offset, or that it lies beyond the reach in
+    which offsets are told apart. The mixture is found by expectation-maximisation from a uniform start.
     """
-    most = len(explained) // 2
-    patterns = explained if kept is None else np.concatenate([explained, kept])
-    patterns, counts = _distinct(patterns)
-    within = _up_to(patterns[len(explained) :]) if kept is not None else _all_steps(most)
-    hits = _up_to(patterns[: len(explained)]) / np.maximum(within, 1.0)
+    patterns, counts = _distinct(np.concatenate([explained, far[None, :]]))
+    inner = _up_to(patterns[:-1])
+    steps = np.arange(1.0, len(explained) + 1.0, 2.0)[:, None]
+    hits = np.concatenate([inner / steps, patterns[-1:].astype(np.float64)])
     mass = (1.0 - _OUTLIERS) * (_best_mixture(hits, counts) @ hits) + _OUTLIERS / _VALUES
     return float(np.sum(counts * np.log(mass)))
 
@@ -66,10 +71,6 @@ def _up_to(told: NDArray[np.bool_]) -> NDArray[np.float64]:
     inner = np.cumsum(told[most:], axis=0, dtype=np.float64)
     inner[1:] += np.cumsum(told[:most][::-1], axis=0, dtype=np.float64)
     return inner
-
-
-def _all_steps(most: int) -> NDArray[np.float64]:
-    return np.arange(1.0, 2.0 * most + 2.0, 2.0, dtype=np.float64)[:, None]
 
 
 def _best_mixture(hits: NDArray[np.float64], counts: NDArray[np.float64]) -> NDArray[np.float64]:
