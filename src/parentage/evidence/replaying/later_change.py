@@ -105,8 +105,8 @@ def _seen(offsets: NDArray[np.int64], reach: NDArray[np.int64]) -> NDArray[np.in
 
 
 def _of_one_size(operands: Operands, recipe: Recipe, parent: int) -> NDArray[np.int64]:
-    """Which elements have grid steps of the same size in a parent and in the blend: a number for each; those
-    that few others are like share one.
+    """Which elements have grid steps of the same size in a parent and in the blend: a number for each;
+    those that few others are like share one.
 
     What training adds is of one size and is rounded to many steps of small numbers and to few of large
     ones, and steps of one size in a parent are of several in the blend: one distribution for all would

@@ -41,9 +41,9 @@ def reach_before(weight: float) -> int:
 def either_way(offsets: NDArray[np.int64]) -> NDArray[np.int64]:
     """How far the blend surely moves if a parent moves by more than the steps given, less one: [n].
 
-    ``offsets`` [2 m + 1, n]: steps of the blend where a parent moves by -m .. m. Within what is returned, and
-    not beyond, all numbers of the parent's steps that lead there are among those given. -1: not even the
-    blend's own place is left; the element tells nothing.
+    ``offsets`` [2 m + 1, n]: steps of the blend where a parent moves by -m .. m. Within what is returned
+    all numbers of the parent's steps that lead there are among those given. -1: not even the blend's own
+    place is surely left; the element tells nothing.
     """
     ends = offsets[0], offsets[-1]
     both: NDArray[np.int64] = np.minimum(np.maximum(*ends), -np.minimum(*ends)) - 1
@@ -53,9 +53,9 @@ def either_way(offsets: NDArray[np.int64]) -> NDArray[np.int64]:
 def step_log_likelihood(explained: NDArray[np.bool_], far: NDArray[np.bool_]) -> float:
     """Log-likelihood of elements at the best distribution of steps.
 
-    ``explained`` [2 m + 1, n]: would -m .. m steps give what is seen of an element? Several may. ``far`` [n]:
-    would more steps than these? What is seen is the element's offset, or that it lies beyond the reach in
-    which offsets are told apart. The mixture is found by expectation-maximisation from a uniform start.
+    ``explained`` [2 m + 1, n]: would -m .. m steps give what is seen of an element? Several may. ``far``
+    [n]: would more steps than these? What is seen is the element's offset, or that it lies beyond the reach
+    in which offsets are told apart. The mixture is found by expectation-maximisation from a uniform start.
     """
     patterns, counts = _distinct(np.concatenate([explained, far[None, :]]))
     inner = _up_to(patterns[:-1])

@@ -35,6 +35,8 @@ BEYOND_STEP_RATIO = 0.75
 LEAST_OFF = 30
 # Log-likelihood by which whole steps after the blend must lead whole steps of a parent before it.
 REVISION_LEAD = 10.0
+# A matrix whose own lead is nearer to none than this speaks for neither side.
+LEAST_LEAD = 2.0
 
 RIVALS = (
     "another arithmetic",
@@ -174,15 +176,22 @@ def excludes_revision(tensors: Sequence[TensorReading]) -> tuple[bool, str]:
     if not found:
         return False, "no matrix could be asked"
     sums = [sum(row[j] for row in found) for j in range(len(found[0]))]
-    behind = max(sum(row[j] <= 0 for row in found) for j in range(len(found[0])))
+    held = min(sums) >= REVISION_LEAD and all(
+        _mostly_ahead([row[j] for row in found]) for j in range(len(sums))
+    )
     along = along_parents(tensors)
     sentence = (
         f"whole grid steps after the blend are likelier than whole steps of a parent before it by "
         f"{min(sums):,.0f} in log-likelihood over {len(found)} matrices, and the change correlates by "
         f"{along:.2f} with the parents' difference"
     )
-    held = min(sums) >= REVISION_LEAD and behind <= len(found) // 4 and abs(along) <= ALONG_PARENTS
-    return held, sentence
+    return held and abs(along) <= ALONG_PARENTS, sentence
+
+
+def _mostly_ahead(leads: Sequence[float]) -> bool:
+    """Is the lead there in three quarters of the matrices that say anything?"""
+    behind = sum(lead <= -LEAST_LEAD for lead in leads)
+    return behind <= sum(abs(lead) >= LEAST_LEAD for lead in leads) // 4
 
 
 def pooled_reach(tensors: Sequence[TensorReading]) -> ChangeReach:
