@@ -76,9 +76,8 @@ def test_where_least_squares_reads_four_fifths_the_weight_is_read_as_three_fifth
 
 
 # Seed 1 of low-rank holds .93 of one parent under a change that drowns the rest, seed 2 changed so little
-# that a revision of a parent is not excluded: undetermined, rightly. So is seed 1 of sparse-10: of one of
-# .95 a revision moves most numbers as a change of the blend would.
-@pytest.mark.parametrize(("kind", "seed"), [("dense", 1), ("rows", 1), ("sparse-10", 3), ("low-rank", 3)])
+# that a revision of a parent is not excluded: undetermined, rightly.
+@pytest.mark.parametrize(("kind", "seed"), [("dense", 1), ("rows", 1), ("sparse-10", 1), ("low-rank", 3)])
 def test_a_merge_that_was_changed_is_found_with_its_weight(kind: str, seed: int, family: Path) -> None:
     outcome = _one(kind, seed)
     assert _found(outcome), outcome["sentence"]
