@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-from concurrent.futures import Future
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,7 @@ import pytest
 
 from parentage.checkpoints import direct_files
 from parentage.checkpoints.checkpoint import Checkpoint
-from parentage.checkpoints.direct_files import DirectReader, DirectSpan, in_memory
+from parentage.checkpoints.direct_files import DirectBlock, DirectReader, in_memory
 from parentage.evidence.full import full_pass
 from parentage.evidence.full import worker as full_worker
 from tests.evidence.test_full_pass import FIRST, World
@@ -35,38 +34,38 @@ def random_file(tmp_path: Path) -> tuple[Path, np.ndarray]:
 
 def test_spans_at_any_offset_are_read_whole(random_file: tuple[Path, np.ndarray]) -> None:
     path, held = random_file
-    reader = DirectReader(2**20, 4)
+    reader = DirectReader(2**20, 4, 1)
     with path.open("rb") as file:
         places = [(file.fileno(), offset) for offset in (0, 1, 4095, held.size - 5000)]
         for sizes in ((10, 4096, 2**20, 5000), (2**20, 1, 8192, 1)):
             begun = reader.begin(places, sizes)
-            for future, (_, offset), size in zip(begun, places, sizes, strict=True):
-                found = future.result().found
+            for future, row, (_, offset), size in zip(begun.begins, begun.rows, places, sizes, strict=True):
+                found = future.result()
                 assert found is not None
-                assert np.array_equal(found, held[offset : offset + size])
+                assert np.array_equal(row[found : found + size], held[offset : offset + size])
             reader.end(begun)
 
 
 def test_what_ends_before_is_not_found(random_file: tuple[Path, np.ndarray]) -> None:
     path, held = random_file
-    reader = DirectReader(2**20, 1)
+    reader = DirectReader(2**20, 1, 1)
     with path.open("rb") as file:
         begun = reader.begin([(file.fileno(), held.size - 100)], [101])
-        assert begun[0].result().found is None
+        assert begun.begins[0].result() is None
         reader.end(begun)
 
 
 def test_reading_past_the_cache_leaves_it_empty(random_file: tuple[Path, np.ndarray]) -> None:
     path, _ = random_file
     forget(path)
-    reader = DirectReader(2**20, 1)
+    reader = DirectReader(2**20, 1, 1)
     with path.open("rb") as file:
         # Asking whether a byte is there may make the system fetch what follows it.
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_RANDOM)
         if in_memory(file.fileno(), 0):
             pytest.skip("this file system keeps its files in memory")
         begun = reader.begin([(file.fileno(), 2**20)], [2**20])
-        assert begun[0].result().found is not None
+        assert begun.begins[0].result() is not None
         assert not in_memory(file.fileno(), 2**21 - 1)
 
 
@@ -103,9 +102,9 @@ def test_what_all_workers_hold_is_bounded_however_many_they_are(workers: int) ->
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("refused", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("refused", "word"), [(False, 4), (False, 3), (True, 4)])
 def test_no_byte_of_the_evidence_depends_on_how_it_was_read(
-    refused: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    refused: bool, word: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(full_pass, "SLICE", SLICE)
     world = World(tmp_path)
@@ -122,6 +121,8 @@ def test_no_byte_of_the_evidence_depends_on_how_it_was_read(
     # Whatever lies in memory, of whatever size.
     monkeypatch.setattr(full_worker, "in_memory", lambda number, offset: False)
     monkeypatch.setattr(full_pass, "larger_than_memory", lambda nbytes: True)
+    # Spans that do not begin at a whole word are laid out anew.
+    monkeypatch.setattr(full_worker, "WORD", word)
     if refused:
         monkeypatch.setattr(DirectReader, "_direct", lambda self, number: None)
     assert saved(world) == before
@@ -158,7 +159,7 @@ def test_a_worker_begins_with_the_next_slice_before_it_ends_the_last(
             most = max(most, under_way[id(self)])
         return begin(self, files, sizes)
 
-    def done(self: DirectReader, read: list[Future[DirectSpan]]) -> None:
+    def done(self: DirectReader, read: DirectBlock) -> None:
         nonlocal ahead
         with before:
             under_way[id(self)] -= 1

@@ -119,6 +119,20 @@ def test_the_stream_counts_what_the_plain_replay_counts_on_many_bits(name: str, 
         assert streamed(stream, models, [BLOCK + 3]) == plain(stream, models)
 
 
+@pytest.mark.parametrize("stored", FLOATS)
+def test_rows_may_begin_at_any_word(stored: DType) -> None:
+    rng = np.random.default_rng(7)
+    stream = LinearStream(arithmetic(NAMES[0]), (0.6, 0.4), (stored, DType.BF16, DType.F32), stored)
+    models = [any_bits(rng, d, BLOCK + 77) for d in stream.stored]
+    lying = rows(models)
+    shifts = (4, 0, 4 * 21)
+    moved = np.full((3, lying.shape[1] + max(shifts)), 0x5A, np.uint8)
+    for row, model, begin in zip(moved, lying, shifts, strict=True):
+        row[begin : begin + model.size] = model
+    counted = stream.count(moved, models[0].size, shifts)
+    assert counted.tolist() == streamed(stream, models)
+
+
 def planted(
     name: str, stored: DType, parent: DType, weights: tuple[float, ...], size: int
 ) -> tuple[LinearStream, list[Bits]]:

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["DirectReader", "DirectSpan", "in_memory", "larger_than_memory"]
+__all__ = ["DirectBlock", "DirectReader", "in_memory", "larger_than_memory"]
 
 Raw = NDArray[np.uint8]
 # What addresses, offsets and lengths have to be multiples of, on every disk in use.
@@ -50,11 +50,13 @@ def in_memory(number: int, offset: int) -> bool:
         return False
 
 
-class DirectSpan(NamedTuple):
-    """Room that is lent, and the bytes [size] in it; None where they could not be read so."""
+class DirectBlock(NamedTuple):
+    """Rows that are lent, block ``number`` of all, and where in its row [rows, bytes] each span begins once
+    it has come; None where it could not be read so."""
 
-    room: Raw
-    found: Raw | None
+    number: int
+    rows: Raw
+    begins: list[Future[int | None]]
 
 
 def _lasting(size: int) -> Raw:
@@ -75,34 +77,38 @@ def _lasting(size: int) -> Raw:
 
 
 class DirectReader:
-    """Reads for one worker; ``room``: bytes of the largest span, ``spans``: how many are held at most."""
+    """Reads for one worker, up to ``rows`` spans of up to ``room`` bytes at a time, into one of so many
+    ``blocks``."""
 
-    def __init__(self, room: int, spans: int) -> None:
+    def __init__(self, room: int, rows: int, blocks: int) -> None:
         each = (room + 2 * ALIGNED - 1) // ALIGNED * ALIGNED
-        held = _lasting(each * spans)
-        self._free = [held[k * each : (k + 1) * each] for k in range(spans)]
-        self._pool = ThreadPoolExecutor(spans, thread_name_prefix="parentage-direct")
+        self._held = _lasting(each * rows * blocks).reshape(blocks, rows, each)
+        self._free = list(range(blocks))
+        self._pool = ThreadPoolExecutor(rows * blocks, thread_name_prefix="parentage-direct")
         self._opened: dict[int, int | None] = {}
 
-    def begin(self, files: Sequence[tuple[int, int]], sizes: Sequence[int]) -> list[Future[DirectSpan]]:
-        """Start reading ``sizes`` bytes of (descriptor, offset) each."""
-        return [
-            self._pool.submit(self._read, self._direct(number), offset, size, self._free.pop())
-            for (number, offset), size in zip(files, sizes, strict=True)
+    def begin(self, files: Sequence[tuple[int, int]], sizes: Sequence[int]) -> DirectBlock:
+        """Start reading ``sizes`` bytes of (descriptor, offset) each, one a row."""
+        number = self._free.pop()
+        rows = self._held[number, : len(files)]
+        begins = [
+            self._pool.submit(self._read, self._direct(file), offset, size, row)
+            for (file, offset), size, row in zip(files, sizes, rows, strict=True)
         ]
+        return DirectBlock(number, rows, begins)
 
-    def end(self, read: Sequence[Future[DirectSpan]]) -> None:
-        """Their bytes are no longer needed."""
-        self._free += [future.result().room for future in read]
+    def end(self, block: DirectBlock) -> None:
+        """Its bytes have come and are no longer needed."""
+        self._free.append(block.number)
 
-    def _read(self, number: int | None, offset: int, size: int, room: Raw) -> DirectSpan:
+    def _read(self, number: int | None, offset: int, size: int, row: Raw) -> int | None:
         before = offset % ALIGNED
         wanted = (before + size + ALIGNED - 1) // ALIGNED * ALIGNED
         try:
-            got = os.preadv(number, [room[:wanted].data], offset - before) if number is not None else 0
+            got = os.preadv(number, [row[:wanted].data], offset - before) if number is not None else 0
         except OSError:
             got = 0
-        return DirectSpan(room, room[before : before + size] if got >= before + size else None)
+        return before if got >= before + size else None
 
     def _direct(self, number: int) -> int | None:
         """The same file, opened past the cache; None where its file system has no such way."""

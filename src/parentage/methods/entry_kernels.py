@@ -105,7 +105,7 @@ ENTRIES: Final[dict[str, tuple[EntryKernel, ...]]] = {
         EntryKernel(
             "methods.linear_stream",
             "_count_pieces",
-            (types.int64[:, ::1], types.uint8[:, ::1], L, types.int64, types.int64, RECIPE, L),
+            (types.int64[:, ::1], types.uint8[:, ::1], L, L, types.int64, types.int64, RECIPE, L),
         ),
     ),
 }

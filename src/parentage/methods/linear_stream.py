@@ -154,13 +154,15 @@ def _read_piece(
 def _count_pieces(
     files: NDArray[np.int64],
     raw: Bytes,
+    shifts: NDArray[np.int64],
     stored: NDArray[np.int64],
     n: int,
     piece: int,
     recipe: Compiled,
     counts: NDArray[np.int64],
 ) -> int:
-    """``raw`` [1 + K, bytes] suspect first, then the parents, in the formats ``stored`` [1 + K].
+    """``raw`` [1 + K, bytes] suspect first, then the parents, in the formats ``stored`` [1 + K], from the
+    bytes ``shifts`` [1 + K] of their rows on.
 
     ``files`` [2, 1 + K]: descriptors and offsets, from which pieces of ``piece`` elements are read to
     ``raw``; [2, 0] where ``raw`` holds all ``n``. How many elements are done when reading fails.
@@ -187,9 +189,9 @@ def _count_pieces(
         done += here
         if quick and wait == 0 and here % 2 == 0:
             # Rows are sliced one by one: only so does the compiler know that they are contiguous.
-            row_0 = raw[0, 2 * begin : 2 * (begin + here)]
-            row_1 = raw[1, 2 * begin : 2 * (begin + here)]
-            row_2 = raw[2, 2 * begin : 2 * (begin + here)]
+            row_0 = raw[0, shifts[0] + 2 * begin : shifts[0] + 2 * (begin + here)]
+            row_1 = raw[1, shifts[1] + 2 * begin : shifts[1] + 2 * (begin + here)]
+            row_2 = raw[2, shifts[2] + 2 * begin : shifts[2] + 2 * (begin + here)]
             words = (row_0.view(np.uint32), row_1.view(np.uint32), row_2.view(np.uint32))
             informative = survey(row_0.view(np.uint16), row_1.view(np.uint16), row_2.view(np.uint16), here)
             few = -1
@@ -213,7 +215,7 @@ def _count_pieces(
         finite = True
         for k in range(models + 1):
             size = 4 if stored[k] == 2 else 2
-            row = raw[k, begin * size : (begin + here) * size]
+            row = raw[k, shifts[k] + begin * size : shifts[k] + (begin + here) * size]
             finite &= decode(row, stored[k], cast if k else -1, here, values[k - 1] if k else own)
         if not finite:
             here = drop_not_finite(values, own, here)
@@ -242,13 +244,18 @@ class LinearStream:
         """Are all of these formats compiled?"""
         return all(d in FORMATS for d in dtypes)
 
-    def count(self, raw: NDArray[np.uint8], elements: int) -> NDArray[np.int64]:
+    def count(
+        self, raw: NDArray[np.uint8], elements: int, shifts: Sequence[int] | None = None
+    ) -> NDArray[np.int64]:
         """Counts [COUNTS] over ``elements`` of ``raw`` [1 + K, bytes]; other threads run meanwhile.
 
-        Rows begin at multiples of 4 bytes and hold the bits little-endian from their start.
+        Rows begin at multiples of 4 bytes and hold the bits little-endian, from their start or from the
+        bytes ``shifts`` on, multiples of 4.
         """
         counts, nothing = np.zeros(COUNTS, np.int64), np.empty((2, 0), np.int64)
-        _count_pieces(nothing, raw, self._formats(), elements, max(1, elements), self._recipe(), counts)
+        whole = max(1, elements)
+        formats, recipe = self._formats(), self._recipe()
+        _count_pieces(nothing, raw, self._shifts(shifts), formats, elements, whole, recipe, counts)
         return counts
 
     def count_files(
@@ -260,8 +267,12 @@ class LinearStream:
         ``room`` [1 + K, bytes of a piece at least] is overwritten.
         """
         counts, places = np.zeros(COUNTS, np.int64), np.array(files, np.int64).T.copy()
-        done = _count_pieces(places, room, self._formats(), elements, piece, self._recipe(), counts)
+        formats, recipe = self._formats(), self._recipe()
+        done = _count_pieces(places, room, self._shifts(None), formats, elements, piece, recipe, counts)
         return counts, int(done)
+
+    def _shifts(self, given: Sequence[int] | None) -> NDArray[np.int64]:
+        return np.array([0] * len(self.stored) if given is None else given, np.int64)
 
     def _formats(self) -> NDArray[np.int64]:
         return np.array([FORMATS[d] for d in self.stored], np.int64)

@@ -5,21 +5,19 @@ Integers are counted and nothing else, so no chunk moves a number, and memory de
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from parentage.checkpoints.checkpoint import Checkpoint, stored_runs
-from parentage.checkpoints.direct_files import DirectReader, DirectSpan, in_memory
+from parentage.checkpoints.direct_files import DirectBlock, DirectReader, in_memory
 from parentage.checkpoints.pinned import PinnedCheckpoint
 from parentage.engines.devices import CPU
 from parentage.evidence.blends.mixtures import cast_operand
 from parentage.evidence.full.tasks import SliceTask
+from parentage.evidence.full.under_way import Part, Slice, UnderWay
 from parentage.evidence.replaying.replays import prepare, replay_tensor
 from parentage.evidence.sampling.reading import ModelSlice, TensorSample
 from parentage.methods.linear_device import DeviceStream
@@ -30,7 +28,6 @@ from parentage.records.dtypes import DType
 __all__ = ["CHUNK", "Counts", "PassWork", "PinnedPassWork", "SliceCounter", "chunk_elements"]
 
 Raw = NDArray[np.uint8]
-Begun = list[Future[DirectSpan]]
 Counts = tuple[int, ...]
 """A slice's counts, by the places of ``numerics.streaming.replay_kernels``."""
 
@@ -57,6 +54,8 @@ REQUEST = 2**21 - 2**12
 # Parts that are read past the page cache before they are needed, where there is memory for them: one worker
 # gave 1.6 GB/s with 7 of three models and 1.4 with 3 (medians of four), two gave 1.8 with either.
 DEPTH = 7
+# Compiled code takes numbers where they lie, if they begin at a whole word of 4 bytes.
+WORD = 4
 # What all workers may hold of what was read so.
 DIRECT = 96 * 2**20
 
@@ -92,7 +91,7 @@ class PassWork:
         depth = min(DEPTH, max(1, self.direct // (self.rows * REQUEST) - 1))
         wanted = REQUEST // self.width if self.chunk >= PIECE else part
         part = max(GRAIN, min(wanted, self.direct // ((depth + 1) * row)) // GRAIN * GRAIN)
-        reader = DirectReader(part * self.width, (depth + 1) * self.rows)
+        reader = DirectReader(part * self.width, self.rows, depth + 1)
         return SliceCounter(self.checkpoints, self.chunk, room, self.device, part, reader, depth)
 
     def announce(self, task: SliceTask) -> None:
@@ -158,15 +157,6 @@ def _place(task: SliceTask) -> str:
     return "\n".join(parts)
 
 
-class _Part(NamedTuple):
-    """Elements of a slice, from ``start`` to before ``end``; ``last``: the slice ends there."""
-
-    task: SliceTask
-    start: int
-    end: int
-    last: bool
-
-
 @dataclass(frozen=True, slots=True)
 class SliceCounter:
     """Counts slices, one after the other; ``buffer`` [models, bytes of a chunk];
@@ -188,35 +178,38 @@ class SliceCounter:
     def each(self, tasks: Iterator[SliceTask]) -> Iterator[tuple[SliceTask, Counts]]:
         """Slice after slice. What is read past the page cache goes on from one to the next: a worker that
         waited at the end of each for the first bytes of the next lost a fifth of a disk's time."""
-        parts = self._parts(tasks)
-        begun = deque[tuple[_Part, Begun | None]]()
-        total = np.zeros(places.COUNTS, np.int64)
+        parts, under_way = self._parts(tasks), UnderWay()
         while True:
-            while len(begun) <= self.depth and (part := next(parts, None)) is not None:
-                begun.append((part, self._begin(*part[:3])))
-            if not begun:
+            while len(under_way.parts) <= self.depth and (part := next(parts, None)) is not None:
+                under_way.add(part)
+            if not under_way.parts:
                 return
-            part, read = begun.popleft()
-            total += self._counted(part, read)
-            if part.last:
-                yield part.task, tuple(int(x) for x in total)
-                total = np.zeros(places.COUNTS, np.int64)
+            part = under_way.take()
+            whole = part.of
+            whole.total += self._counted(part)
+            whole.left -= 1
+            if not whole.left:
+                yield whole.task, tuple(int(x) for x in whole.total)
 
-    def _parts(self, tasks: Iterator[SliceTask]) -> Iterator[_Part]:
+    def _parts(self, tasks: Iterator[SliceTask]) -> Iterator[Part]:
+        """Each begun when it is taken."""
         for task in tasks:
             end = task.start + task.count
-            for start in range(task.start, end, self.part):
-                yield _Part(task, start, min(start + self.part, end), start + self.part >= end)
+            starts = range(task.start, end, self.part)
+            whole = Slice(task, len(starts))
+            for start in starts:
+                until = min(start + self.part, end)
+                yield Part(whole, start, until, self._begin(task, start, until))
 
-    def _counted(self, part: _Part, read: Begun | None) -> NDArray[np.int64]:
-        task, start, end, _ = part
+    def _counted(self, part: Part) -> NDArray[np.int64]:
+        task, (_, start, end, read) = part.of.task, part
         if read is not None:
             return self._directly(task, start, end, read)
         later, last = start + AHEAD * self.part, task.start + task.count
         self._announce(task, later, min(later + self.part, last))
         return self._part(task, start, end)
 
-    def _begin(self, task: SliceTask, start: int, end: int) -> Begun | None:
+    def _begin(self, task: SliceTask, start: int, end: int) -> DirectBlock | None:
         """Start reading past the page cache what does not lie in it."""
         files = None if self.reader is None else self._files(task, start, end - start)
         if files is None or self.reader is None:
@@ -227,24 +220,33 @@ class SliceCounter:
             return None
         return self.reader.begin(files, sizes)
 
-    def _directly(self, task: SliceTask, start: int, end: int, read: Begun) -> NDArray[np.int64]:
+    def _directly(self, task: SliceTask, start: int, end: int, read: DirectBlock) -> NDArray[np.int64]:
         """Count what was read so; what could not be is read as anything else is."""
-        total, stream = np.zeros(places.COUNTS, np.int64), task.job.stream
-        found = [future.result().found for future in read]
-        assert stream is not None
-        assert self.reader is not None
-        if any(row is None for row in found):
-            total += self._part(task, start, end)
+        begins = [future.result() for future in read.begins]
+        known = [begin for begin in begins if begin is not None]
+        if len(known) < len(begins):
+            total = self._part(task, start, end)
         else:
-            room = self.buffer[: len(found)]
-            for begin in range(0, end - start, self.chunk):
-                count = min(self.chunk, end - start - begin)
-                for k, row in enumerate(found):
-                    width = stream.stored[k].itemsize
-                    assert row is not None
-                    room[k, : count * width] = row[begin * width : (begin + count) * width]
-                total += stream.count(room, count)
+            total = self._lying_there(task, read.rows, known, end - start)
+        assert self.reader is not None
         self.reader.end(read)
+        return total
+
+    def _lying_there(
+        self, task: SliceTask, rows: Raw, begins: Sequence[int], count: int
+    ) -> NDArray[np.int64]:
+        """Count numbers that lie in ``rows`` from the bytes ``begins`` on."""
+        stream = task.job.stream
+        assert stream is not None
+        if not any(begin % WORD for begin in begins):
+            return stream.count(rows, count, begins)
+        total, room = np.zeros(places.COUNTS, np.int64), self.buffer[: len(rows)]
+        for first in range(0, count, self.chunk):
+            here = min(self.chunk, count - first)
+            for k, begin in enumerate(begins):
+                width = stream.stored[k].itemsize
+                room[k, : here * width] = rows[k, begin + first * width :][: here * width]
+            total += stream.count(room, here)
         return total
 
     def _part(self, task: SliceTask, start: int, end: int) -> NDArray[np.int64]:

@@ -26,7 +26,7 @@ Floats = NDArray[np.float64]
 # Ends of cells are compared after a handful of float64 operations.
 HAIR = 1 + 1e-6
 # Fewer elements than this do not fill a distribution of their own.
-LEAST_ALIKE = 300
+LEAST_ALIKE = 100
 # More than the exponents of binary64.
 _EXPONENTS = 4_096
 
