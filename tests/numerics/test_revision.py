@@ -142,10 +142,10 @@ def test_the_mixture_is_the_likeliest_one() -> None:
         return -float(np.log(mass).sum())
 
     best = min(float(optimize.minimize(loss, rng.normal(size=5)).fun) for _ in range(5))
-    assert step_log_likelihood(explained, far) == pytest.approx(-best, abs=0.6)
+    assert step_log_likelihood(explained, far[None, :]) == pytest.approx(-best, abs=0.6)
 
 
 def test_what_no_step_explains_costs_the_same_under_both() -> None:
     nothing = np.zeros((5, 10), dtype=bool)
     more = np.zeros((41, 10), dtype=bool)
-    assert step_log_likelihood(nothing, nothing[0]) == step_log_likelihood(more, nothing[0])
+    assert step_log_likelihood(nothing, nothing[:1]) == step_log_likelihood(more, nothing[:1])

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -27,6 +30,8 @@ Floats = NDArray[np.float64]
 HAIR = 1 + 1e-6
 # Fewer elements than this do not fill a distribution of their own.
 LEAST_ALIKE = 100
+# Log-likelihood that another distribution has to win.
+ANOTHER_DISTRIBUTION = 3.0
 # More than the exponents of binary64.
 _EXPONENTS = 4_096
 
@@ -75,28 +80,45 @@ def measure_revision_leads(operands: Operands, recipe: Recipe) -> tuple[float, .
 
 
 def _lead(operands: Operands, recipe: Recipe, offset: NDArray[np.int64], parent: int) -> float:
-    before = reach_before(recipe.weights[parent])
+    """After the blend over before it in one parent, of elements whose offsets can be told apart."""
     still = ordinal(predict_bits(operands, recipe), operands.dtype)
-    moved = [predict_bits(operands.moved(parent, int(k)), recipe) for k in _range(before)]
-    offsets = np.stack([ordinal(bits, operands.dtype) - still for bits in moved])
-    kinds = _of_one_size(operands, recipe, parent)
-    reach = either_way(offsets)
-    told = [np.flatnonzero((reach >= 0) & (kinds == kind)) for kind in np.unique(kinds)]
-    return sum(_lead_of(operands.only(k), offset[k], offsets[:, k], reach[k]) for k in told)
 
+    def offsets(changed: Iterable[Operands]) -> NDArray[np.int64]:
+        rows = [ordinal(predict_bits(one, recipe), operands.dtype) - still for one in changed]
+        return np.stack(rows)
 
-def _lead_of(
-    operands: Operands, offset: NDArray[np.int64], offsets: NDArray[np.int64], reach: NDArray[np.int64]
-) -> float:
-    """Of elements on which a step of the parent is as large: after the blend over before it."""
-    seen = np.where(np.abs(offset) <= reach, offset, reach + 1)
-    after = _seen(_range(MOST_STEPS)[:, None], reach) == seen
-    before = _seen(offsets, reach) == seen
-    far = seen > reach
+    steps = offsets(operands.moved(parent, int(k)) for k in _range(reach_before(recipe.weights[parent])))
+    # A revision that had not touched an element, or had not yet, left there what another parent holds.
+    alike = offsets(operands.made_equal(parent, k) for k in range(len(recipe.parents)) if k != parent)
+    reach = either_way(steps)
+    told = np.flatnonzero(reach >= 0)
+    if not told.size:
+        return 0.0
+    kinds, most = _of_one_size(operands.only(told), recipe, parent), reach[told]
+    seen = _seen(offset[told], most)
+    far = (seen > most)[None, :]
     # A blend that is stored lies on its grid, whatever its parents were: what lies off it moved afterwards.
-    if operands.exact is not None:
-        before &= operands.exact | far
-    return step_log_likelihood(after, far) - step_log_likelihood(before, far)
+    stored = np.True_ if operands.exact is None else operands.exact[told]
+    by_steps, as_another = (stored & (_seen(rows[:, told], most) == seen) for rows in (steps, alike))
+    after = _Explained(_seen(_range(MOST_STEPS)[:, None], most) == seen, far)
+    before = _Explained(by_steps, np.concatenate([as_another, far]))
+    return _by_size(after, kinds) - _by_size(before, kinds)
+
+
+class _Explained(NamedTuple):
+    """What would give what is seen of each element: so many steps [2 m + 1, n], or something else [k, n]."""
+
+    steps: NDArray[np.bool_]
+    others: NDArray[np.bool_]
+
+
+def _by_size(told: _Explained, kinds: NDArray[np.int64]) -> float:
+    """Log-likelihood with one distribution of steps, or with one for each kind of element where that is
+    worth it: steps that are whole are of one distribution, what training adds is not."""
+    together = step_log_likelihood(*told)
+    groups = [kinds == kind for kind in np.unique(kinds)]
+    apart = sum(step_log_likelihood(told.steps[:, k], told.others[:, k]) for k in groups)
+    return max(together, apart - ANOTHER_DISTRIBUTION * (len(groups) - 1))
 
 
 def _seen(offsets: NDArray[np.int64], reach: NDArray[np.int64]) -> NDArray[np.int64]:

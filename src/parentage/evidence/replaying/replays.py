@@ -96,8 +96,15 @@ class Operands:
         bits = from_ordinal(
             ordinal(round_to(self.parents[parent], self.dtype), self.dtype) + steps, self.dtype
         )
+        return self._with(parent, to_float64(bits, self.dtype))
+
+    def made_equal(self, parent: int, other: int) -> Operands:
+        """The same with one parent's numbers replaced by another's."""
+        return self._with(parent, self.parents[other])
+
+    def _with(self, parent: int, values: NDArray[np.float64]) -> Operands:
         parents = self.parents.copy()
-        parents[parent] = to_float64(bits, self.dtype)
+        parents[parent] = values
         return replace(self, parents=parents)
 
 

@@ -50,17 +50,18 @@ def either_way(offsets: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.clip(both, -1, MOST_STEPS)
 
 
-def step_log_likelihood(explained: NDArray[np.bool_], far: NDArray[np.bool_]) -> float:
+def step_log_likelihood(explained: NDArray[np.bool_], others: NDArray[np.bool_]) -> float:
     """Log-likelihood of elements at the best distribution of steps.
 
-    ``explained`` [2 m + 1, n]: would -m .. m steps give what is seen of an element? Several may. ``far``
-    [n]: would more steps than these? What is seen is the element's offset, or that it lies beyond the reach
-    in which offsets are told apart. The mixture is found by expectation-maximisation from a uniform start.
+    ``explained`` [2 m + 1, n]: would -m .. m steps give what is seen of an element? Several may. ``others``
+    [k, n]: would something else, each of which has a share of its own (more steps than these; a value that
+    is given)? What is seen is the element's offset, or that it lies beyond the reach in which offsets are
+    told apart. The mixture is found by expectation-maximisation from a uniform start.
     """
-    patterns, counts = _distinct(np.concatenate([explained, far[None, :]]))
-    inner = _up_to(patterns[:-1])
+    patterns, counts = _distinct(np.concatenate([explained, others]))
+    inner = _up_to(patterns[: len(explained)])
     steps = np.arange(1.0, len(explained) + 1.0, 2.0)[:, None]
-    hits = np.concatenate([inner / steps, patterns[-1:].astype(np.float64)])
+    hits = np.concatenate([inner / steps, patterns[len(explained) :].astype(np.float64)])
     mass = (1.0 - _OUTLIERS) * (_best_mixture(hits, counts) @ hits) + _OUTLIERS / _VALUES
     return float(np.sum(counts * np.log(mass)))
 
