@@ -85,7 +85,7 @@ def _lead(operands: Operands, recipe: Recipe, offset: NDArray[np.int64], parent:
 
     def offsets(changed: Iterable[Operands]) -> NDArray[np.int64]:
         rows = [ordinal(predict_bits(one, recipe), operands.dtype) - still for one in changed]
-        return np.stack(rows)
+        return np.array(rows, np.int64).reshape(-1, still.size)
 
     steps = offsets(operands.moved(parent, int(k)) for k in _range(reach_before(recipe.weights[parent])))
     # A revision that had not touched an element, or had not yet, left there what another parent holds.
@@ -106,7 +106,7 @@ def _lead(operands: Operands, recipe: Recipe, offset: NDArray[np.int64], parent:
 
 
 class _Explained(NamedTuple):
-    """What would give what is seen of each element: so many steps [2 m + 1, n], or something else [k, n]."""
+    """What would give what is seen of each element: so many steps [2 m + 1, n], or other causes [k, n]."""
 
     steps: NDArray[np.bool_]
     others: NDArray[np.bool_]
