@@ -30,8 +30,9 @@ Floats = NDArray[np.float64]
 HAIR = 1 + 1e-6
 # Fewer elements than this do not fill a distribution of their own.
 LEAST_ALIKE = 100
-# Log-likelihood that another distribution has to win.
+# Log-likelihood that another distribution, or another explanation, has to win.
 ANOTHER_DISTRIBUTION = 3.0
+ANOTHER_EXPLANATION = 3.0
 # More than the exponents of binary64.
 _EXPONENTS = 4_096
 
@@ -88,8 +89,6 @@ def _lead(operands: Operands, recipe: Recipe, offset: NDArray[np.int64], parent:
         return np.array(rows, np.int64).reshape(-1, still.size)
 
     steps = offsets(operands.moved(parent, int(k)) for k in _range(reach_before(recipe.weights[parent])))
-    # A revision that had not touched an element, or had not yet, left there what another parent holds.
-    alike = offsets(operands.made_equal(parent, k) for k in range(len(recipe.parents)) if k != parent)
     reach = either_way(steps)
     told = np.flatnonzero(reach >= 0)
     if not told.size:
@@ -99,10 +98,17 @@ def _lead(operands: Operands, recipe: Recipe, offset: NDArray[np.int64], parent:
     far = (seen > most)[None, :]
     # A blend that is stored lies on its grid, whatever its parents were: what lies off it moved afterwards.
     stored = np.True_ if operands.exact is None else operands.exact[told]
-    by_steps, as_another = (stored & (_seen(rows[:, told], most) == seen) for rows in (steps, alike))
-    after = _Explained(_seen(_range(MOST_STEPS)[:, None], most) == seen, far)
-    before = _Explained(by_steps, np.concatenate([as_another, far]))
-    return _by_size(after, kinds) - _by_size(before, kinds)
+    by_steps = stored & (_seen(steps[:, told], most) == seen)
+    after = _by_size(_Explained(_seen(_range(MOST_STEPS)[:, None], most) == seen, far), kinds)
+    before = _by_size(_Explained(by_steps, far), kinds)
+    others = [k for k in range(len(recipe.parents)) if k != parent]
+    if others:
+        # A revision that had not touched an element, or had not yet, left there what the others hold.
+        alike = stored & (_seen(offsets([operands.made_equal(parent, others[0])])[:, told], most) == seen)
+        alike &= (operands.parents[others] == operands.parents[others[0]]).all(axis=0)[told]
+        shared = _by_size(_Explained(by_steps, np.concatenate([alike, far])), kinds)
+        before = max(before, shared - ANOTHER_EXPLANATION)
+    return after - before
 
 
 class _Explained(NamedTuple):
