@@ -82,33 +82,40 @@ def measure_revision_leads(operands: Operands, recipe: Recipe) -> tuple[float, .
 
 def _lead(operands: Operands, recipe: Recipe, offset: NDArray[np.int64], parent: int) -> float:
     """After the blend over before it in one parent, of elements whose offsets can be told apart."""
-    still = ordinal(predict_bits(operands, recipe), operands.dtype)
-
-    def offsets(changed: Iterable[Operands]) -> NDArray[np.int64]:
-        rows = [ordinal(predict_bits(one, recipe), operands.dtype) - still for one in changed]
-        return np.array(rows, np.int64).reshape(-1, still.size)
-
-    steps = offsets(operands.moved(parent, int(k)) for k in _range(reach_before(recipe.weights[parent])))
-    reach = either_way(steps)
-    told = np.flatnonzero(reach >= 0)
+    before = _range(reach_before(recipe.weights[parent]))
+    steps = _offsets(operands, recipe, (operands.moved(parent, int(k)) for k in before))
+    told = np.flatnonzero(either_way(steps) >= 0)
     if not told.size:
         return 0.0
-    kinds, most = _of_one_size(operands.only(told), recipe, parent), reach[told]
-    seen = _seen(offset[told], most)
-    far = (seen > most)[None, :]
+    cut, steps = operands.only(told), steps[:, told]
+    kinds, reach = _of_one_size(cut, recipe, parent), either_way(steps)
+    seen = _seen(offset[told], reach)
+    far = (seen > reach)[None, :]
     # A blend that is stored lies on its grid, whatever its parents were: what lies off it moved afterwards.
-    stored = np.True_ if operands.exact is None else operands.exact[told]
-    by_steps = stored & (_seen(steps[:, told], most) == seen)
-    after = _by_size(_Explained(_seen(_range(MOST_STEPS)[:, None], most) == seen, far), kinds)
-    before = _by_size(_Explained(by_steps, far), kinds)
+    stored = np.True_ if cut.exact is None else cut.exact
+    after = _Explained(_seen(_range(MOST_STEPS)[:, None], reach) == seen, far)
+    earlier = _Explained(stored & (_seen(steps, reach) == seen), far)
+    alike = stored & _as_the_others(cut, recipe, parent, seen, reach)
+    return _by_size(after, kinds) - _with_what_is_shared(earlier, alike, kinds)
+
+
+def _offsets(operands: Operands, recipe: Recipe, changed: Iterable[Operands]) -> NDArray[np.int64]:
+    """Steps by which the blend moves with its parents, a row for each change of these."""
+    still = ordinal(predict_bits(operands, recipe), operands.dtype)
+    rows = [ordinal(predict_bits(one, recipe), operands.dtype) - still for one in changed]
+    return np.array(rows, np.int64).reshape(-1, still.size)
+
+
+def _as_the_others(
+    operands: Operands, recipe: Recipe, parent: int, seen: NDArray[np.int64], reach: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """Would a parent that held what all the others hold give what is ``seen``? Not where these differ."""
     others = [k for k in range(len(recipe.parents)) if k != parent]
-    if others:
-        # A revision that had not touched an element, or had not yet, left there what the others hold.
-        alike = stored & (_seen(offsets([operands.made_equal(parent, others[0])])[:, told], most) == seen)
-        alike &= (operands.parents[others] == operands.parents[others[0]]).all(axis=0)[told]
-        shared = _by_size(_Explained(by_steps, np.concatenate([alike, far])), kinds)
-        before = max(before, shared - ANOTHER_EXPLANATION)
-    return after - before
+    if not others:
+        return np.zeros(seen.size, dtype=bool)
+    one: NDArray[np.bool_] = (operands.parents[others] == operands.parents[others[0]]).all(axis=0)
+    moved = _offsets(operands, recipe, [operands.made_equal(parent, others[0])])[0]
+    return one & (_seen(moved, reach) == seen)
 
 
 class _Explained(NamedTuple):
@@ -125,6 +132,13 @@ def _by_size(told: _Explained, kinds: NDArray[np.int64]) -> float:
     groups = [kinds == kind for kind in np.unique(kinds)]
     apart = sum(step_log_likelihood(told.steps[:, k], told.others[:, k]) for k in groups)
     return max(together, apart - ANOTHER_DISTRIBUTION * (len(groups) - 1))
+
+
+def _with_what_is_shared(steps: _Explained, alike: NDArray[np.bool_], kinds: NDArray[np.int64]) -> float:
+    """By steps alone, or with elements that a revision had not touched, or had not yet, and in which a
+    parent held what the others hold (``alike`` [n]), where that is worth it."""
+    shared = steps._replace(others=np.concatenate([alike[None, :], steps.others]))
+    return max(_by_size(steps, kinds), _by_size(shared, kinds) - ANOTHER_EXPLANATION)
 
 
 def _seen(offsets: NDArray[np.int64], reach: NDArray[np.int64]) -> NDArray[np.int64]:
