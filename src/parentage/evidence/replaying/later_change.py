@@ -115,7 +115,8 @@ def _as_the_others(
         return np.zeros(seen.size, dtype=bool)
     one: NDArray[np.bool_] = (operands.parents[others] == operands.parents[others[0]]).all(axis=0)
     moved = _offsets(operands, recipe, [operands.made_equal(parent, others[0])])[0]
-    return one & (_seen(moved, reach) == seen)
+    given: NDArray[np.bool_] = _seen(moved, reach) == seen
+    return one & given
 
 
 class _Explained(NamedTuple):
