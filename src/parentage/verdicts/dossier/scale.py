@@ -77,7 +77,7 @@ class Rate:
 RATES: Final = {
     "pure-merge": Rate(500, 500, 0, 755),
     "changed-merge": Rate(959, 1250, 0, 755),
-    "method-merge": Rate(307, 320, 0, 755),
+    "method-merge": Rate(312, 320, 0, 755),
     "quantised-merge": Rate(76, 125, 0, 120),
     "quantized-copy": Rate(124, 125, 0, 120),
     "fine-tune": Rate(20, 126, 0, 873),
