@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["DirectBlock", "DirectReader", "in_memory", "larger_than_memory"]
+__all__ = ["ALIGNED", "DirectBlock", "DirectReader", "in_memory", "larger_than_memory"]
 
 Raw = NDArray[np.uint8]
 # What addresses, offsets and lengths have to be multiples of, on every disk in use.

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parentage.checkpoints.checkpoint import Checkpoint, stored_runs
-from parentage.checkpoints.direct_files import DirectBlock, DirectReader, in_memory
+from parentage.checkpoints.direct_files import ALIGNED, DirectBlock, DirectReader, in_memory
 from parentage.checkpoints.pinned import PinnedCheckpoint
 from parentage.engines.devices import CPU
 from parentage.evidence.blends.mixtures import cast_operand
@@ -48,12 +48,15 @@ PART = 2**20
 # Parts that are announced before they are read: from a cold disk one worker got .25 GB/s with nothing
 # announced, .4 with 3 MB, .55 with 12 to 48 MB (median of three, on a machine under load).
 AHEAD = 4
-# Bytes of a part of a file that is read past the page cache, less a page for where it begins within one: a
-# virtual disk gave as much for 2 MiB as for 4, and twice the buffers cost a short pass more than they win.
+# Bytes of a part of a file that is read past the page cache, less a page for where it begins within one, at
+# most and at least: a virtual disk gave as much for 2 MiB as for 4, and twice the buffers cost a short pass
+# more than they win.
 REQUEST = 2**21 - 2**12
-# Parts that are read past the page cache before they are needed, where there is memory for them: one worker
-# gave 1.6 GB/s with 7 of three models and 1.4 with 3 (medians of four), two gave 1.8 with either.
-DEPTH = 7
+LEAST_REQUEST = 2**20 - 2**12
+# Parts that are read past the page cache before they are needed, where there is memory for them: of a
+# disk's rate two workers with 15 parts of 1 MiB of three models reached .94, with 7 of 2 MiB .89
+# (docs/log.md).
+DEPTH = 15
 # Compiled code takes numbers where they lie, if they begin at a whole word of 4 bytes.
 WORD = 4
 # What all workers may hold of what was read so.
@@ -87,10 +90,10 @@ class PassWork:
         part = PART if self.chunk >= PIECE else self.chunk
         if not self.direct:
             return SliceCounter(self.checkpoints, self.chunk, room, self.device, part)
-        row = self.rows * self.width
-        depth = min(DEPTH, max(1, self.direct // (self.rows * REQUEST) - 1))
-        wanted = REQUEST // self.width if self.chunk >= PIECE else part
-        part = max(GRAIN, min(wanted, self.direct // ((depth + 1) * row)) // GRAIN * GRAIN)
+        depth = min(DEPTH, max(1, self.direct // (self.rows * LEAST_REQUEST) - 1))
+        span = min(REQUEST, self.direct // ((depth + 1) * self.rows) - ALIGNED)
+        wanted = span // self.width if self.chunk >= PIECE else part
+        part = max(GRAIN, min(wanted, span // self.width) // GRAIN * GRAIN)
         reader = DirectReader(part * self.width, self.rows, depth + 1)
         return SliceCounter(self.checkpoints, self.chunk, room, self.device, part, reader, depth)
 
