@@ -23,7 +23,7 @@ __all__ = ["Against", "Memory", "ProbeOperand", "ProbeOperands"]
 
 # Bytes of decoded operands and comparisons that are kept: of a probe of six matrices of 10,000 elements
 # and four models, every set and order of them, 20 MB. What exceeds it is decoded anew each time.
-ROOM: Final = 2**27
+ROOM: Final = 2**26
 
 
 @dataclass(frozen=True)
