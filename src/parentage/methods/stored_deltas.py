@@ -1,6 +1,6 @@
 """Task vectors of bfloat16 operands straight from their storage bits, in blocks that stay in the cache.
 
-Steps and their order are those of ``task_vectors``, ``selection`` and ``brackets``, whose loops run here
+Steps and their order are those of ``task_kernels``, ``selection`` and ``brackets``, whose loops run here
 on a block at a time: no decoded copy of a chunk is written to memory, and the same bits come out.
 """
 
@@ -18,11 +18,12 @@ from parentage.methods.brackets import Numbers, gather
 from parentage.methods.grids import decode_bf16, store_bf16
 from parentage.methods.method import BitsReader, Reader, Values, bits_reader
 from parentage.methods.selection import Cut
-from parentage.methods.task_vectors import GRIDS, Deltas, combine, differences
+from parentage.methods.task_kernels import GRIDS, combine, differences
+from parentage.methods.task_vectors import Deltas
 
 __all__ = ["StoredDeltas", "Trims", "merge_stored", "passes_over"]
 
-# Elements of a block, as in ``task_vectors``.
+# Elements of a block, as in ``task_kernels``.
 BLOCK: Final = 2048
 # Elements that a pass reads at a time.
 CHUNK: Final = 1 << 18
@@ -206,7 +207,7 @@ def merge_stored(
     start: int,
 ) -> Stored:
     """Storage bits [n] of a merge of task vectors in bfloat16, of elements ``start`` on; ``power`` and
-    ``odd`` as ``task_vectors.combine`` takes them."""
+    ``odd`` as ``task_kernels.combine`` takes them."""
     out = np.empty(bits.shape[1], np.uint16)
     arrays = (trims.kinds, trims.magnitudes, trims.indices)
     others = np.array(deltas.others, np.int64)
