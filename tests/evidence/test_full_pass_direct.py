@@ -11,7 +11,8 @@ import pytest
 
 from parentage.checkpoints import direct_files
 from parentage.checkpoints.checkpoint import Checkpoint
-from parentage.checkpoints.direct_files import DirectBlock, DirectReader, in_memory
+from parentage.checkpoints.direct_files import DirectBlock, DirectReader, ThreadReads, in_memory
+from parentage.checkpoints.kernel_reads import KernelReads, Request, cached_pages
 from parentage.evidence.full import full_pass
 from parentage.evidence.full import worker as full_worker
 from tests.evidence.test_full_pass import FIRST, World
@@ -32,6 +33,19 @@ def random_file(tmp_path: Path) -> tuple[Path, np.ndarray]:
     return path, held
 
 
+@pytest.fixture(params=[KernelReads, ThreadReads])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Both ways of reading, where the system has both."""
+    kind: type[KernelReads | ThreadReads] = request.param
+    try:
+        kind(1).close()
+    except OSError:
+        pytest.skip("this system does not read by itself")
+    monkeypatch.setattr(direct_files, "_reads", kind)
+    return kind.__name__
+
+
+@pytest.mark.usefixtures("way")
 def test_spans_at_any_offset_are_read_whole(random_file: tuple[Path, np.ndarray]) -> None:
     path, held = random_file
     reader = DirectReader(2**20, 4, 1)
@@ -39,20 +53,69 @@ def test_spans_at_any_offset_are_read_whole(random_file: tuple[Path, np.ndarray]
         places = [(file.fileno(), offset) for offset in (0, 1, 4095, held.size - 5000)]
         for sizes in ((10, 4096, 2**20, 5000), (2**20, 1, 8192, 1)):
             begun = reader.begin(places, sizes)
-            for future, row, (_, offset), size in zip(begun.begins, begun.rows, places, sizes, strict=True):
-                found = future.result()
+            assert reader.come() == [begun]
+            for found, row, (_, offset), size in zip(begun.begins, begun.rows, places, sizes, strict=True):
                 assert found is not None
                 assert np.array_equal(row[found : found + size], held[offset : offset + size])
             reader.end(begun)
 
 
+@pytest.mark.usefixtures("way")
 def test_what_ends_before_is_not_found(random_file: tuple[Path, np.ndarray]) -> None:
     path, held = random_file
     reader = DirectReader(2**20, 1, 1)
     with path.open("rb") as file:
         begun = reader.begin([(file.fileno(), held.size - 100)], [101])
-        assert begun.begins[0].result() is None
+        assert reader.come() == [begun]
+        assert begun.begins == [None]
         reader.end(begun)
+
+
+@pytest.mark.usefixtures("way")
+def test_what_cannot_be_read_so_ends_too_and_the_rest_is_read(
+    random_file: tuple[Path, np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, _ = random_file
+    reader, direct = DirectReader(2**20, 3, 2), DirectReader._direct
+    with path.open("rb") as file, path.open("rb") as refused:
+        monkeypatch.setattr(
+            DirectReader, "_direct", lambda self, n: direct(self, n) if n == file.fileno() else None
+        )
+        for order in ((refused, file, file), (file, refused, refused), (refused, refused, refused)):
+            begun = reader.begin([(f.fileno(), 0) for f in order], [100] * 3)
+            assert reader.come() == [begun]
+            assert begun.begins == [0 if f is file else None for f in order]
+            reader.end(begun)
+
+
+@pytest.mark.usefixtures("way")
+def test_a_reader_that_is_closed_writes_no_memory_later(random_file: tuple[Path, np.ndarray]) -> None:
+    path, held = random_file
+    forget(path)
+    reader = DirectReader(2**20, 2, 2)
+    with path.open("rb") as file:
+        blocks = [reader.begin([(file.fileno(), 2**20 * k)], [2**20]) for k in range(2)]
+        reader.close()
+        after = [block.rows.copy() for block in blocks]
+        for k, (block, rows) in enumerate(zip(blocks, after, strict=True)):
+            assert np.array_equal(block.rows, rows)
+            assert np.array_equal(rows[0, : 2**20], held[2**20 * k :][: 2**20])
+
+
+def test_a_key_may_be_asked_again_once_it_was_answered(random_file: tuple[Path, np.ndarray]) -> None:
+    path, held = random_file
+    try:
+        reads = KernelReads(2)
+    except OSError:
+        pytest.skip("this system does not read by itself")
+    room = np.zeros(2**13, np.uint8)
+    with path.open("rb") as file:
+        for offset in (0, 4096, 2**20):
+            reads.begin([Request(1, file.fileno(), offset, room)])
+            assert reads.wait() == [(1, 2**13)]
+            assert np.array_equal(room, held[offset : offset + room.size])
+    reads.close()
+    reads.close()
 
 
 def test_reading_past_the_cache_leaves_it_empty(random_file: tuple[Path, np.ndarray]) -> None:
@@ -60,13 +123,34 @@ def test_reading_past_the_cache_leaves_it_empty(random_file: tuple[Path, np.ndar
     forget(path)
     reader = DirectReader(2**20, 1, 1)
     with path.open("rb") as file:
-        # Asking whether a byte is there may make the system fetch what follows it.
+        # Where the system must be asked by a read, it may fetch what follows.
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_RANDOM)
-        if in_memory(file.fileno(), 0):
+        if in_memory(file.fileno(), 0, 1):
             pytest.skip("this file system keeps its files in memory")
         begun = reader.begin([(file.fileno(), 2**20)], [2**20])
-        assert begun.begins[0].result() is not None
-        assert not in_memory(file.fileno(), 2**21 - 1)
+        assert reader.come() == [begun]
+        assert begun.begins == [0]
+        assert not in_memory(file.fileno(), 2**21 - 1, 1)
+
+
+def test_a_span_lies_in_memory_when_all_of_it_does(random_file: tuple[Path, np.ndarray]) -> None:
+    path, held = random_file
+    forget(path)
+    with path.open("rb") as file:
+        number = file.fileno()
+        os.posix_fadvise(number, 0, 0, os.POSIX_FADV_RANDOM)
+        if in_memory(number, 0, 1) or cached_pages(number, 0, 1) is None:
+            pytest.skip("this file system keeps its files in memory, or the system does not tell")
+        assert not in_memory(number, 0, held.size)
+        # Asking has fetched nothing.
+        assert cached_pages(number, 0, held.size) == 0
+        assert os.pread(number, 2 * 4096, 5 * 4096)
+        assert in_memory(number, 5 * 4096 + 1, 2 * 4096 - 1)
+        assert not in_memory(number, 5 * 4096 + 1, 2 * 4096)
+        assert not in_memory(number, 5 * 4096 - 1, 2)
+        assert not in_memory(number, 0, held.size)
+        assert os.pread(number, held.size, 0)
+        assert in_memory(number, 0, held.size)
 
 
 def test_the_cache_is_not_told_to_fetch_what_is_read_past_it(
@@ -81,7 +165,7 @@ def test_the_cache_is_not_told_to_fetch_what_is_read_past_it(
         announced.clear()
         # What is announced for the sample is the same for both.
         monkeypatch.setattr(full_pass, "larger_than_memory", lambda nbytes, direct=direct: direct)
-        monkeypatch.setattr(full_worker, "in_memory", lambda number, offset: False)
+        monkeypatch.setattr(full_worker, "in_memory", lambda number, offset, size: False)
         saved(world)
         seen.append(len(announced))
     # Each slice of three models.
@@ -119,7 +203,7 @@ def test_no_byte_of_the_evidence_depends_on_how_it_was_read(
 
     monkeypatch.setattr(DirectReader, "begin", watched)
     # Whatever lies in memory, of whatever size.
-    monkeypatch.setattr(full_worker, "in_memory", lambda number, offset: False)
+    monkeypatch.setattr(full_worker, "in_memory", lambda number, offset, size: False)
     monkeypatch.setattr(full_pass, "larger_than_memory", lambda nbytes: True)
     # Spans that do not begin at a whole word are laid out anew.
     monkeypatch.setattr(full_worker, "WORD", word)
@@ -146,7 +230,7 @@ def test_a_worker_begins_with_the_next_slice_before_it_ends_the_last(
     monkeypatch.setattr(full_pass, "SLICE", SLICE)
     monkeypatch.setattr(full_worker, "PIECE", 2**10)
     monkeypatch.setattr(full_worker, "REQUEST", 2 * SLICE)
-    monkeypatch.setattr(full_worker, "in_memory", lambda number, offset: False)
+    monkeypatch.setattr(full_worker, "in_memory", lambda number, offset, size: False)
     monkeypatch.setattr(full_pass, "larger_than_memory", lambda nbytes: True)
     before, ended = threading.Lock(), list[int]()
     under_way, most, ahead = dict[int, int](), 0, 0

@@ -11,12 +11,15 @@ import contextlib
 import mmap
 import os
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
+from queue import SimpleQueue
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from parentage.checkpoints.kernel_reads import KernelReads, Request, cached_pages
 
 __all__ = ["ALIGNED", "DirectBlock", "DirectReader", "in_memory", "larger_than_memory"]
 
@@ -40,23 +43,70 @@ def larger_than_memory(nbytes: int) -> bool:
     return False
 
 
-def in_memory(number: int, offset: int) -> bool:
-    """Does this byte of an open file lie in the page cache? False too where the system does not tell."""
+def in_memory(number: int, offset: int, nbytes: int) -> bool:
+    """Does this span of an open file lie in the page cache? False too where the system does not tell."""
+    first, end = offset // ALIGNED, -(-(offset + nbytes) // ALIGNED)
+    pages = cached_pages(number, first * ALIGNED, (end - first) * ALIGNED)
+    if pages is not None:
+        return pages >= end - first
     if not hasattr(os, "RWF_NOWAIT"):
         return False
     try:
-        return os.preadv(number, [bytearray(1)], offset, os.RWF_NOWAIT) == 1
+        # Its two ends stand for it.
+        ends = (offset, offset + nbytes - 1)
+        return all(os.preadv(number, [bytearray(1)], at, os.RWF_NOWAIT) == 1 for at in ends)
     except OSError:
         return False
 
 
 class DirectBlock(NamedTuple):
     """Rows that are lent, block ``number`` of all, and where in its row [rows, bytes] each span begins once
-    it has come; None where it could not be read so."""
+    all have come; None where one could not be read so."""
 
     number: int
     rows: Raw
-    begins: list[Future[int | None]]
+    begins: list[int | None]
+
+
+class Reads(Protocol):
+    """Reads under way, begun and awaited by one thread."""
+
+    def begin(self, requests: Sequence[Request]) -> None:
+        """Begin all."""
+
+    def wait(self) -> list[tuple[int, int]]:
+        """Key and bytes of some that have ended, at least one."""
+
+    def close(self) -> None:
+        """Wait for what is under way."""
+
+
+class ThreadReads:
+    """A thread for each read under way, where the kernel does not do it by itself."""
+
+    def __init__(self, most: int) -> None:
+        self._pool = ThreadPoolExecutor(most, thread_name_prefix="parentage-direct")
+        self._come = SimpleQueue[tuple[int, int]]()
+
+    def begin(self, requests: Sequence[Request]) -> None:
+        """Begin all."""
+        for request in requests:
+            self._pool.submit(self._read, request)
+
+    def wait(self) -> list[tuple[int, int]]:
+        """The next that has ended."""
+        return [self._come.get()]
+
+    def _read(self, request: Request) -> None:
+        try:
+            got = os.preadv(request.number, [request.room.data], request.offset)
+        except OSError:
+            got = 0
+        self._come.put((request.key, got))
+
+    def close(self) -> None:
+        """Let go of the threads; safe to call twice."""
+        self._pool.shutdown()
 
 
 def _lasting(size: int) -> Raw:
@@ -76,6 +126,20 @@ def _lasting(size: int) -> Raw:
     return room[start : start + size]
 
 
+def _reads(most: int) -> Reads:
+    try:
+        return KernelReads(most)
+    except OSError:
+        return ThreadReads(most)
+
+
+class _Span(NamedTuple):
+    """Where in its row a span begins, and the bytes that have to come."""
+
+    before: int
+    least: int
+
+
 class DirectReader:
     """Reads for one worker, up to ``rows`` spans of up to ``room`` bytes at a time, into one of so many
     ``blocks``."""
@@ -84,31 +148,49 @@ class DirectReader:
         each = (room + 2 * ALIGNED - 1) // ALIGNED * ALIGNED
         self._held = _lasting(each * rows * blocks).reshape(blocks, rows, each)
         self._free = list(range(blocks))
-        self._pool = ThreadPoolExecutor(rows * blocks, thread_name_prefix="parentage-direct")
+        self._reads = _reads(rows * blocks)
+        self._lent: dict[int, DirectBlock] = {}
+        self._left: dict[int, int] = {}
+        self._spans: dict[int, _Span] = {}
         self._opened: dict[int, int | None] = {}
 
     def begin(self, files: Sequence[tuple[int, int]], sizes: Sequence[int]) -> DirectBlock:
         """Start reading ``sizes`` bytes of (descriptor, offset) each, one a row."""
         number = self._free.pop()
-        rows = self._held[number, : len(files)]
-        begins = [
-            self._pool.submit(self._read, self._direct(file), offset, size, row)
-            for (file, offset), size, row in zip(files, sizes, rows, strict=True)
+        block = DirectBlock(number, self._held[number, : len(files)], [None] * len(files))
+        self._lent[number], self._left[number] = block, len(files)
+        requests = [
+            self._request(block, k, file, offset, size)
+            for k, ((file, offset), size) in enumerate(zip(files, sizes, strict=True))
         ]
-        return DirectBlock(number, rows, begins)
+        self._reads.begin(requests)
+        return block
+
+    def come(self) -> list[DirectBlock]:
+        """Blocks of which everything has come, at least one; some must be under way."""
+        whole: list[DirectBlock] = []
+        while not whole:
+            for key, got in self._reads.wait():
+                number, row = divmod(key, self._held.shape[1])
+                span, block = self._spans.pop(key), self._lent[number]
+                block.begins[row] = span.before if got >= span.least else None
+                self._left[number] -= 1
+                if not self._left[number]:
+                    whole.append(block)
+        return whole
 
     def end(self, block: DirectBlock) -> None:
         """Its bytes have come and are no longer needed."""
+        del self._lent[block.number]
         self._free.append(block.number)
 
-    def _read(self, number: int | None, offset: int, size: int, row: Raw) -> int | None:
-        before = offset % ALIGNED
+    def _request(self, block: DirectBlock, row: int, file: int, offset: int, size: int) -> Request:
+        key, before = block.number * self._held.shape[1] + row, offset % ALIGNED
         wanted = (before + size + ALIGNED - 1) // ALIGNED * ALIGNED
-        try:
-            got = os.preadv(number, [row[:wanted].data], offset - before) if number is not None else 0
-        except OSError:
-            got = 0
-        return before if got >= before + size else None
+        self._spans[key] = _Span(before, before + size)
+        direct = self._direct(file)
+        # What cannot be read so is asked of no file, which is answered with nothing.
+        return Request(key, -1 if direct is None else direct, offset - before, block.rows[row, :wanted])
 
     def _direct(self, number: int) -> int | None:
         """The same file, opened past the cache; None where its file system has no such way."""
@@ -120,8 +202,8 @@ class DirectReader:
         return self._opened[number]
 
     def close(self) -> None:
-        """Let go of threads and files; safe to call twice."""
-        self._pool.shutdown()
+        """Let go of what reads, once it has, and of files; safe to call twice."""
+        self._reads.close()
         for number in self._opened.values():
             if number is not None:
                 os.close(number)

@@ -80,14 +80,10 @@ class LocalFile:
             view, offset = view[got:], offset + got
 
     def announce(self, spans: Sequence[Span]) -> None:
-        """Let the system fetch them from the disk meanwhile, those that do not seem to lie in memory."""
+        """Let the system fetch them from the disk meanwhile, those that do not lie in memory."""
         for offset, count in spans:
-            if count < PROBED or not (self._at_hand(offset) and self._at_hand(offset + count - 1)):
+            if count < PROBED or not in_memory(self.descriptor, offset, count):
                 self._advise(offset, count, "POSIX_FADV_WILLNEED")
-
-    def _at_hand(self, offset: int) -> bool:
-        """Does the byte lie in memory? False too where the system does not tell."""
-        return in_memory(self.descriptor, offset)
 
     def blocks(self) -> Iterator[tuple[int, bytes]]:
         """From the first byte to the last."""

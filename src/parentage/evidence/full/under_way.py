@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
-from queue import SimpleQueue
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from parentage.checkpoints.direct_files import DirectBlock
+from parentage.checkpoints.direct_files import DirectBlock, DirectReader
 from parentage.evidence.full.tasks import SliceTask
 from parentage.numerics.streaming.replay_kernels import COUNTS
 
@@ -39,25 +39,23 @@ class UnderWay:
     """Parts whose reading has begun, handed out as they have come: a disk that answers many requests at a
     time answers them in an order of its own, and who waits for the oldest leaves it idle (docs/log.md)."""
 
+    reader: DirectReader | None = None
     parts: dict[int, Part] = field(default_factory=dict)
-    spans: dict[int, int] = field(default_factory=dict)
-    come: SimpleQueue[int] = field(default_factory=SimpleQueue)
-    begun: int = 0
+    here: deque[Part] = field(default_factory=deque)
+
+    def __len__(self) -> int:
+        return len(self.parts) + len(self.here)
 
     def add(self, part: Part) -> None:
-        key, self.begun = self.begun, self.begun + 1
-        self.parts[key], self.spans[key] = part, 1 if part.read is None else len(part.read.begins)
+        """One of which something is on its way, or nothing."""
         if part.read is None:
-            self.come.put(key)
-            return
-        for future in part.read.begins:
-            future.add_done_callback(lambda _: self.come.put(key))
+            self.here.append(part)
+        else:
+            self.parts[part.read.number] = part
 
     def take(self) -> Part:
         """The next part of which everything has come."""
-        while True:
-            key = self.come.get()
-            self.spans[key] -= 1
-            if not self.spans[key]:
-                del self.spans[key]
-                return self.parts.pop(key)
+        if not self.here:
+            assert self.reader is not None
+            self.here.extend(self.parts.pop(block.number) for block in self.reader.come())
+        return self.here.popleft()

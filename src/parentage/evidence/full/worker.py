@@ -181,11 +181,11 @@ class SliceCounter:
     def each(self, tasks: Iterator[SliceTask]) -> Iterator[tuple[SliceTask, Counts]]:
         """Slice after slice. What is read past the page cache goes on from one to the next: a worker that
         waited at the end of each for the first bytes of the next lost a fifth of a disk's time."""
-        parts, under_way = self._parts(tasks), UnderWay()
+        parts, under_way = self._parts(tasks), UnderWay(self.reader)
         while True:
-            while len(under_way.parts) <= self.depth and (part := next(parts, None)) is not None:
+            while len(under_way) <= self.depth and (part := next(parts, None)) is not None:
                 under_way.add(part)
-            if not under_way.parts:
+            if not under_way:
                 return
             part = under_way.take()
             whole = part.of
@@ -218,16 +218,14 @@ class SliceCounter:
         if files is None or self.reader is None:
             return None
         sizes = [(end - start) * ref.dtype.itemsize for _, ref in task.job.models]
-        ends = ((number, offset + size - 1) for (number, offset), size in zip(files, sizes, strict=True))
-        if all(in_memory(*place) for place in (*files, *ends)):
+        if all(in_memory(*file, size) for file, size in zip(files, sizes, strict=True)):
             return None
         return self.reader.begin(files, sizes)
 
     def _directly(self, task: SliceTask, start: int, end: int, read: DirectBlock) -> NDArray[np.int64]:
         """Count what was read so; what could not be is read as anything else is."""
-        begins = [future.result() for future in read.begins]
-        known = [begin for begin in begins if begin is not None]
-        if len(known) < len(begins):
+        known = [begin for begin in read.begins if begin is not None]
+        if len(known) < len(read.begins):
             total = self._part(task, start, end)
         else:
             total = self._lying_there(task, read.rows, known, end - start)
