@@ -14,6 +14,7 @@ import os
 import platform
 import sys
 from collections.abc import Sequence
+from functools import cache
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -172,12 +173,14 @@ def cached_pages(number: int, offset: int, nbytes: int) -> int | None:
     return int(found.here)
 
 
-_library = ctypes.CDLL(None, use_errno=True)
+@cache
+def _library() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)
 
 
 def _call(number: int, *arguments: object) -> int:
     # The interpreter's lock is free while the system is at work.
-    result = _library.syscall(ctypes.c_long(number), *arguments)
+    result = _library().syscall(ctypes.c_long(number), *arguments)
     if result < 0:
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code))
