@@ -21,7 +21,8 @@ from parentage.merging.layers import stem
 from parentage.merging.operands import decode_into, pieces
 from parentage.merging.planned import Plan, PlannedTensor
 from parentage.merging.recipe_writing import recipe_digest
-from parentage.merging.run import Job, made, prepared_ahead
+from parentage.merging.rules_ahead import RulesAhead
+from parentage.merging.run import Job, made
 from parentage.numerics.streaming.replay_kernels import FORMATS
 from parentage.records.absence import Absent
 from parentage.records.dtypes import DType
@@ -172,14 +173,15 @@ class _Shard:
         return "" if position == self.shard.size else "it holds bytes that belong to no tensor"
 
     def _pieces(self) -> Iterator[_Piece]:
-        rules = prepared_ahead([planned for planned, _ in self.known])
-        for (planned, tensor), rule in zip(self.known, rules, strict=True):
-            operands, granularity = planned.operands, 1 if rule is None else rule.granularity
-            for start, count in pieces(operands.elements, granularity, operands.chunk):
-                operands.announce(start, count)
-                if self.read:
-                    self.suspect.announce(tensor, start, count)
-                yield _Piece(Job(planned.operands, rule, planned.dtype, start, count, 0), tensor)
+        with RulesAhead(planned for planned, _ in self.known) as ahead:
+            rules = ahead.of(planned for planned, _ in self.known)
+            for (_, tensor), (planned, rule) in zip(self.known, rules, strict=True):
+                operands, granularity = planned.operands, 1 if rule is None else rule.granularity
+                for start, count in pieces(operands.elements, granularity, operands.chunk):
+                    operands.announce(start, count)
+                    if self.read:
+                        self.suspect.announce(tensor, start, count)
+                    yield _Piece(Job(planned.operands, rule, planned.dtype, start, count, 0), tensor)
 
     def _stream(self, ours: hashlib._Hash, theirs: hashlib._Hash) -> None:
         counts = {t.name: _Counts() for _, t in self.known}

@@ -6,8 +6,7 @@ that was stopped leaves the shards that were finished, and the same command goes
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,13 +16,14 @@ from parentage.engines.threads import map_ordered
 from parentage.merging.operands import Operand, Operands, decode_into, pieces
 from parentage.merging.planned import Plan, PlannedTensor
 from parentage.merging.progress_state import Finished, RunState
+from parentage.merging.rules_ahead import RulesAhead, prepared
 from parentage.merging.shards import Shard, ShardFile
 from parentage.methods.method import BitsRule, Rule
 from parentage.numerics.storage.formats import round_to
 from parentage.records.dtypes import DType
 from parentage.records.merge import MergedFile
 
-__all__ = ["Job", "Progress", "jobs_of", "load_kernels", "made", "prepared_ahead", "write_shards"]
+__all__ = ["Job", "Progress", "jobs_of", "load_kernels", "made", "write_shards"]
 
 Progress = Callable[[str, int, int], None]
 MEBIBYTE = 2**20
@@ -67,11 +67,13 @@ def write_shards(
     shards: tuple[Shard, ...],
     metadata: Mapping[str, str],
     state: RunState,
+    rules: RulesAhead,
     *,
     workers: int,
     progress: Progress,
 ) -> tuple[MergedFile, ...]:
-    """Write every shard that ``state`` does not know as finished; all of them, in order."""
+    """Write every shard that ``state`` does not know as finished; all of them, in order. ``rules``: of the
+    plan's tensors."""
     total, done = plan.nbytes // MEBIBYTE, 0
     files = []
     for shard in shards:
@@ -80,7 +82,7 @@ def write_shards(
         known = state.finished(shard.name, size)
         if known is None:
             with ShardFile(state.folder, shard.name, header, shard.nbytes) as file:
-                _fill(shard, file, workers, progress, done, total)
+                _fill(shard, file, rules, workers, progress, done, total)
                 known = Finished(file.finish(), size)
             state.finish(shard.name, known)
         done += shard.nbytes // MEBIBYTE
@@ -92,6 +94,7 @@ def write_shards(
 def _fill(
     shard: Shard,
     file: ShardFile,
+    rules: RulesAhead,
     workers: int,
     progress: Progress,
     done: int,
@@ -103,46 +106,23 @@ def _fill(
         return data
 
     written = 0
-    for data in map_ordered(work, jobs_of(shard), workers=workers):
+    for data in map_ordered(work, jobs_of(shard, rules), workers=workers):
         file.hashed(data)
         written += len(data)
         progress("merging (MiB)", done + written // MEBIBYTE, total)
 
 
-def jobs_of(shard: Shard) -> Iterator[Job]:
+def jobs_of(shard: Shard, rules: RulesAhead) -> Iterator[Job]:
     """The pieces of a shard in the order of its bytes; a method's passes over a tensor come before its
     first piece."""
     position = 0
-    for tensor, rule in zip(shard.tensors, prepared_ahead(shard.tensors), strict=True):
+    for tensor, rule in rules.of(shard.tensors):
         granularity = 1 if rule is None else rule.granularity
         for start, count in pieces(tensor.operands.elements, granularity, tensor.operands.chunk):
             tensor.operands.announce(start, count)
             at = position + start * tensor.dtype.itemsize
             yield Job(tensor.operands, rule, tensor.dtype, start, count, at)
         position += tensor.nbytes
-
-
-def prepared_ahead(tensors: Iterable[PlannedTensor]) -> Iterator[Rule | None]:
-    """Each tensor's rule, in order; the next one's passes run while a tensor is written."""
-    with ThreadPoolExecutor(1, thread_name_prefix="parentage-passes") as pool:
-        coming: Future[Rule | None] | None = None
-        try:
-            for tensor in tensors:
-                following = pool.submit(prepared, tensor)
-                if coming is not None:
-                    yield coming.result()
-                coming = following
-            if coming is not None:
-                yield coming.result()
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-
-
-def prepared(tensor: PlannedTensor) -> Rule | None:
-    """The method's rule for a tensor, after its passes; None where it is copied."""
-    if tensor.parameters is None or tensor.profile is None or tensor.method is None:
-        return None
-    return tensor.method.prepare(tensor.operands, tensor.parameters, tensor.profile, tensor.name)
 
 
 def made(job: Job) -> Bits:

@@ -15,6 +15,7 @@ from parentage.merging.plan import make_plan
 from parentage.merging.progress_state import NAME as STATE
 from parentage.merging.progress_state import RunState
 from parentage.merging.record import parents_of, record_of
+from parentage.merging.rules_ahead import RulesAhead
 from parentage.merging.run import Progress, load_kernels, write_shards
 from parentage.merging.shards import Shard, index_of, split
 from parentage.merging.side_files import side_files
@@ -41,22 +42,25 @@ def written(
     plan = make_plan(recipe, opened, profile=options.profile, seed=options.seed)
     beside = side_files(plan, opened)
     load_kernels(plan)
-    files = digests.result(progress)
-    parents = parents_of(plan, opened, files)
-    shards = split(plan.tensors, options.shard_bytes)
-    metadata = shard_metadata(record_of(plan, parents))
-    versions = [repr(parents), *_versions(opened, files)]
-    state = RunState(out, _plan_digest(shards, metadata, parents_key="\n".join(versions)))
-    try:
-        made = write_shards(plan, shards, metadata, state, workers=threads(options), progress=progress)
-        record = record_of(plan, parents, made)
-        _beside(state.folder, shards, beside, record)
-        if options.signer is not None:
-            _sign(state.folder, out, record, options, options.signer, progress)
-        state.publish()
-    except BaseException:
-        state.abandon()
-        raise
+    with RulesAhead(plan.tensors) as rules:
+        files = digests.result(progress)
+        parents = parents_of(plan, opened, files)
+        shards = split(plan.tensors, options.shard_bytes)
+        metadata = shard_metadata(record_of(plan, parents))
+        versions = [repr(parents), *_versions(opened, files)]
+        state = RunState(out, _plan_digest(shards, metadata, parents_key="\n".join(versions)))
+        try:
+            made = write_shards(
+                plan, shards, metadata, state, rules, workers=threads(options), progress=progress
+            )
+            record = record_of(plan, parents, made)
+            _beside(state.folder, shards, beside, record)
+            if options.signer is not None:
+                _sign(state.folder, out, record, options, options.signer, progress)
+            state.publish()
+        except BaseException:
+            state.abandon()
+            raise
     return record
 
 

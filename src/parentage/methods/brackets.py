@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol, runtime_checkable
+from typing import Final, Protocol
 
 import numpy as np
 from numba import njit
@@ -16,10 +16,9 @@ from numpy.typing import NDArray
 
 from parentage.methods.method import Values
 
-__all__ = ["Gathering", "Look", "Met", "Numbers", "gather", "met_at"]
+__all__ = ["Gathering", "Look", "Met", "Numbers", "gather", "keep_marked", "met_at"]
 
 
-@runtime_checkable
 class Gathering(Protocol):
     """Numbers [rows, n] that are kept in another form, a row of which is made where it is asked for, and
     that ``gather`` by themselves."""
@@ -94,10 +93,10 @@ def met_at(
     for start, x in blocks():
         for one in kept:
             bracket = one.low, one.high, one.sizes, one.places, one.filled, one.below
-            if isinstance(x, Gathering):
-                one.filled, one.below = x.gather(one.row, start, *bracket)
-            else:
+            if isinstance(x, np.ndarray):
                 one.filled, one.below = gather(x[one.row], start, *bracket)
+            else:
+                one.filled, one.below = x.gather(one.row, start, *bracket)
             if one.filled >= one.sizes.size:
                 return None
     found = [_met(one) for one in kept]
@@ -151,10 +150,9 @@ def gather(
     bits = x.view(np.uint32)
     least, span = np.uint32(low), np.uint32(high - low)
     inside = np.zeros(BLOCK, np.uint8)
-    groups = inside.view(np.uint64)
     for begin in range(0, bits.size, BLOCK):
         block = bits[begin : begin + BLOCK]
-        if filled + BLOCK > sizes.size:
+        if filled + block.size > sizes.size:
             return sizes.size, below
         under = np.uint32(0)
         for i in range(block.size):
@@ -162,16 +160,32 @@ def gather(
             inside[i] = np.uint8(over <= span)
             # What is below wraps round; magnitudes have 31 bits.
             under += over >> np.uint32(31)
-        for i in range(block.size, BLOCK):
-            inside[i] = 0
         below += int(under)
-        for group in range((block.size + 7) // 8):
-            if groups[group]:
-                for i in range(8 * group, min(8 * group + 8, block.size)):
-                    sizes[filled] = block[i] & SIZE
-                    places[filled] = start + begin + i
-                    filled += int(inside[i])
+        filled = keep_marked(block, inside, start + begin, sizes, places, filled)
     return filled, below
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def keep_marked(
+    block: NDArray[np.uint32],
+    inside: NDArray[np.uint8],
+    start: int,
+    sizes: NDArray[np.uint32],
+    places: NDArray[np.int64],
+    filled: int,
+) -> int:
+    """Keep the patterns of a block whose mark in ``inside`` [a multiple of eight, at least as many] is 1;
+    how many are kept then."""
+    groups = inside.view(np.uint64)
+    for i in range(block.size, 8 * ((block.size + 7) // 8)):
+        inside[i] = 0
+    for group in range((block.size + 7) // 8):
+        if groups[group]:
+            for i in range(8 * group, min(8 * group + 8, block.size)):
+                sizes[filled] = block[i] & SIZE
+                places[filled] = start + i
+                filled += int(inside[i])
+    return filled
 
 
 def _met(one: _Kept) -> Met | None:

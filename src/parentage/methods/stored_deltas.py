@@ -14,12 +14,13 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from parentage.methods.brackets import Numbers, gather
+from parentage.methods.brackets import Numbers, keep_marked
 from parentage.methods.grids import decode_bf16, store_bf16
 from parentage.methods.method import BitsReader, Reader, Values, bits_reader
 from parentage.methods.selection import Cut
-from parentage.methods.task_kernels import GRIDS, combine, differences
+from parentage.methods.task_kernels import GRIDS, combine, differences, on_grid_of
 from parentage.methods.task_vectors import Deltas
+from parentage.numerics.storage.rounding_kernels import bits_of, from_bits
 
 __all__ = ["StoredDeltas", "Trims", "merge_stored", "passes_over"]
 
@@ -28,6 +29,7 @@ BLOCK: Final = 2048
 # Elements that a pass reads at a time.
 CHUNK: Final = 1 << 18
 SIZE: Final = np.uint32(0x7FFFFFFF)
+HALF: Final = np.uint32(16)
 WHOLE: Final = 0
 LARGEST: Final = 1
 NOTHING: Final = 2
@@ -84,6 +86,47 @@ def _apart_stored(own: Stored, base: Stored, grid: int, out: Values) -> None:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def _mark_on(
+    own: Stored,
+    base: Stored,
+    grid: int,
+    least: np.uint32,
+    span: np.uint32,
+    patterns: NDArray[np.uint32],
+    inside: NDArray[np.uint8],
+) -> np.uint32:
+    # One loop from bits to marks stays in registers.
+    under = np.uint32(0)
+    for i in range(own.size):
+        x = on_grid_of(from_bits(np.uint32(np.uint32(own[i]) << HALF)), grid)
+        ours = on_grid_of(from_bits(np.uint32(np.uint32(base[i]) << HALF)), grid)
+        size = np.uint32(bits_of(on_grid_of(np.float32(x - ours), grid)) & SIZE)
+        over = np.uint32(size - least)
+        patterns[i] = size
+        inside[i] = np.uint8(over <= span)
+        under += over >> np.uint32(31)
+    return under
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _mark(
+    own: Stored,
+    base: Stored,
+    grid: int,
+    least: np.uint32,
+    span: np.uint32,
+    patterns: NDArray[np.uint32],
+    inside: NDArray[np.uint8],
+) -> np.uint32:
+    """Magnitudes of a block's task vector, which of them lie in a bracket; how many lie below."""
+    if grid == 0:
+        return _mark_on(own, base, 0, least, span, patterns, inside)
+    if grid == 1:
+        return _mark_on(own, base, 1, least, span, patterns, inside)
+    return _mark_on(own, base, 2, least, span, patterns, inside)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def _gather_stored(
     own: Stored,
     base: Stored,
@@ -96,14 +139,15 @@ def _gather_stored(
     filled: int,
     below: int,
 ) -> tuple[int, int]:
-    x, ours = np.empty(BLOCK, np.float32), np.empty(BLOCK, np.float32)
-    apart = np.empty(BLOCK, np.float32)
+    least, span = np.uint32(low), np.uint32(high - low)
+    patterns, inside = np.empty(BLOCK, np.uint32), np.zeros(BLOCK, np.uint8)
     for begin in range(0, own.size, BLOCK):
         n = min(BLOCK, own.size - begin)
-        decode_bf16(own[begin : begin + n], x)
-        decode_bf16(base[begin : begin + n], ours)
-        differences(x[:n], ours[:n], apart[:n], grid)
-        filled, below = gather(apart[:n], start + begin, low, high, sizes, places, filled, below)
+        if filled + n > sizes.size:
+            return sizes.size, below
+        theirs, ours = own[begin : begin + n], base[begin : begin + n]
+        below += int(_mark(theirs, ours, grid, least, span, patterns, inside))
+        filled = keep_marked(patterns[:n], inside, start + begin, sizes, places, filled)
     return filled, below
 
 

@@ -15,7 +15,7 @@ from parentage.numerics.storage.rounding_kernels import on_bf16_grid, on_f16_gri
 from parentage.numerics.tool_order.torch_sums import outer_at
 from parentage.records.dtypes import DType
 
-__all__ = ["GRIDS", "combine", "differences"]
+__all__ = ["GRIDS", "combine", "differences", "on_grid_of"]
 
 # Elements of a block: its sums stay in the first-level cache.
 BLOCK: Final = 2048
@@ -23,7 +23,8 @@ GRIDS: Final = {DType.BF16: 0, DType.F16: 1, DType.F32: 2}
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _round(x: np.float32, grid: int) -> np.float32:
+def on_grid_of(x: np.float32, grid: int) -> np.float32:
+    """The number after storage in one of ``GRIDS``."""
     if grid == 0:
         return on_bf16_grid(x)
     return on_f16_grid(x) if grid == 1 else np.float32(x)
@@ -32,7 +33,7 @@ def _round(x: np.float32, grid: int) -> np.float32:
 @njit(cache=True, nogil=True, error_model="numpy")
 def _apart(x: Values, base: Values, out: Values, grid: int) -> None:
     for i in range(base.size):
-        out[i] = _round(np.float32(_round(x[i], grid) - _round(base[i], grid)), grid)
+        out[i] = on_grid_of(np.float32(on_grid_of(x[i], grid) - on_grid_of(base[i], grid)), grid)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -54,14 +55,14 @@ def _mixed(
     """The sum of what took part at element ``i``, and of its weights."""
     models = p.shape[0]
     if not elect:
-        return _round(outer_at(p, i, power, abreast), grid), np.float32(1)
-    positive = _round(outer_at(p, i, power, abreast), grid) >= 0
+        return on_grid_of(outer_at(p, i, power, abreast), grid), np.float32(1)
+    positive = on_grid_of(outer_at(p, i, power, abreast), grid) >= 0
     part, share = np.zeros((models, 1), np.float32), np.zeros((models, 1), np.float32)
     for k in range(models):
         if (p[k, i] > 0) if positive else (p[k, i] < 0):
             part[k, 0], share[k, 0] = p[k, i], weights[k]
-    mixed = _round(outer_at(part, 0, power, abreast), grid)
-    return mixed, _round(outer_at(share, 0, power, abreast), grid)
+    mixed = on_grid_of(outer_at(part, 0, power, abreast), grid)
+    return mixed, on_grid_of(outer_at(share, 0, power, abreast), grid)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -73,11 +74,11 @@ def _weigh(deltas: Values, weights: Values, begin: int, n: int, total: Values, g
         # A view of the row: indices into a matrix are not vectorised (a third of the speed).
         row, w = deltas[k, begin : begin + n], weights[k]
         for i in range(n):
-            p = _round(np.float32(row[i] * w), grid)
+            p = on_grid_of(np.float32(row[i] * w), grid)
             row[i] = p
             total[i] += p
     for i in range(n):
-        total[i] = _round(total[i], grid)
+        total[i] = on_grid_of(total[i], grid)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -97,8 +98,8 @@ def _elect(
             mixed[i] = mixed[i] + (x if agrees else zero)
             share[i] = share[i] + (w if agrees else zero)
     for i in range(n):
-        total[i] = _round(mixed[i], grid)
-        share[i] = _round(share[i], grid)
+        total[i] = on_grid_of(mixed[i], grid)
+        share[i] = on_grid_of(share[i], grid)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -117,13 +118,13 @@ def _settle(
     if normalize:
         for i in range(n):
             by = np.float32(1) if share[i] == np.float32(0) else share[i]
-            total[i] = _round(np.float32(total[i] / by), grid)
+            total[i] = on_grid_of(np.float32(total[i] / by), grid)
     if factor != np.float32(1):
         for i in range(n):
-            total[i] = _round(np.float32(total[i] * factor), grid)
+            total[i] = on_grid_of(np.float32(total[i] * factor), grid)
     ours, made = base[begin : begin + n], out[begin : begin + n]
     for i in range(n):
-        made[i] = _round(np.float32(_round(ours[i], grid) + total[i]), grid)
+        made[i] = on_grid_of(np.float32(on_grid_of(ours[i], grid) + total[i]), grid)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
