@@ -13,7 +13,7 @@ from parentage.methods.method import Rule
 
 __all__ = ["RulesAhead", "prepared"]
 
-# Elements of tensors whose rules wait for their turn: as many as two embeddings of a small model have, during
+# Elements of tensors whose rules wait for their turn: as many as two embeddings of a small model, during
 # which several layers' passes are made. A rule that goes by a tool's order of equal magnitudes holds a bit
 # for each element and model: 16 MiB a model.
 MOST: Final = 2**27
