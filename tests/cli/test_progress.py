@@ -20,10 +20,10 @@ COMMANDS: dict[str, list[str | Path]] = {
     "inspect": ["inspect", SUSPECT, "--digests", "--json"],
 }
 STAGES = {
-    "audit": "measuring tensors",
-    "audit candidates": "looking at candidates",
-    "diff": "comparing",
-    "inspect": "reading",
+    "audit": ("matching tensors", "measuring tensors"),
+    "audit candidates": ("looking at candidates",),
+    "diff": ("comparing",),
+    "inspect": ("reading",),
 }
 
 
@@ -57,7 +57,7 @@ def on_a_terminal(command: list[str | Path], columns: int = 100) -> tuple[int, s
 def test_a_terminal_shows_how_far_it_is(command: str) -> None:
     code, out, err = on_a_terminal(COMMANDS[command])
     assert code == 0
-    assert STAGES[command] in err
+    assert [stage for stage in STAGES[command] if stage not in err] == []
     assert out.startswith("{")
     assert "\x1b" not in out
 

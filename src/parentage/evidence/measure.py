@@ -11,7 +11,7 @@ import numpy as np
 from parentage import __version__
 from parentage.architectures.alignment import AlignedTensor, Alignment, align
 from parentage.architectures.expert_orders import undo_expert_orders
-from parentage.architectures.unit_orders import undo_orders
+from parentage.architectures.unit_orders import FoundOrder, undo_orders
 from parentage.checkpoints.checkpoint import Checkpoint
 from parentage.checkpoints.merge_claims import merge_claims
 from parentage.checkpoints.remote.costs import Cost
@@ -73,6 +73,7 @@ PARTS = (
 )
 # Pairs grow with the square of the parents; beyond six parents only those with the last are tried.
 ALL_PAIRS_UP_TO = 4
+MATCHING = "matching tensors"
 
 
 def measure(
@@ -85,14 +86,11 @@ def measure(
 ) -> Evidence:
     """All passes: tensors, replays, structure, digests. Deterministic for equal inputs and options."""
     checkpoints = [m.checkpoint for m in inputs.models]
-    # A budget is for what was planned: layers are then not looked for over a network.
-    afar = options.budget is None
-    alignment = align(checkpoints[0], checkpoints[1:], by_content=True, afar=afar)
-    alignment, experts = undo_expert_orders(alignment, checkpoints)
-    alignment, orders = undo_orders(alignment, checkpoints)
+    alignment, experts, orders = _met(checkpoints, options, progress)
     plan = _plan(inputs, options)
     groups = readable(alignment, checkpoints, options)
     looked = _look_afar(alignment, checkpoints, groups, options, fetched)
+    progress(MATCHING, 4, 4)
     sampling = in_tiles(options.sampling, alignment.groups, checkpoints)
     if looked is not None:
         alignment, orders = looked.alignment, (*orders, *looked.orders)
@@ -182,6 +180,23 @@ def measure(
         claims=merge_claims(checkpoints[0]),
         recognition=recognition,
     )
+
+
+def _met(
+    checkpoints: Sequence[Checkpoint], options: Options, progress: Progress
+) -> tuple[Alignment, tuple[FoundOrder, ...], tuple[FoundOrder, ...]]:
+    """What meets what, by name and content, with orders of experts and of units undone. Of large models
+    this takes minutes, of which a network's part is left."""
+    progress(MATCHING, 0, 4)
+    # A budget is for what was planned: layers are then not looked for over a network.
+    afar = options.budget is None
+    alignment = align(checkpoints[0], checkpoints[1:], by_content=True, afar=afar)
+    progress(MATCHING, 1, 4)
+    alignment, experts = undo_expert_orders(alignment, checkpoints)
+    progress(MATCHING, 2, 4)
+    alignment, orders = undo_orders(alignment, checkpoints)
+    progress(MATCHING, 3, 4)
+    return alignment, experts, orders
 
 
 def _notes_afar(recognition: Recognition | Absent) -> tuple[str, ...]:
