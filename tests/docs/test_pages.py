@@ -20,7 +20,7 @@ from parentage.cli.main import app
 from parentage.records.relations import RELATIONS
 from parentage.verdicts import readings
 from parentage.verdicts.blends import blend_tests, post_training
-from parentage.verdicts.relations import neighbours
+from parentage.verdicts.relations import leaning, neighbours
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "scripts").rglob("*.md")])
@@ -184,7 +184,7 @@ def test_the_numbers_of_the_rules_are_those_of_the_program() -> None:
         ("is at most {} in the median and", readings.AT_FORK),
         ("at most {} in two thirds", readings.AT_FORK_ALONE),
         ("by more than {} of the way", neighbours.ALONG),
-        ("branch is below {} for", neighbours.BETWEEN),
+        ("branch is below {} for", leaning.BETWEEN),
         ("at least {} of the two models' distance", neighbours.LEAN),
         ("of at least {} elements off the replay", post_training.LEAST_OFF),
         ("one intermediate rounding is at least {}", post_training.BEYOND_STEP_RATIO),

@@ -17,7 +17,7 @@ ROWS, COLUMNS = 200, 300
 Floats = NDArray[np.float64]
 
 
-def _tensor(name: str, suspect: Floats, models: list[Floats]) -> TensorEvidence:
+def tensor_of(name: str, suspect: Floats, models: list[Floats]) -> TensorEvidence:
     deltas = np.stack([m - suspect for m in models])
     n = suspect.size
     return TensorEvidence(
@@ -57,7 +57,7 @@ def _readings(matrices: int, moved: int, by: float, suspect: float = 0.01, usual
         step = {n: rng.normal(size=base.size) for n in ("first", "second", "suspect")}
         first = base + (by if k < moved else usual) * step["first"]
         models = [first, base + 0.03 * step["second"]]
-        found.append(_tensor(f"layers.0.{k}.weight", base + suspect * step["suspect"], models))
+        found.append(tensor_of(f"layers.0.{k}.weight", base + suspect * step["suspect"], models))
     roles = (ModelRole.SUSPECT, ModelRole.PARENT, ModelRole.PARENT)
     pins = tuple(
         ModelPin(name=n, role=r, locator=n, revision=Absent("local"), shards=())

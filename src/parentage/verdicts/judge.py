@@ -16,10 +16,10 @@ from parentage.verdicts.methods.experts import weigh_upcycled
 from parentage.verdicts.methods.low_rank import weigh_low_rank
 from parentage.verdicts.methods.registry import weigh_methods
 from parentage.verdicts.readings import Readings
+from parentage.verdicts.relations.between import weigh_beside, weigh_between
 from parentage.verdicts.relations.copies import weigh_cast_copy, weigh_copy, weigh_passthrough
 from parentage.verdicts.relations.linear_merge import weigh_linear_merge
 from parentage.verdicts.relations.neighbours import (
-    weigh_between,
     weigh_fine_tune,
     weigh_independent,
     weigh_shared_ancestor,
@@ -55,6 +55,7 @@ def weigh_all(readings: Readings, tensors: Sequence[TensorReading]) -> tuple[Wei
         weigh_between(readings),
         weigh_fine_tune(readings),
         weigh_shared_ancestor(readings),
+        weigh_beside(readings),
         weigh_independent(readings),
     )
     return tuple(w for w in found if w is not None)

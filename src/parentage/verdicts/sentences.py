@@ -10,6 +10,8 @@ from parentage.verdicts.beside.layers import layer_places, straight
 from parentage.verdicts.beside.orders import reordered_units
 from parentage.verdicts.methods.low_rank import low_rank_words
 from parentage.verdicts.readings import Readings
+from parentage.verdicts.relations.between import beside_words
+from parentage.verdicts.relations.leaning import distance_words, lean_words
 from parentage.verdicts.relations.neighbours import only_rows_tell, origin_radius
 from parentage.verdicts.weighing import Status, Weighing
 
@@ -40,12 +42,9 @@ def verdict_sentence(
         if told:
             return f"{suspect} {told}."
     if weighing.relation == "same-run-checkpoint":
-        return (
-            f"{suspect} lies between {listing(names)}, but not on the grid of a stored merge: "
-            f"a checkpoint of the same run, an average over it, or a merge trained before it was "
-            f"stored would look like this."
-        )
+        return f"{suspect} {weighing.sentence}."
     beside = f"{_nearest(readings)}{low_rank_words(readings)}"
+    beside += lean_words(readings) or beside_words(readings)
     return f"The evidence does not settle what {suspect} is made of{beside}."
 
 
@@ -130,9 +129,9 @@ def _size(readings: Readings, weighing: Weighing) -> str:
             if only_rows_tell(readings, weighing.models[0])
             else ""
         )
-        return f"{same}, {distance:.2%} away from it"
+        return f"{same}, {distance_words(distance)} away from it"
     radius = origin_radius(readings, weighing.models[0])
-    return f" (or of a model within {radius:.2%} of it), {distance:.2%} away"
+    return f" (or of a model within {distance_words(radius)} of it), {distance_words(distance)} away"
 
 
 def _nearest(readings: Readings) -> str:
@@ -142,4 +141,4 @@ def _nearest(readings: Readings) -> str:
     distance = readings.distance(nearest)
     if distance is None:
         return ""
-    return f"; the nearest model given is {readings.name(nearest)}, {distance:.2%} away"
+    return f"; the nearest model given is {readings.name(nearest)}, {distance_words(distance)} away"

@@ -1,4 +1,4 @@
-"""``fine-tune``, ``shared-ancestor``, ``same-run-checkpoint`` and ``independent``: who is near whom.
+"""``fine-tune``, ``shared-ancestor`` and ``independent``: who is near whom.
 
 Distances have no arrow. Three models, though, form a tree: the one that sits at the fork is where the
 other two part (see ``Triangle``). Only quiet rows, dates or an exact replay give the arrow of time.
@@ -11,12 +11,12 @@ import math
 from parentage.records.absence import Absent
 from parentage.verdicts.beside.orders import looked, searched
 from parentage.verdicts.readings import AT_FORK, OWN_COSINE, Branch, Readings, Triangle
+from parentage.verdicts.relations.leaning import distance_words, weigh_lean
 from parentage.verdicts.weighing import Status, Weighing
 
 __all__ = [
     "only_rows_tell",
     "origin_radius",
-    "weigh_between",
     "weigh_fine_tune",
     "weigh_independent",
     "weigh_shared_ancestor",
@@ -35,8 +35,11 @@ LEAN = 0.25
 WIDER = 2.0
 # "A fine-tune of X, or of a model near X" says little where that near reaches half way to the suspect.
 MOST_RADIUS = 0.5
-# A suspect this far inside the line of two models lies between them.
-BETWEEN = -0.05
+# Models this near to the nearest one, of the suspect's distance, are as good as that one; the sentence's
+# "within" covers them: of the suspect's squared change they are a hundredth, and say nothing of its origin.
+NEAR = 0.1
+# ... where the way to each leads no farther than this from the nearest: else that one is the better name.
+FOOT = 0.25
 
 DIRECTION_LIMIT = (
     "Distances between weights have no arrow: that {parent} came first rests on its publication date, "
@@ -52,6 +55,12 @@ ROWS_LIMIT = (
 MOVED_LIMIT = (
     "Distances do not say what moved it: training, or a share of a model that was not given and whose "
     "weights are unlike those of all models given."
+)
+
+
+NEAR_LIMIT = (
+    "Also nearer to {parent} than a tenth of the suspect's distance, and as its origin not told from it: "
+    "{others}."
 )
 
 
@@ -76,7 +85,7 @@ def weigh_fine_tune(readings: Readings) -> Weighing | None:
             live=(("shared-ancestor", f"{why}; a second fine-tune or the base would decide"),),
             against=f"{why} ({name})",
         )
-    return None
+    return weigh_lean(readings, nearest)
 
 
 def _proven_by_quiet_rows(readings: Readings) -> Weighing | None:
@@ -121,7 +130,9 @@ def _forks(readings: Readings, nearest: int) -> list[tuple[int, Triangle]]:
     found = []
     for other in readings.related:
         triangle = None if other == nearest else readings.triangle(nearest, other)
-        if triangle is None or _fork_error(readings, nearest, other, triangle) > FORK_ERROR:
+        if triangle is None or _as_good(readings, nearest, other):
+            continue
+        if _fork_error(readings, nearest, other, triangle) > FORK_ERROR:
             continue
         # What the suspect's own storage rounding moved it by is no training.
         moved = min(triangle.suspect.raw, triangle.suspect.least) > AT_FORK
@@ -130,6 +141,15 @@ def _forks(readings: Readings, nearest: int) -> list[tuple[int, Triangle]]:
         elif triangle.first.least > AT_FORK:
             return []
     return found
+
+
+def _as_good(readings: Readings, nearest: int, other: int) -> bool:
+    """Is the other so near to the nearest, by the suspect's distance, that the origin may be either?"""
+    apart, distance = readings.apart(nearest, other), readings.distance(nearest)
+    triangle = readings.triangle(nearest, other)
+    if not apart or not distance or triangle is None or apart > NEAR * distance:
+        return False
+    return max(abs(triangle.along.low), abs(triangle.along.high)) <= FOOT
 
 
 def _agree(triangle: Triangle, branch: Branch) -> bool:
@@ -152,15 +172,18 @@ def _supported(readings: Readings, nearest: int, forks: list[tuple[int, Triangle
     leaning = [
         (other, t)
         for other in readings.related
-        if other != nearest and (t := readings.triangle(nearest, other)) and _may_lean(t)
+        if other != nearest
+        and (t := readings.triangle(nearest, other))
+        and _may_lean(t)
+        and not _as_good(readings, nearest, other)
     ]
     if leaning:
         return _leaning(readings, nearest, *max(leaning, key=lambda f: f[1].along.high))
     distance, radius = readings.distance(nearest), origin_radius(readings, nearest)
     if distance is None or radius > MOST_RADIUS * distance:
         against = (
-            f"the suspect lies {distance or 0:.2%} from {name}, and a model up to {radius:.2%} from {name} "
-            f"(one with a little of another in it) would fit as well"
+            f"the suspect lies {distance_words(distance or 0.0)} from {name}, and a model up to "
+            f"{distance_words(radius)} from {name} (one with a little of another in it) would fit as well"
         )
         return Weighing(
             "fine-tune",
@@ -183,8 +206,14 @@ def _supported(readings: Readings, nearest: int, forks: list[tuple[int, Triangle
         Status.SUPPORTED,
         models=(nearest,),
         excluded=(("shared-ancestor", reason), ("linear-merge", reason), ("independent", reason)),
-        limits=(DIRECTION_LIMIT.format(parent=name), MOVED_LIMIT),
+        limits=(DIRECTION_LIMIT.format(parent=name), MOVED_LIMIT, *_near_limits(readings, nearest)),
     )
+
+
+def _near_limits(readings: Readings, nearest: int) -> tuple[str, ...]:
+    near = [o for o in readings.related if o != nearest and _as_good(readings, nearest, o)]
+    names = ", ".join(readings.name(o) for o in near)
+    return (NEAR_LIMIT.format(others=names, parent=readings.name(nearest)),) if near else ()
 
 
 def origin_radius(readings: Readings, parent: int) -> float:
@@ -196,6 +225,9 @@ def origin_radius(readings: Readings, parent: int) -> float:
     for other in readings.related:
         triangle = None if other == parent else readings.triangle(parent, other)
         if triangle is None:
+            continue
+        if _as_good(readings, parent, other):
+            radii.append(readings.apart(parent, other) or 0.0)
             continue
         along = triangle.along
         share = abs(along.estimate) + WIDER * (along.high - along.low) / 2
@@ -223,40 +255,6 @@ def _leaning(readings: Readings, nearest: int, other: int, triangle: Triangle) -
 
 def _may_lean(triangle: Triangle) -> bool:
     return max(abs(triangle.along.low), abs(triangle.along.high)) > ALONG
-
-
-def weigh_between(readings: Readings) -> Weighing | None:
-    """The suspect lies between two models, and no stored blend was shown: a look-alike.
-
-    Earlier checkpoints and averages of a parent's run look so, and a blend that was trained before it
-    was first stored; these cannot be told apart, so this is never called a merge.
-    """
-    for i, first in enumerate(readings.related):
-        for second in readings.related[i + 1 :]:
-            triangle = readings.triangle(first, second)
-            if triangle is None or triangle.suspect.raw >= BETWEEN:
-                continue
-            return _look_alike(readings, first, second)
-    return None
-
-
-def _look_alike(readings: Readings, first: int, second: int) -> Weighing:
-    a, b = readings.name(first), readings.name(second)
-    return Weighing(
-        "same-run-checkpoint",
-        Status.UNDETERMINED,
-        models=(first, second),
-        live=(
-            (
-                "same-run-checkpoint",
-                f"an earlier checkpoint or an average of the run from {b} to {a}",
-            ),
-            ("linear-merge", "a blend that was trained before it was first stored in 16 bits"),
-            ("linear-merge", "a blend with a parent that is not on the list"),
-            ("fine-tune", f"a fine-tune that moved in the same direction as {a}"),
-        ),
-        against="the suspect lies between the two, and not on the grid of a stored blend",
-    )
 
 
 def weigh_shared_ancestor(readings: Readings) -> Weighing | None:

@@ -1,0 +1,173 @@
+"""Suspects next to one model: their own change, what leans towards a far model, and models nearer still."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from parentage.records.absence import Absent
+from parentage.records.evidence import Coverage, Evidence, ModelPin, ModelRole
+from parentage.verdicts.judge import judge
+from parentage.verdicts.readings import Readings
+from parentage.verdicts.relations.between import beside_words, weigh_beside, weigh_between
+from parentage.verdicts.relations.leaning import distance_words, lean_words, weigh_lean
+from parentage.verdicts.relations.neighbours import origin_radius, weigh_fine_tune
+from parentage.verdicts.weighing import Status
+from tests.verdicts.test_forks import COLUMNS, ROWS, Floats, tensor_of
+
+MATRICES = 8
+
+
+def _evidence(steps: dict[str, dict[str, float]], controls: tuple[str, ...] = ()) -> Evidence:
+    """Models by name, the suspect first; each the sum of named directions, of these lengths over the norm
+    of the weights, from one base. A direction is one for all models that have it."""
+    rng = np.random.default_rng(17)
+    found = []
+    for k in range(MATRICES):
+        base = rng.normal(size=ROWS * COLUMNS)
+        names = sorted({d for lengths in steps.values() for d in lengths})
+        directions = {d: rng.normal(size=base.size) for d in names}
+        made: list[Floats] = [
+            base + sum((s * directions[d] for d, s in lengths.items()), np.zeros_like(base))
+            for lengths in steps.values()
+        ]
+        found.append(tensor_of(f"layers.0.{k}.weight", made[0], made[1:]))
+    roles = {n: ModelRole.CONTROL if n in controls else ModelRole.PARENT for n in steps}
+    pins = tuple(
+        ModelPin(n, ModelRole.SUSPECT if not i else roles[n], n, Absent("local"), ())
+        for i, n in enumerate(steps)
+    )
+    coverage = Coverage(len(found), len(found), 0, 0, 0, ())
+    return Evidence({}, {}, {}, pins, coverage, (), tuple(found), (), (), ())
+
+
+def _slight(lean: float) -> Evidence:
+    """A slight fine-tune that leans by this cosine towards a fine-tune 25 times as far from the base."""
+    own = 1e-3
+    return _evidence(
+        {
+            "suspect": {"own": own * (1 - lean**2) ** 0.5, "far": own * lean},
+            "base": {},
+            "nex": {"far": 25 * own},
+        }
+    )
+
+
+def test_a_slight_fine_tune_that_leans_to_a_far_model_is_not_said_to_lie_between() -> None:
+    evidence = _slight(0.06)
+    readings = Readings(evidence)
+    triangle = readings.triangle(1, 2)
+    assert triangle is not None
+    # It lies inside the line, as the far model sees it: by a cosine of .06, .0024 of the way.
+    assert triangle.suspect.raw < -0.05
+    assert weigh_between(readings) is None
+    report = judge(evidence)
+    assert (report.verdict.relation, report.verdict.status) == ("undetermined", "undetermined")
+    assert "99.6% of its change from base is its own" in report.verdict.sentence
+    assert "0.0024 of the way to nex" in report.verdict.sentence
+    named = {r.relation for r in report.verdict.rivals}
+    assert {"fine-tune", "same-run-checkpoint", "shared-ancestor"} <= named
+
+
+def test_half_of_a_change_towards_the_far_model_lies_between() -> None:
+    report = judge(_slight(0.7))
+    assert report.verdict.relation == "same-run-checkpoint"
+    assert report.verdict.status == "undetermined"
+    assert "0.97 of the way from nex to base" in report.verdict.sentence
+    assert lean_words(Readings(_slight(0.7))) == ""
+
+
+def test_a_change_that_leans_nowhere_has_no_words_for_it() -> None:
+    readings = Readings(_slight(0.0))
+    assert lean_words(readings) == ""
+    assert weigh_lean(readings, 1) is None
+
+
+def test_of_pairs_that_the_suspect_lies_between_the_parents_are_named_before_a_control() -> None:
+    evidence = _evidence(
+        {
+            "average": {"way": 0.028, "own": 0.002},
+            "control": {"other": 0.0005, "way": 0.0005},
+            "nex": {"way": 0.03},
+            "base": {},
+        },
+        controls=("control",),
+    )
+    readings = Readings(evidence)
+    assert [readings.name(m) for m in readings.related] == ["nex", "control", "base"]
+    found = weigh_between(readings)
+    assert found is not None
+    assert {readings.name(m) for m in found.models} == {"nex", "base"}
+
+
+def test_a_checkpoint_beside_the_line_is_named_among_what_is_left() -> None:
+    """With a tenth of a branch of its own it lies neither inside the line nor at the fork."""
+    evidence = _evidence(
+        {
+            "checkpoint": {"early": 0.024, "own": 0.0048},
+            "nex": {"early": 0.024, "late": 0.018},
+            "base": {},
+        }
+    )
+    readings = Readings(evidence)
+    assert weigh_between(readings) is None
+    found = weigh_beside(readings)
+    assert found is not None
+    assert found.status is Status.UNDETERMINED
+    assert "same-run-checkpoint" in {relation for relation, _ in found.live}
+    sentence = judge(evidence).verdict.sentence
+    assert beside_words(readings) in sentence
+    assert "beside the line from base to nex" in sentence
+    assert judge(evidence).verdict.relation == "undetermined"
+
+
+def _noise(near: float, **more: float) -> Evidence:
+    """A suspect .05 away from the base, two models ``near`` to it, and one .03 away."""
+    return _evidence(
+        {
+            "suspect": {"own": 0.05, **more},
+            "base": {},
+            "first": {"a": near},
+            "second": {"b": near},
+            "far": {"c": 0.03},
+        }
+    )
+
+
+def test_models_next_to_the_base_do_not_hide_it_from_a_suspect_far_from_all() -> None:
+    """At 15 times their distance chance alone moves it some of the way to either."""
+    readings = Readings(_noise(0.05 / 15))
+    found = weigh_fine_tune(readings)
+    assert found is not None
+    assert (found.status, found.models) == (Status.SUPPORTED, (1,))
+    assert any("first, second" in limit for limit in found.limits)
+    assert origin_radius(readings, 1) >= 0.05 / 15 * 0.99
+
+
+@pytest.mark.parametrize("name", ["a", "b"])
+def test_a_suspect_that_went_by_one_of_them_is_not_said_to_come_from_the_base(name: str) -> None:
+    """Half of the way to that one and then on: the one is no worse a name than the base."""
+    found = weigh_fine_tune(Readings(_noise(0.05 / 15, **{name: 0.05 / 30})))
+    assert found is None or found.status is not Status.SUPPORTED
+
+
+def test_a_sibling_next_to_an_ancestor_that_was_not_given_names_none_farther_than_it_says() -> None:
+    """Two slight siblings and a suspect from one base that is not on the list."""
+    steps = {
+        "suspect": {"own": 0.05},
+        "first": {"a": 0.002},
+        "second": {"b": 0.002},
+        "far": {"c": 0.03},
+    }
+    readings = Readings(_evidence(steps))
+    found = weigh_fine_tune(readings)
+    assert found is None or found.status is not Status.SUPPORTED or origin_radius(readings, 1) >= 0.002
+
+
+def test_small_distances_keep_two_figures() -> None:
+    assert [distance_words(x) for x in (0.0, 0.000129, 0.0053, 0.25)] == [
+        "0.00%",
+        "0.013%",
+        "0.53%",
+        "25.00%",
+    ]
