@@ -189,3 +189,54 @@ def test_more_elements_than_places_can_number_are_refused_before_room_is_taken()
     with pytest.raises(UsageError, match="not sorted as a tool does") as raised, room(1 << 32):
         pass
     assert raised.value.code == "tensor-too-large-to-sort"
+
+
+def _plainly_partitioned(a: list[tuple[int, int]], first: int, last: int) -> int:
+    """libstdc++'s ``__unguarded_partition_pivot`` on (key, place), number by number."""
+    x, y, z = first + 1, first + (last - first) // 2, last - 1
+    of = {k: a[k][0] for k in (x, y, z)}
+    if of[x] < of[y]:
+        chosen = y if of[y] < of[z] else z if of[x] < of[z] else x
+    else:
+        chosen = x if of[x] < of[z] else z if of[y] < of[z] else y
+    a[first], a[chosen] = a[chosen], a[first]
+    pivot, i, j = a[first][0], first + 1, last
+    while True:
+        while a[i][0] < pivot:
+            i += 1
+        j -= 1
+        while pivot < a[j][0]:
+            j -= 1
+        if i >= j:
+            return i
+        a[i], a[j] = a[j], a[i]
+        i += 1
+
+
+def _plainly_sorted(keys: NDArray[np.uint32]) -> list[int]:
+    """``std::sort``'s places, where its depth does not run out."""
+    a = [(int(key), place) for place, key in enumerate(keys)]
+    open_ = [(0, len(a), 2 * (len(a).bit_length() - 1))]
+    while open_:
+        first, last, depth = open_.pop()
+        if last - first <= 16:
+            # Insertion leaves equal keys in their order.
+            a[first:last] = sorted(a[first:last], key=lambda one: one[0])
+            continue
+        assert depth > 0
+        cut = _plainly_partitioned(a, first, last)
+        open_ += [(first, cut, depth - 1), (cut, last, depth - 1)]
+    return [place for _, place in a]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(500, 3000), st.integers(1, 40), st.integers(0, 2**32 - 1), st.booleans())
+def test_swaps_looked_for_in_blocks_are_those_of_one_by_one(
+    n: int, values: int, seed: int, ordered: bool
+) -> None:
+    keys = np.random.default_rng(seed).integers(0, values, n).astype(np.uint32)
+    keys = np.sort(keys) if ordered else keys
+    mine, places = keys.copy(), _places(keys)
+    sort_row(mine, places, 0, n)
+    assert places.tolist() == _plainly_sorted(keys)
+    assert np.array_equal(mine, np.sort(keys))

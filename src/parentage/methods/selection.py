@@ -227,14 +227,23 @@ def _prefixes(
     """Which elements a tool's sort puts before each of ``counts``, a bit each."""
     with room(n) as (keys, places):
         for start, x in blocks():
-            keys[start : start + x.shape[1]] = keys_of(x[row], descending=down)
-        for start in range(0, n, IN_MEMORY):
-            places[start : start + IN_MEMORY] = np.arange(start, min(n, start + IN_MEMORY))
+            _enter(x[row], start, down, keys, places)
         if topk:
             topk_around(keys, places, counts[0])
         else:
             sort_around(keys, places, np.array(counts, np.int64))
         return [_bitmap(places[:count], n) for count in counts]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _enter(x: Values, start: int, down: bool, keys: NDArray[np.uint32], places: NDArray[np.uint32]) -> None:
+    """``keys_of`` and the places of elements ``start`` on, where they belong."""
+    bits = x.view(np.uint32)
+    own, at = keys[start : start + bits.size], places[start : start + bits.size]
+    flip = np.uint32(0xFFFFFFFF) if down else np.uint32(0)
+    for i in range(bits.size):
+        own[i] = min(np.uint32(bits[i] & SIZE), NAN) ^ flip
+        at[i] = np.uint32(start + i)
 
 
 def keys_of(x: Values, *, descending: bool) -> NDArray[np.uint32]:
