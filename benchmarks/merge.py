@@ -34,6 +34,8 @@ import numpy as np
 
 WIDTH, INNER, VOCABULARY = 2048, 5632, 32_000
 PROGRAM = "from parentage.cli.main import main; main()"
+# As Python is by default: modules are kept compiled, which an environment for development may forbid.
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 RAW = """
 import os, sys
 first, second, out = sys.argv[1:]
@@ -92,7 +94,7 @@ def write_model(folder: Path, layers: int, seed: int) -> int:
 def timed(command: list[str]) -> tuple[float, float, float]:
     """Seconds, seconds of the processor, and peak memory in MiB; ends when the command fails."""
     before = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=ENVIRONMENT)
     assert process.stderr is not None
     errors = process.stderr.read()
     _, status, usage = os.wait4(process.pid, 0)
