@@ -103,3 +103,27 @@ def test_of_three_matrices_one_in_which_it_moved_leaves_the_ancestor_open() -> N
     tensors = (*base.evidence.tensors[:2], moved.evidence.tensors[2])
     weighing = weigh_shared_ancestor(Readings(replace(base.evidence, tensors=tensors)))
     assert weighing is None or weighing.status is not Status.SUPPORTED
+
+
+def _with_rounding(readings: Readings, share: float, apart: float) -> Readings:
+    """The same, as if ``first`` had been rounded by this share of its squared distance to the second."""
+    rounding = share * apart**2 * ROWS * COLUMNS
+    tensors = (replace(t, rounding=(0.0, rounding, 0.0)) for t in readings.evidence.tensors)
+    return Readings(replace(readings.evidence, tensors=tuple(tensors)))
+
+
+def test_a_base_that_was_trained_from_as_stored_is_at_the_fork_though_its_rounding_is_large() -> None:
+    """Taken off, it would put the base a quarter of the shorter way inside the line of its children."""
+    readings = _with_rounding(_readings(8, 0, 0.0, suspect=0.05), 0.25, 0.03)
+    triangle = readings.triangle(1, 2)
+    assert triangle is not None
+    assert triangle.first.least < -0.2
+    weighing = weigh_fine_tune(readings)
+    assert weighing is not None
+    assert (weighing.status, weighing.models) == (Status.SUPPORTED, (1,))
+
+
+def test_a_model_that_left_the_fork_in_half_of_the_matrices_is_no_parent_whatever_its_rounding() -> None:
+    readings = _with_rounding(_readings(8, 4, 0.02, suspect=0.05), 0.1, 0.03)
+    weighing = weigh_fine_tune(readings)
+    assert weighing is None or weighing.status is not Status.SUPPORTED

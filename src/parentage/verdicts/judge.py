@@ -18,6 +18,7 @@ from parentage.verdicts.methods.registry import weigh_methods
 from parentage.verdicts.readings import Readings
 from parentage.verdicts.relations.between import weigh_beside, weigh_between
 from parentage.verdicts.relations.copies import weigh_cast_copy, weigh_copy, weigh_passthrough
+from parentage.verdicts.relations.left_alone import weigh_left_alone
 from parentage.verdicts.relations.linear_merge import weigh_linear_merge
 from parentage.verdicts.relations.neighbours import (
     weigh_fine_tune,
@@ -52,6 +53,7 @@ def weigh_all(readings: Readings, tensors: Sequence[TensorReading]) -> tuple[Wei
         weigh_linear_merge(readings, tensors),
         weigh_quantized_merge(readings),
         weigh_low_rank(readings),
+        weigh_left_alone(readings),
         weigh_between(readings),
         weigh_fine_tune(readings),
         weigh_shared_ancestor(readings),

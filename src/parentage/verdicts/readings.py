@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from statistics import median
@@ -73,7 +73,8 @@ class Branch:
 
     ``raw`` counts the model's own storage rounding in, ``least`` does not: a base that its fine-tunes
     started from as stored has none, a base that was stored after them has. Below zero it lies between.
-    ``agree``: share of the matrices in which ``least`` is that of a model at the fork.
+    ``agree``: share of the matrices in which it is that of a model at the fork: ``least`` of a suspect; of
+    another model ``raw``, ``least`` or what lies between.
     """
 
     raw: float
@@ -191,7 +192,8 @@ class Readings:
         rows = [r for t in self.matrices if (r := _branches(t, first, second)) is not None]
         if not rows:
             return None
-        suspect, one, two = (_branch([row[k] for row in rows]) for k in range(3))
+        suspect = _branch([row[0] for row in rows], _without)
+        one, two = (_branch([row[k] for row in rows], _with_or_without) for k in (1, 2))
         along = hartung_knapp([row[3][0] for row in rows], [row[3][1] for row in rows])
         return Triangle(suspect, one, two, len(rows), along)
 
@@ -299,6 +301,17 @@ def _share(lengths: Sequence[float], own: float, k: int) -> float:
     return max(-10.0, min(10.0, own / scale)) if scale > 0 else 0.0
 
 
-def _branch(shares: Sequence[tuple[float, float]]) -> Branch:
-    near = sum(abs(least) <= AT_FORK_ALONE for _, least in shares) / len(shares)
-    return Branch(median(raw for raw, _ in shares), median(least for _, least in shares), near)
+def _branch(shares: Sequence[tuple[float, float]], near: Callable[[float, float], bool]) -> Branch:
+    agree = sum(near(raw, least) for raw, least in shares) / len(shares)
+    return Branch(median(raw for raw, _ in shares), median(least for _, least in shares), agree)
+
+
+def _without(raw: float, least: float) -> bool:
+    """Is it next to the fork, its own rounding taken off?"""
+    return abs(least) <= AT_FORK_ALONE
+
+
+def _with_or_without(raw: float, least: float) -> bool:
+    """Is it next to the fork with some part of its rounding? Models that were trained from it as it is
+    stored have none of that, so that what is taken off would put it inside their line."""
+    return least <= AT_FORK_ALONE and raw >= -AT_FORK_ALONE

@@ -12,6 +12,7 @@ from parentage.verdicts.methods.low_rank import low_rank_words
 from parentage.verdicts.readings import Readings
 from parentage.verdicts.relations.between import beside_words
 from parentage.verdicts.relations.leaning import distance_words, lean_words
+from parentage.verdicts.relations.left_alone import left_alone_words
 from parentage.verdicts.relations.neighbours import only_rows_tell, origin_radius
 from parentage.verdicts.weighing import Status, Weighing
 
@@ -43,7 +44,7 @@ def verdict_sentence(
             return f"{suspect} {told}."
     if weighing.relation == "same-run-checkpoint":
         return f"{suspect} {weighing.sentence}."
-    beside = f"{_nearest(readings)}{low_rank_words(readings)}"
+    beside = f"{_nearest(readings)}{low_rank_words(readings) or left_alone_words(readings)}"
     beside += lean_words(readings) or beside_words(readings)
     return f"The evidence does not settle what {suspect} is made of{beside}."
 

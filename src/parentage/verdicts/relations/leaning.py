@@ -69,8 +69,9 @@ def lean_words(readings: Readings) -> str:
 
 def _own_words(readings: Readings, nearest: int, other: int, triangle: Triangle) -> str:
     share = share_along(readings, nearest, other, triangle)
+    own = f"{1 - share:.1%}" if share >= 0.001 else "over 99.9%"
     return (
-        f"{1 - share:.1%} of its change from {readings.name(nearest)} is its own, and it lies "
+        f"{own} of its change from {readings.name(nearest)} is its own, and it lies "
         f"{triangle.along.estimate:.4f} of the way to {readings.name(other)}"
     )
 
