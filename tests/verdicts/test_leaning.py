@@ -11,7 +11,7 @@ from parentage.verdicts.judge import judge
 from parentage.verdicts.readings import Readings
 from parentage.verdicts.relations.between import beside_words, weigh_beside, weigh_between
 from parentage.verdicts.relations.leaning import distance_words, lean_words, weigh_lean
-from parentage.verdicts.relations.neighbours import origin_radius, weigh_fine_tune
+from parentage.verdicts.relations.neighbours import origin_radius, weigh_fine_tune, weigh_shared_ancestor
 from parentage.verdicts.weighing import Status
 from tests.verdicts.test_forks import COLUMNS, ROWS, Floats, tensor_of
 
@@ -171,3 +171,23 @@ def test_small_distances_keep_two_figures() -> None:
         "0.53%",
         "25.00%",
     ]
+
+
+def test_of_models_that_part_where_none_is_the_base_is_named_before_a_control() -> None:
+    """Three trained alike: the nearest is a control, the second nearest another, then their base."""
+    alike = {"alike": 0.02}
+    evidence = _evidence(
+        {
+            "suspect": {**alike, "own": 0.02},
+            "first": {**alike, "a": 0.01},
+            "second": {**alike, "b": 0.015},
+            "base": {},
+        },
+        controls=("first", "second"),
+    )
+    readings = Readings(evidence)
+    assert [readings.name(m) for m in readings.related] == ["first", "second", "base"]
+    found = weigh_shared_ancestor(readings)
+    assert found is not None
+    assert [readings.name(m) for m in found.models] == ["first", "base"]
+    assert found.status is Status.UNDETERMINED

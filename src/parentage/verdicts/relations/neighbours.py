@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 
 from parentage.records.absence import Absent
+from parentage.records.evidence import ModelRole
 from parentage.verdicts.beside.orders import looked, searched
 from parentage.verdicts.readings import AT_FORK, OWN_COSINE, Branch, Readings, Triangle
 from parentage.verdicts.relations.leaning import distance_words, weigh_lean
@@ -272,9 +273,24 @@ def weigh_shared_ancestor(readings: Readings) -> Weighing | None:
         at_fork = max(abs(own.raw), abs(own.least)) <= AT_FORK and _apart_enough(readings, nearest, other)
         if at_fork and _agree(triangle, triangle.suspect):
             return _is_the_fork(readings, nearest, other)
-        if min(b.least for b in (triangle.suspect, triangle.first, triangle.second)) > AT_FORK:
-            return _hidden_fork(readings, nearest, other)
+        if _hides(triangle):
+            return _hidden_fork(readings, nearest, _best_known(readings, nearest, other))
     return None
+
+
+def _hides(triangle: Triangle) -> bool:
+    """Do all three lie off the point where they part?"""
+    return min(b.least for b in (triangle.suspect, triangle.first, triangle.second)) > AT_FORK
+
+
+def _best_known(readings: Readings, nearest: int, other: int) -> int:
+    """Of the models of which the same is so, one that was not given as a control: it may be the base."""
+    roles = readings.evidence.models
+    for model in readings.related:
+        triangle = None if model == nearest else readings.triangle(nearest, model)
+        if triangle is not None and roles[model].role is not ModelRole.CONTROL and _hides(triangle):
+            return model
+    return other
 
 
 def _apart_enough(readings: Readings, first: int, second: int) -> bool:
