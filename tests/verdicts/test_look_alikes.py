@@ -1,6 +1,7 @@
 """Null suspects that were once told to be what they are not, by their saved evidence.
 
-``python -m tests.calibration.run --show KIND SEED``: other-fine-tune 8075 and 8108, untrained-merge 8070.
+``python -m tests.calibration.run --show KIND SEED``: other-fine-tune 8075 and 8108, untrained-merge 8070,
+earlier-checkpoint 11068.
 """
 
 from __future__ import annotations
@@ -78,4 +79,16 @@ def test_a_slightly_trained_sibling_is_no_parent_where_one_of_two_relatives_says
     sibling, control, first = readings.related
     beside = [readings.triangle(sibling, other) for other in (control, first)]
     assert [t is not None and t.first.least <= AT_FORK for t in beside] == [True, False]
+    assert judge(given).verdict.status == "undetermined"
+
+
+def test_a_checkpoint_before_a_model_is_no_fine_tune_of_it_by_what_rounding_leaves_over() -> None:
+    """A state at 97 % of a run, rounded to 16 bits: rounding makes 99 % of its branch from the run's end,
+    and what is left of that, within chance, looks like a training from there."""
+    given = evidence("rounded-checkpoint")
+    readings = Readings(given)
+    assert [readings.name(k) for k in readings.related] == ["end.safetensors", "base.safetensors"]
+    triangle = readings.triangle(*readings.related)
+    assert triangle is not None
+    assert triangle.first.least <= AT_FORK < triangle.suspect.least < 0.02 * triangle.suspect.raw
     assert judge(given).verdict.status == "undetermined"
