@@ -3,7 +3,7 @@
 A grade rests on a bound of the likelihood ratio: how much more probable the reading is if the statement is
 true than if it is not. For weights the bound is from below, by this project's own error rates: the least
 share of true cases that are told over the largest of false ones (Clopper-Pearson, one-sided 95 % each).
-No false statement was seen, so the number of audits sets the bound. For what a model says of itself it is
+Next to no false statement was seen, so the number of audits sets the bound. For what a model says of itself it is
 from above, by how many unrelated models say such things.
 """
 
@@ -73,7 +73,7 @@ class Rate:
 
 
 # Counts of docs/calibration.md and docs/methods.md; a test holds them to those pages. The false ones are of
-# suspects drawn after the last change of a rule that a suspect had asked for.
+# suspects drawn by one version.
 RATES: Final = {
     "pure-merge": Rate(500, 500, 0, 755),
     "changed-merge": Rate(959, 1250, 0, 755),
