@@ -3,8 +3,8 @@
 A grade rests on a bound of the likelihood ratio: how much more probable the reading is if the statement is
 true than if it is not. For weights the bound is from below, by this project's own error rates: the least
 share of true cases that are told over the largest of false ones (Clopper-Pearson, one-sided 95 % each).
-Next to no false statement was seen, so the number of audits sets the bound. For what a model says of itself it is
-from above, by how many unrelated models say such things.
+Next to no false statement was seen, so the number of audits sets the bound. For what a model says of itself
+it is from above, by how many unrelated models say such things.
 """
 
 from __future__ import annotations
