@@ -38,18 +38,25 @@ def test_counts_are_those_of_the_calibration() -> None:
     assert len(rows) == 10
     assert sum(int(found) for found, _ in rows) == RATES["changed-merge"].told
     assert sum(int(detected) for _, detected in rows) == RATES["detected"].told
-    fresh = CALIBRATION.split("Drawn after the last of these changes")[1].split("### Suspects in float32")[
-        0
-    ]
-    audits = {kind: int(n) for kind, n in re.findall(r"^\| ([a-z -]+) \| (\d+) \|", fresh, re.M)}
-    assert len(re.findall(r"\| 0 \| 0 \| 0 \| 0 \| [\d.]+% \|$", fresh, re.M)) == len(audits) == 11
+    fresh = CALIBRATION.split("### Drawn by one version")[1].split("###")[0]
+    cells = re.findall(
+        r"^\| ([a-z -]+) \| (\d+) \| \d+ \| (\d+) \| (\d+) \| (\d+) \| (\d+) \|", fresh, re.M
+    )
+    audits = {kind: int(n) for kind, n, *_ in cells}
+    assert len(audits) == 11
+    # What is told falsely is no merge, no training and no clean bill.
+    assert {tuple(events[:3]) for _, _, *events in cells} == {("0", "0", "0")}
+    told_falsely = {kind: int(last) for kind, *_, last in cells}
+    assert RATES["fine-tune"].wrong == told_falsely["other-fine-tune"]
     for statement in ("pure-merge", "changed-merge"):
         assert audits["all never merged"] == RATES[statement].false
     assert audits["all"] == RATES["detected"].false
     assert audits["missing-parent"] + audits["other-revision"] == RATES["not-detected"].false
     # Of a fine-tune it is true where a parent was trained on, and where the base is among the models given.
     true = audits["trained-on"]
-    assert audits["all"] - true - audits["other-fine-tune"] == RATES["fine-tune"].false
+    beside = re.search(r"(\d+) of the other fine-tunes\s+had their base", fresh)
+    assert beside is not None
+    assert audits["all"] - true - int(beside[1]) == RATES["fine-tune"].false
     assert f"of {true} parents trained on, {RATES['fine-tune'].told} are told" in fresh
     told = re.findall(rf"^\| ({'|'.join(METHODS)}) \| [^|]+ \| 20 \| (\d+) of 20 ", PAGE_OF_METHODS, re.M)
     assert [name for name, _ in told] == list(METHODS)

@@ -53,9 +53,9 @@ AHEAD = 4
 # more than they win.
 REQUEST = 2**21 - 2**12
 LEAST_REQUEST = 2**20 - 2**12
-# Parts that are read past the page cache before they are needed, where there is memory for them: of a
-# disk's rate two workers with 15 parts of 1 MiB of three models reached .94, with 7 of 2 MiB .89
-# (docs/log.md).
+# Parts that are read past the page cache before they are needed, where there is memory for them: one
+# worker with 15 parts of 2 MiB of three models, or two of 1 MiB, reached .93 to .95 of a disk's rate
+# (docs/log.md); on a machine under load 7 parts did as well.
 DEPTH = 15
 # Compiled code takes numbers where they lie, if they begin at a whole word of 4 bytes.
 WORD = 4
