@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from parentage import api
 from parentage.checkpoints import direct_files
 from parentage.checkpoints.checkpoint import Checkpoint
 from parentage.checkpoints.direct_files import DirectBlock, DirectReader, ThreadReads, in_memory
 from parentage.checkpoints.kernel_reads import KernelReads, Request, cached_pages
 from parentage.evidence.full import full_pass
 from parentage.evidence.full import worker as full_worker
+from parentage.records.codec import to_plain
+from tests.cli.running import MERGEKIT
 from tests.evidence.test_full_pass import FIRST, World
 from tests.evidence.test_resume import SLICE, SLICES, saved
 
@@ -259,3 +263,28 @@ def test_a_worker_begins_with_the_next_slice_before_it_ends_the_last(
     assert ahead >= SLICES - 1 - workers
     assert 2 <= most <= full_worker.DEPTH + 1
     assert not any(under_way.values())
+
+
+@pytest.mark.usefixtures("way")
+def test_a_merge_that_mergekit_made_is_counted_the_same_past_the_cache(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begun: list[int] = []
+    begin = DirectReader.begin
+
+    def watched(self: DirectReader, files: Sequence[tuple[int, int]], sizes: Sequence[int]) -> DirectBlock:
+        begun.append(len(sizes))
+        return begin(self, files, sizes)
+
+    monkeypatch.setattr(DirectReader, "begin", watched)
+    monkeypatch.setattr(full_worker, "in_memory", lambda number, offset, size: False)
+    found = []
+    for direct in (False, True):
+        monkeypatch.setattr(full_pass, "larger_than_memory", lambda nbytes, direct=direct: direct)
+        parents = [str(MERGEKIT / f"{name}.safetensors") for name in "AO"]
+        report = api.audit(
+            str(MERGEKIT / "linear.safetensors"), parents=parents, full=True, sample=64, digests=False
+        )
+        found.append(to_plain(report.evidence))
+        assert bool(begun) is direct
+    assert found[0] == found[1]
