@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Iterator
 
 import numpy as np
@@ -12,8 +13,9 @@ from numpy.typing import NDArray
 
 from parentage.errors import UsageError
 from parentage.methods import brackets
-from parentage.methods.selection import Asked, cuts, room
+from parentage.methods.selection import Asked, cuts
 from parentage.methods.tool_order import sort_around, sort_row, topk_around
+from parentage.methods.tool_order_room import Mapped, room
 
 KEYS = st.lists(st.integers(0, 12), min_size=1, max_size=400).map(lambda x: np.array(x, np.uint32))
 
@@ -69,6 +71,34 @@ def test_the_first_k_are_the_k_smallest(keys: NDArray[np.uint32], data: st.DataO
     mine, places = keys.copy(), _places(keys)
     topk_around(mine, places, k)
     assert np.array_equal(np.sort(keys[places[:k]]), np.sort(keys)[:k])
+
+
+def _mapped(keys: NDArray[np.uint32]) -> Mapped:
+    """In a file, by small pieces: every large segment is gone over in several."""
+    found = Mapped(mmap.mmap(-1, 8 * keys.size), keys.size, piece=1024, whole=3000)
+    found.keys[:], found.places[:] = keys, _places(keys)
+    return found
+
+
+@pytest.mark.parametrize("values", [2, 50, 1 << 20])
+def test_in_a_file_every_number_comes_to_lie_where_it_does_in_memory(values: int) -> None:
+    rng = np.random.default_rng(values)
+    for n in (3001, 20_000, 70_001):
+        keys = rng.integers(0, values, n).astype(np.uint32)
+        marks = np.sort(rng.integers(0, n, 3))
+        mine, places = keys.copy(), _places(keys)
+        sort_around(mine, places, marks)
+        held = _mapped(keys)
+        held.sort_around(marks)
+        assert np.array_equal(held.keys, mine)
+        assert np.array_equal(held.places, places)
+        for k in (1, n // 100, n // 3, n):
+            mine, places = keys.copy(), _places(keys)
+            topk_around(mine, places, k)
+            held = _mapped(keys)
+            held.topk_around(k)
+            assert np.array_equal(held.places, places)
+            assert np.array_equal(np.concatenate(list(held.pieces(k))), places[:k])
 
 
 def test_equal_keys_come_out_in_the_order_of_the_librarys_swaps() -> None:

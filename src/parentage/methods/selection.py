@@ -3,33 +3,28 @@
 Elements are ordered by magnitude. Where the cut falls between equal magnitudes, ours takes the lower index
 first; a tool takes what its sort happens to leave first (``tool_order``), which needs the tensor's
 magnitudes and indices at once: 8 bytes an element while one cut is made, in a temporary file where that
-is over 256 MB, then one bit. A histogram of the upper 16 bits finds the cut's bin, one of the lower 16 its
+is over 64 MB, then one bit. A histogram of the upper 16 bits finds the cut's bin, one of the lower 16 its
 magnitude, a third pass the index.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from tempfile import TemporaryFile
 from typing import Final
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from parentage.errors import UsageError
 from parentage.methods.brackets import Look, Numbers, met_at
 from parentage.methods.method import Values
-from parentage.methods.tool_order import sort_around, topk_around
+from parentage.methods.tool_order_room import Room, room
 
-__all__ = ["Asked", "Cut", "cuts", "keys_of", "room"]
+__all__ = ["Asked", "Cut", "cuts", "keys_of"]
 
 HALF: Final = 1 << 16
 SIZE: Final = np.uint32(0x7FFFFFFF)
-# Elements whose magnitudes and indices are held in memory; beyond, in a temporary file.
-IN_MEMORY: Final = 1 << 25
 NAN: Final = np.uint32(0x7FC00000)
 Blocks = Callable[[], Iterator[tuple[int, Numbers]]]
 Bitmap = NDArray[np.uint8]
@@ -225,14 +220,15 @@ def _prefixes(
     blocks: Blocks, row: int, down: bool, counts: Sequence[int], n: int, topk: bool
 ) -> list[Bitmap]:
     """Which elements a tool's sort puts before each of ``counts``, a bit each."""
-    with room(n) as (keys, places):
+    with room(n) as held:
         for start, x in blocks():
-            _enter(x[row], start, down, keys, places)
+            _enter(x[row], start, down, held.keys, held.places)
+            held.give_back()
         if topk:
-            topk_around(keys, places, counts[0])
+            held.topk_around(counts[0])
         else:
-            sort_around(keys, places, np.array(counts, np.int64))
-        return [_bitmap(places[:count], n) for count in counts]
+            held.sort_around(np.array(counts, np.int64))
+        return [_bitmap(held, count, n) for count in counts]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -258,27 +254,8 @@ def _set_bits(places: NDArray[np.uint32], bits: Bitmap) -> None:
         bits[place >> 3] |= np.uint8(1 << (place & 7))
 
 
-def _bitmap(places: NDArray[np.uint32], n: int) -> Bitmap:
+def _bitmap(held: Room, count: int, n: int) -> Bitmap:
     bits = np.zeros((n + 7) // 8, np.uint8)
-    _set_bits(places, bits)
+    for places in held.pieces(count):
+        _set_bits(places, bits)
     return bits
-
-
-@contextmanager
-def room(n: int) -> Iterator[tuple[NDArray[np.uint32], NDArray[np.uint32]]]:
-    """Two arrays [n], in a temporary file where they are large."""
-    if n <= IN_MEMORY:
-        yield np.empty(n, np.uint32), np.empty(n, np.uint32)
-        return
-    if n >= 1 << 32:
-        raise UsageError(
-            f"a tensor of {n:,} elements is not sorted as a tool does",
-            code="tensor-too-large-to-sort",
-            hint="the arithmetic parentage-1 has no such limit",
-        )
-    with TemporaryFile() as file:
-        file.truncate(8 * n)
-        yield (
-            np.memmap(file, np.uint32, "r+", 0, (n,)),
-            np.memmap(file, np.uint32, "r+", 4 * n, (n,)),
-        )

@@ -19,13 +19,28 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-__all__ = ["sort_around", "sort_row", "topk_around"]
+__all__ = [
+    "SEARCHED",
+    "depth_of",
+    "exchanged",
+    "heap_select",
+    "heap_through",
+    "holds",
+    "median_first",
+    "partitioned",
+    "sort_around",
+    "sort_part",
+    "sort_row",
+    "topk_around",
+    "topk_part",
+]
 
 Keys = NDArray[np.uint32]
 Places = NDArray[np.uint32]
 SMALL: Final = 16
 # Numbers looked through at a time: two lists of their places stay in the first-level cache.
 SEARCHED: Final = 256
+UNBOUNDED: Final = 1 << 62
 
 
 @njit(cache=True, nogil=True)
@@ -35,7 +50,7 @@ def _swap(keys: Keys, places: Places, i: int, j: int) -> None:
 
 
 @njit(cache=True, nogil=True)
-def _median_first(keys: Keys, places: Places, to: int, a: int, b: int, c: int) -> None:
+def median_first(keys: Keys, places: Places, to: int, a: int, b: int, c: int) -> None:
     if keys[a] < keys[b]:
         if keys[b] < keys[c]:
             _swap(keys, places, to, b)
@@ -52,8 +67,9 @@ def _median_first(keys: Keys, places: Places, to: int, a: int, b: int, c: int) -
 
 
 @njit(cache=True, nogil=True)
-def _exchanged(keys: Keys, places: Places, pivot: np.uint32, i: int, j: int) -> tuple[int, int]:
-    """The partition's swaps while many numbers are left between ``i`` and ``j``; from where it goes on.
+def exchanged(keys: Keys, places: Places, pivot: np.uint32, i: int, j: int, most: int) -> tuple[int, int]:
+    """The partition's swaps while many numbers are left between ``i`` and ``j``, or until it has gone
+    over ``most``; from where it goes on.
 
     A swap takes the next number from the left that is not below the pivot and the next from the right that
     is not above it. Which these are does not hang on the swaps, so they are looked for in blocks, without a
@@ -61,7 +77,8 @@ def _exchanged(keys: Keys, places: Places, pivot: np.uint32, i: int, j: int) -> 
     """
     left, right = np.empty(SEARCHED, np.uint16), np.empty(SEARCHED, np.uint16)
     at_left = at_right = lefts = rights = 0
-    while j - i > 2 * SEARCHED:
+    end = j - i - most
+    while j - i > max(2 * SEARCHED, end):
         if at_left == lefts:
             at_left = lefts = 0
             for k in range(SEARCHED):
@@ -91,10 +108,16 @@ def _exchanged(keys: Keys, places: Places, pivot: np.uint32, i: int, j: int) -> 
 
 @njit(cache=True, nogil=True)
 def _partition(keys: Keys, places: Places, first: int, last: int) -> int:
-    _median_first(keys, places, first, first + 1, first + (last - first) // 2, last - 1)
+    median_first(keys, places, first, first + 1, first + (last - first) // 2, last - 1)
     pivot, i, j = keys[first], first + 1, last
     if j - i > 2 * SEARCHED:
-        i, j = _exchanged(keys, places, pivot, i, j)
+        i, j = exchanged(keys, places, pivot, i, j, UNBOUNDED)
+    return partitioned(keys, places, pivot, i, j)
+
+
+@njit(cache=True, nogil=True)
+def partitioned(keys: Keys, places: Places, pivot: np.uint32, i: int, j: int) -> int:
+    """The partition from ``i`` and ``j`` on, to its end: where it cuts."""
     while True:
         while keys[i] < pivot:
             i += 1
@@ -140,12 +163,19 @@ def _sift(keys: Keys, places: Places, first: int, hole: int, size: int, key: int
 
 
 @njit(cache=True, nogil=True)
-def _heap_select(keys: Keys, places: Places, first: int, middle: int, last: int) -> None:
+def heap_select(keys: Keys, places: Places, first: int, middle: int, last: int) -> None:
     """The smallest to the front, as a heap."""
     size = middle - first
     for parent in range((size - 2) // 2, -1, -1):
         _sift(keys, places, first, parent, size, keys[first + parent], places[first + parent])
-    for i in range(middle, last):
+    heap_through(keys, places, first, middle, middle, last)
+
+
+@njit(cache=True, nogil=True)
+def heap_through(keys: Keys, places: Places, first: int, middle: int, start: int, last: int) -> None:
+    """Of ``keys[start:last]``, behind the heap before ``middle``, the smaller ones into it."""
+    size = middle - first
+    for i in range(start, last):
         if keys[i] < keys[first]:
             key, place = keys[i], places[i]
             keys[i], places[i] = keys[first], places[first]
@@ -154,7 +184,7 @@ def _heap_select(keys: Keys, places: Places, first: int, middle: int, last: int)
 
 @njit(cache=True, nogil=True)
 def _heap_sort(keys: Keys, places: Places, first: int, last: int) -> None:
-    _heap_select(keys, places, first, last, last)
+    heap_select(keys, places, first, last, last)
     while last - first > 1:
         last -= 1
         key, place = keys[last], places[last]
@@ -163,7 +193,7 @@ def _heap_sort(keys: Keys, places: Places, first: int, last: int) -> None:
 
 
 @njit(cache=True, nogil=True)
-def _holds(marks: NDArray[np.int64], first: int, last: int) -> bool:
+def holds(marks: NDArray[np.int64], first: int, last: int) -> bool:
     found = False
     for mark in marks:
         found |= first < mark < last
@@ -171,7 +201,7 @@ def _holds(marks: NDArray[np.int64], first: int, last: int) -> bool:
 
 
 @njit(cache=True, nogil=True)
-def _depth(n: int) -> int:
+def depth_of(n: int) -> int:
     """Twice the floor of log2."""
     depth = 0
     while n > 1:
@@ -183,14 +213,21 @@ def _depth(n: int) -> int:
 @njit(cache=True, nogil=True)
 def sort_around(keys: Keys, places: Places, marks: NDArray[np.int64]) -> None:
     """As ``std::sort`` leaves it, but only as far as what lies before and after each of ``marks``."""
-    n = keys.size
+    sort_part(keys, places, marks, 0, keys.size, depth_of(keys.size))
+
+
+@njit(cache=True, nogil=True)
+def sort_part(
+    keys: Keys, places: Places, marks: NDArray[np.int64], first: int, last: int, depth: int
+) -> None:
+    """The same of a segment that partitions have led to, ``depth`` of which are left to it."""
     stack = np.empty((256, 3), np.int64)
-    stack[0, 0], stack[0, 1], stack[0, 2] = 0, n, _depth(n)
+    stack[0, 0], stack[0, 1], stack[0, 2] = first, last, depth
     top = 1
     while top:
         top -= 1
         first, last, depth = stack[top, 0], stack[top, 1], stack[top, 2]
-        if not _holds(marks, first, last):
+        if not holds(marks, first, last):
             continue
         if last - first <= SMALL:
             _insertion(keys, places, first, last)
@@ -207,7 +244,7 @@ def sort_around(keys: Keys, places: Places, marks: NDArray[np.int64]) -> None:
 def sort_row(keys: Keys, places: Places, first: int, last: int) -> None:
     """``std::sort`` of ``keys[first:last]`` and their places."""
     stack = np.empty((256, 3), np.int64)
-    stack[0, 0], stack[0, 1], stack[0, 2] = first, last, _depth(last - first)
+    stack[0, 0], stack[0, 1], stack[0, 2] = first, last, depth_of(last - first)
     top = 1
     while top:
         top -= 1
@@ -228,12 +265,17 @@ def topk_around(keys: Keys, places: Places, k: int) -> None:
     """As ``torch.topk`` leaves it as far as which elements are the first ``k``."""
     n = keys.size
     if k * 64 <= n:
-        _heap_select(keys, places, 0, k, n)
+        heap_select(keys, places, 0, k, n)
         return
-    first, last, nth, depth = 0, n, k - 1, _depth(n)
+    topk_part(keys, places, k - 1, 0, n, depth_of(n))
+
+
+@njit(cache=True, nogil=True)
+def topk_part(keys: Keys, places: Places, nth: int, first: int, last: int, depth: int) -> None:
+    """The same of a segment that partitions have led to: ``std::nth_element`` from there."""
     while last - first > 3:
         if depth == 0:
-            _heap_select(keys, places, first, nth + 1, last)
+            heap_select(keys, places, first, nth + 1, last)
             _swap(keys, places, first, nth)
             return
         depth -= 1

@@ -16,11 +16,12 @@ from parentage.records.evidence import (
     ModelRole,
     Replay,
     ReplayTensor,
+    SetComparison,
     TensorEvidence,
     WeightSet,
 )
 from parentage.records.quantized import CodedTensor
-from parentage.verdicts.blends.blend_tests import explains_all, passes_later_change
+from parentage.verdicts.blends.blend_tests import explains_all, fewer_suffice, passes_later_change
 
 __all__ = [
     "AT_FORK",
@@ -235,7 +236,7 @@ class Readings:
     @cached_property
     def blended(self) -> tuple[int, ...]:
         """Three or more parents whose blend most matrices are that tell them from two; else none."""
-        told = [w for w in self._asked if explains_all(w) or not isinstance(w.comparison, Absent)]
+        told = [w for w in self._asked if explains_all(w) or _tells(w.comparison)]
         carried = len(self._of_several)
         if 2 * carried <= len(told) or carried < SEVERAL_SHARE * len(self._asked):
             return ()
@@ -260,6 +261,11 @@ class Readings:
             if self.blended and w.subject == subject and w.parents == self.blended:
                 return w
         return None
+
+
+def _tells(tested: SetComparison | Absent) -> bool:
+    """Does it say whether so many parents are needed?"""
+    return not isinstance(tested, Absent) and not fewer_suffice(tested)
 
 
 Lengths = tuple[tuple[float, float], ...]

@@ -39,7 +39,8 @@ __all__ = ["measure_weight_sets"]
 PROGRAMME_ELEMENTS = 65_536
 # Elements for a first look at the likelihoods: what it decides differs by tens on so many.
 QUICK_ELEMENTS = 2_048
-# More parents, or a free sum, are worth their own test where they explain more than a pair by this much.
+# More parents, or a free sum, are worth their own test where they explain more than a pair by this much, or
+# where a pair's own grid leads by it: one parent's share may pass for a change of a blend of the others.
 WORTH_COMPARING = 10.0
 # A control is put through the test where the suspect itself would pass.
 WORTH_CONTROLLING = 10.0
@@ -80,10 +81,16 @@ def measure_weight_sets(
         return (replace(best, comparison=Absent("one set of weights explains every element")),)
     if len(parents) == 2:
         return (replace(best, comparison=Absent("two parents are compared on the line between them")),)
-    best = replace(best, comparison=_compare(sample, parents, 0, best.cast))
-    if isinstance(best.comparison, Absent) or best.comparison.delta_ll < WORTH_CONTROLLING:
+    best = replace(best, comparison=_compare(sample, parents, 0, best.cast, asked=_on_a_grid(mixtures)))
+    if not _worth_controlling(best.comparison):
         return (best,)
     return (best, *(_control(sample, best, i) for i in controls if sample.models[i] is not None))
+
+
+def _worth_controlling(found: SetComparison | Absent) -> bool:
+    if isinstance(found, Absent) or found.delta_ll < WORTH_CONTROLLING:
+        return False
+    return min(found.drops, default=0.0) >= WORTH_CONTROLLING
 
 
 def _best_cast(sample: TensorSample, parents: tuple[int, ...], solved: Sequence[WeightSet]) -> WeightSet:
@@ -107,6 +114,12 @@ def _best_cast(sample: TensorSample, parents: tuple[int, ...], solved: Sequence[
 
 def _on_the_line(mixtures: Sequence[Mixture]) -> bool:
     return any(m.subject == 0 and (m.consistency == 1.0 or m.informative == 0) for m in mixtures)
+
+
+def _on_a_grid(mixtures: Sequence[Mixture]) -> bool:
+    """Does the suspect look like a changed blend of two?"""
+    own = (m.comparison for m in mixtures if m.subject == 0)
+    return any(not isinstance(c, Absent) and c.delta_ll >= WORTH_COMPARING for c in own)
 
 
 def _casts(sample: TensorSample, parents: tuple[int, ...]) -> tuple[str, ...]:
@@ -194,8 +207,9 @@ def _known(dtype: DType) -> bool:
 
 
 def _compare(
-    sample: TensorSample, parents: tuple[int, ...], subject: int, cast: str
+    sample: TensorSample, parents: tuple[int, ...], subject: int, cast: str, *, asked: bool = False
 ) -> SetComparison | Absent:
+    """``asked``: though two of the parents explain it as well."""
     problem = _problem(sample, parents, subject, cast)
     if problem.c.size < MINIMUM_INFORMATIVE:
         return Absent("too few informative elements")
@@ -204,9 +218,10 @@ def _compare(
     chosen = likelihood_elements(np.ones(problem.c.size, dtype=bool), problem.rows)
     whole, problem = problem, _only(problem, chosen)
     low, high = problem.written.cells.low, problem.written.cells.high
-    gain = gain_over_pairs(problem.parents, problem.c, low, high, dtype=problem.dtype)[1]
-    if subject == 0 and gain < WORTH_COMPARING:
-        return Absent("two of the parents, their weights summing to one, explain it as well")
+    if subject == 0 and not asked:
+        gain = gain_over_pairs(problem.parents, problem.c, low, high, dtype=problem.dtype)[1]
+        if gain < WORTH_COMPARING:
+            return Absent("two of the parents, their weights summing to one, explain it as well")
     dtype = _merge_dtype(problem)
     if (found := averaged(whole.c, problem.declared, dtype)) is not None:
         return found
