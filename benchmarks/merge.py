@@ -7,6 +7,7 @@ Two models of one size are made, and for TIES a base, then, in turns and as ofte
 - *raw*: a process that reads both files and writes one of them, flushed to the disk; nothing is computed.
 - *ours*: ``parentage merge`` as a user calls it: start, parents and output hashed, written in place,
   flushed. *ours, parents not hashed*: the same with ``--no-digests``.
+- *ours, mergekit's arithmetic*: the same with ``--profile mergekit-0.1.5``, every bit as it makes them.
 - *mergekit*: ``mergekit-yaml`` of the environment that is named, on the same recipe.
 
 Medians go to standard output; ``times raw`` is the median of each round's own ratio, so that what else
@@ -122,6 +123,9 @@ def contenders(folder: Path, mergekit: Path | None) -> dict[str, Callable[[], li
         "ours": fresh(sys.executable, "-c", PROGRAM, "merge", recipe, str(out)),
         "ours, parents not hashed": fresh(
             sys.executable, "-c", PROGRAM, "merge", recipe, str(out), "--no-digests"
+        ),
+        "ours, mergekit's arithmetic": fresh(
+            sys.executable, "-c", PROGRAM, "merge", recipe, str(out), "--profile", "mergekit-0.1.5"
         ),
     }
     if mergekit is not None:
