@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -94,6 +95,21 @@ def test_a_share_of_a_third_parent_does_not_pass_for_a_change(seed: int, family:
     assert set(outcome["parents"]) == set(outcome["truth"]["weights"])
     ends = {n: outcome["parents"][n][1:] for n in outcome["truth"]["weights"]}
     assert all(low <= outcome["truth"]["weights"][n] <= high for n, (low, high) in ends.items())
+
+
+def test_where_no_matrix_tells_two_from_three_neither_is_said(family: Path) -> None:
+    outcome = _one("three-changed", 76)
+    assert not _found(outcome), outcome["sentence"]
+
+
+def test_a_model_that_is_listed_and_has_no_share_is_left_out(family: Path) -> None:
+    planted = merge_world("dense", 11)
+    listed = replace(planted, parents=(*planted.parents, *planted.controls), controls=())
+    outcome = outcome_of(listed.truth, audited(listed).evidence)
+    assert _found(outcome), outcome["sentence"]
+    assert len(listed.parents) == 3
+    assert set(outcome["parents"]) == set(outcome["truth"]["weights"])
+    assert outcome["post_training"] == "detected"
 
 
 def _outcomes(ledger: Ledger, kind: str, count: int = MERGES_OF_A_KIND) -> list[Outcome]:

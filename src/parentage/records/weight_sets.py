@@ -24,6 +24,7 @@ class SetComparison:
     the sum is free.
     ``correlations``: of the change with each parent less the blend of the others. ``change_rms``: root mean
     square of the change with its standard error, from the elements of the sample with fine enough steps.
+    ``over_pairs``: lead of G over the best pair, which is what is asked first.
     """
 
     elements: int
@@ -49,6 +50,7 @@ class SetComparison:
     change_rms: float | Absent = TOO_COARSE
     change_rms_error: float | Absent = TOO_COARSE
     change_rms_elements: int = 0
+    over_pairs: float | Absent = NOT_MEASURED
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,8 @@ class WeightSet:
     are its exact ranges. Else ``estimate`` (and both ends) is the free likelihood's, biased by storage,
     ``consistency`` the share of cells that hold its blend, ``slack`` by how many half-cells the cells
     would have to grow, at least. ``subject``: the suspect, or a control put through the same likelihoods.
+    ``over_fewer``: where two of the parents explain the numbers as well, and their grid leads: how much
+    more the grid of all explains than that of the best without one.
     """
 
     parents: tuple[int, ...]
@@ -74,3 +78,4 @@ class WeightSet:
     slack: float
     comparison: SetComparison | Absent = NOT_MEASURED
     subject: int = 0
+    over_fewer: float | Absent = NOT_MEASURED

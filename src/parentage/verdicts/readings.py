@@ -21,7 +21,7 @@ from parentage.records.evidence import (
     WeightSet,
 )
 from parentage.records.quantized import CodedTensor
-from parentage.verdicts.blends.blend_tests import explains_all, fewer_suffice, passes_later_change
+from parentage.verdicts.blends.blend_tests import explains_all, passes_later_change
 
 __all__ = [
     "AT_FORK",
@@ -45,6 +45,9 @@ UNRELATED = 0.15
 # At least so many of the matrices in which three or more parents were asked for must be their blend: a few
 # may be one by luck.
 SEVERAL_SHARE = 0.25
+# Of what all parents explain beyond the best two, in log-likelihood: below, size and direction of what is
+# left over do not ask for more, and a grid that does in one matrix may do so by luck (13.6 was seen).
+MORE_THAN_TWO = 10.0
 # A model sits at a fork when its branch is at most a fiftieth of the shorter of the other two. The real
 # base of MiniLM's fine-tunes shows .005.
 AT_FORK = 0.02
@@ -236,9 +239,11 @@ class Readings:
     @cached_property
     def blended(self) -> tuple[int, ...]:
         """Three or more parents whose blend most matrices are that tell them from two; else none."""
-        told = [w for w in self._asked if explains_all(w) or _tells(w.comparison)]
+        told = [w for w in self._asked if explains_all(w) or not isinstance(w.comparison, Absent)]
         carried = len(self._of_several)
         if 2 * carried <= len(told) or carried < SEVERAL_SHARE * len(self._asked):
+            return ()
+        if carried == 1 and _of_the_grid_alone(self._of_several[0].comparison):
             return ()
         return self._asked[0].parents
 
@@ -246,6 +251,11 @@ class Readings:
     def several_needed(self) -> int:
         """Matrices that no blend of two parents is, but one of three or more."""
         return len(self._of_several)
+
+    @property
+    def over_fewer(self) -> tuple[float, ...]:
+        """In matrices that two parents are said to explain: how much more the grid of all explains."""
+        return tuple(w.over_fewer for w in self._asked if not isinstance(w.over_fewer, Absent))
 
     @cached_property
     def _asked(self) -> list[WeightSet]:
@@ -263,9 +273,11 @@ class Readings:
         return None
 
 
-def _tells(tested: SetComparison | Absent) -> bool:
-    """Does it say whether so many parents are needed?"""
-    return not isinstance(tested, Absent) and not fewer_suffice(tested)
+def _of_the_grid_alone(tested: SetComparison | Absent) -> bool:
+    """Do two of the parents explain the numbers as well, and only the grid asks for more?"""
+    if isinstance(tested, Absent) or isinstance(tested.over_pairs, Absent):
+        return False
+    return tested.over_pairs < MORE_THAN_TWO
 
 
 Lengths = tuple[tuple[float, float], ...]

@@ -40,8 +40,9 @@ PROGRAMME_ELEMENTS = 65_536
 # Elements for a first look at the likelihoods: what it decides differs by tens on so many.
 QUICK_ELEMENTS = 2_048
 # More parents, or a free sum, are worth their own test where they explain more than a pair by this much, or
-# where a pair's own grid leads by it: one parent's share may pass for a change of a blend of the others.
+# where a pair's own grid leads by it: one parent's share may pass for a change of the others' blend.
 WORTH_COMPARING = 10.0
+TWO_SUFFICE = Absent("two of the parents, their weights summing to one, explain it as well")
 # A control is put through the test where the suspect itself would pass.
 WORTH_CONTROLLING = 10.0
 
@@ -81,16 +82,24 @@ def measure_weight_sets(
         return (replace(best, comparison=Absent("one set of weights explains every element")),)
     if len(parents) == 2:
         return (replace(best, comparison=Absent("two parents are compared on the line between them")),)
-    best = replace(best, comparison=_compare(sample, parents, 0, best.cast, asked=_on_a_grid(mixtures)))
-    if not _worth_controlling(best.comparison):
+    best = _compared_set(sample, best, mixtures)
+    if isinstance(best.comparison, Absent) or best.comparison.delta_ll < WORTH_CONTROLLING:
         return (best,)
     return (best, *(_control(sample, best, i) for i in controls if sample.models[i] is not None))
 
 
-def _worth_controlling(found: SetComparison | Absent) -> bool:
-    if isinstance(found, Absent) or found.delta_ll < WORTH_CONTROLLING:
-        return False
-    return min(found.drops, default=0.0) >= WORTH_CONTROLLING
+def _compared_set(sample: TensorSample, best: WeightSet, mixtures: Sequence[Mixture]) -> WeightSet:
+    """With the likelihoods of all parents, where they explain more than two of them do: the numbers, or
+    the grid."""
+    own = (m.comparison for m in mixtures if m.subject == 0)
+    leads = any(not isinstance(c, Absent) and c.delta_ll >= WORTH_COMPARING for c in own)
+    found = _compare(sample, best.parents, 0, best.cast, asked=leads)
+    if isinstance(found, Absent) or isinstance(found.over_pairs, Absent):
+        return replace(best, comparison=found)
+    over_fewer = min(found.drops, default=0.0)
+    if found.over_pairs >= WORTH_COMPARING or over_fewer >= WORTH_COMPARING:
+        return replace(best, comparison=found)
+    return replace(best, comparison=TWO_SUFFICE, over_fewer=over_fewer)
 
 
 def _best_cast(sample: TensorSample, parents: tuple[int, ...], solved: Sequence[WeightSet]) -> WeightSet:
@@ -114,12 +123,6 @@ def _best_cast(sample: TensorSample, parents: tuple[int, ...], solved: Sequence[
 
 def _on_the_line(mixtures: Sequence[Mixture]) -> bool:
     return any(m.subject == 0 and (m.consistency == 1.0 or m.informative == 0) for m in mixtures)
-
-
-def _on_a_grid(mixtures: Sequence[Mixture]) -> bool:
-    """Does the suspect look like a changed blend of two?"""
-    own = (m.comparison for m in mixtures if m.subject == 0)
-    return any(not isinstance(c, Absent) and c.delta_ll >= WORTH_COMPARING for c in own)
 
 
 def _casts(sample: TensorSample, parents: tuple[int, ...]) -> tuple[str, ...]:
@@ -209,7 +212,7 @@ def _known(dtype: DType) -> bool:
 def _compare(
     sample: TensorSample, parents: tuple[int, ...], subject: int, cast: str, *, asked: bool = False
 ) -> SetComparison | Absent:
-    """``asked``: though two of the parents explain it as well."""
+    """``asked``: also where two of the parents explain the numbers as well."""
     problem = _problem(sample, parents, subject, cast)
     if problem.c.size < MINIMUM_INFORMATIVE:
         return Absent("too few informative elements")
@@ -218,16 +221,15 @@ def _compare(
     chosen = likelihood_elements(np.ones(problem.c.size, dtype=bool), problem.rows)
     whole, problem = problem, _only(problem, chosen)
     low, high = problem.written.cells.low, problem.written.cells.high
-    if subject == 0 and not asked:
-        gain = gain_over_pairs(problem.parents, problem.c, low, high, dtype=problem.dtype)[1]
-        if gain < WORTH_COMPARING:
-            return Absent("two of the parents, their weights summing to one, explain it as well")
+    gain = gain_over_pairs(problem.parents, problem.c, low, high, dtype=problem.dtype)[1]
+    if subject == 0 and gain < WORTH_COMPARING and not asked:
+        return TWO_SUFFICE
     dtype = _merge_dtype(problem)
     if (found := averaged(whole.c, problem.declared, dtype)) is not None:
         return found
     both = _compared(_as_stored_before(problem, dtype), dtype, interval=True)
     size = _change_size(whole, both, dtype) if subject == 0 else None
-    return _record(both, problem, dtype, size)
+    return replace(_record(both, problem, dtype, size), over_pairs=_bounded(gain))
 
 
 def _as_stored_before(problem: _Problem, merged: DType) -> _Problem:

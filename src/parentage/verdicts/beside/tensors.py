@@ -12,7 +12,6 @@ from parentage.verdicts.blends.blend_tests import (
     Tested,
     correlations,
     explains_all,
-    fewer_suffice,
     grid_is_visible,
     passes_alone,
     replay_passes,
@@ -101,9 +100,7 @@ def read_tensor(readings: Readings, tensor: TensorEvidence) -> TensorReading:
 
 def _two_suffice(found: WeightSet | None) -> bool:
     """Were three or more parents asked for, and two of them found to explain the tensor as well?"""
-    if found is None or found.feasible:
-        return False
-    return isinstance(found.comparison, Absent) or fewer_suffice(found.comparison)
+    return found is not None and not found.feasible and isinstance(found.comparison, Absent)
 
 
 def _classify(readings: Readings, reading: TensorReading) -> tuple[str, str, int | None]:

@@ -16,7 +16,6 @@ __all__ = [
     "Tested",
     "correlations",
     "explains_all",
-    "fewer_suffice",
     "grid_is_visible",
     "is_blend",
     "lead_needed",
@@ -88,15 +87,6 @@ def objection_to(tested: Tested | Absent) -> str:
         ),
     )
     return next((why for holds, why in rules if not holds), "")
-
-
-def fewer_suffice(tested: Tested | Absent) -> bool:
-    """The grid of several parents leads, and fewer of them explain it as well: neither is excluded."""
-    return (
-        isinstance(tested, SetComparison)
-        and tested.delta_ll >= lead_needed(tested.weights)
-        and min(tested.drops, default=LATER_CHANGE_DROP) < LATER_CHANGE_DROP
-    )
 
 
 def lead_needed(weights: Sequence[float]) -> float:
