@@ -5,6 +5,8 @@
 Two models of one size are made, and for TIES a base, then, in turns and as often as ``--rounds`` says:
 
 - *raw*: a process that reads both files and writes one of them, flushed to the disk; nothing is computed.
+- *raw, hashed*: the same on three threads, with the SHA-256 of all three files taken on the way, as a merge
+  that says what it was made of must.
 - *ours*: ``parentage merge`` as a user calls it: start, parents and output hashed, written in place,
   flushed. *ours, parents not hashed*: the same with ``--no-digests``.
 - *ours, mergekit's arithmetic*: the same with ``--profile mergekit-0.1.5``, every bit as it makes them.
@@ -46,6 +48,32 @@ with open(first, "rb", 0) as a, open(second, "rb", 0) as b, open(out, "wb", 0) a
         b.read(size)
         c.write(block)
     os.fsync(c.fileno())
+"""
+HASHED = """
+import hashlib, os, sys
+from queue import Queue
+from threading import Thread
+first, second, out = sys.argv[1:]
+size = 4 << 20
+def hashed(blocks):
+    total = hashlib.sha256()
+    while block := blocks.get():
+        total.update(block)
+queues = [Queue(8) for _ in range(3)]
+threads = [Thread(target=hashed, args=(q,)) for q in queues]
+for thread in threads:
+    thread.start()
+with open(first, "rb", 0) as a, open(second, "rb", 0) as b, open(out, "wb", 0) as c:
+    while block := a.read(size):
+        queues[0].put(block)
+        queues[1].put(b.read(size))
+        c.write(block)
+        queues[2].put(block)
+    os.fsync(c.fileno())
+for queue in queues:
+    queue.put(None)
+for thread in threads:
+    thread.join()
 """
 
 
@@ -120,6 +148,7 @@ def contenders(folder: Path, mergekit: Path | None) -> dict[str, Callable[[], li
 
     found = {
         "raw": fresh(sys.executable, "-c", RAW, *files, str(folder / "copy")),
+        "raw, hashed": fresh(sys.executable, "-c", HASHED, *files, str(folder / "copy")),
         "ours": fresh(sys.executable, "-c", PROGRAM, "merge", recipe, str(out)),
         "ours, parents not hashed": fresh(
             sys.executable, "-c", PROGRAM, "merge", recipe, str(out), "--no-digests"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import mmap
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import numpy as np
@@ -99,6 +102,19 @@ def test_in_a_file_every_number_comes_to_lie_where_it_does_in_memory(values: int
             held.topk_around(k)
             assert np.array_equal(held.places, places)
             assert np.array_equal(np.concatenate(list(held.pieces(k))), places[:k])
+
+
+def test_where_a_disk_has_no_room_the_sort_says_so_before_it_begins() -> None:
+    # A mapped page that finds no room ends the process by a signal.
+    script = (
+        "import resource\n"
+        "from parentage.methods.tool_order_room import IN_MEMORY, room\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))\n"
+        "try:\n    with room(IN_MEMORY + 1): pass\n"
+        "except OSError as error:\n    print(error.errno)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert int(done.stdout) in (errno.EFBIG, errno.ENOSPC)
 
 
 def test_equal_keys_come_out_in_the_order_of_the_librarys_swaps() -> None:

@@ -8,6 +8,8 @@ not grow with the tensor. What has become small is sorted as in memory.
 from __future__ import annotations
 
 import mmap
+import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from tempfile import TemporaryFile
@@ -42,6 +44,7 @@ IN_MEMORY: Final = 1 << 23
 # bytes each.
 PIECE: Final = 1 << 22
 WHOLE: Final = 1 << 22
+_OWN: Final = threading.local()
 GIVE_BACK: Final = getattr(mmap, "MADV_DONTNEED", None)
 
 
@@ -148,7 +151,10 @@ class Mapped:
 
 @contextmanager
 def room(n: int) -> Iterator[Room]:
-    """Room for ``n`` keys and places; a temporary file is gone afterwards."""
+    """Room for ``n`` keys and places.
+
+    Raises :class:`UsageError` from 2^32 on, OSError where the disk has no room for them.
+    """
     if n <= IN_MEMORY:
         yield InMemory(n)
         return
@@ -158,6 +164,17 @@ def room(n: int) -> Iterator[Room]:
             code="tensor-too-large-to-sort",
             hint="the arithmetic parentage-1 has no such limit",
         )
-    with TemporaryFile() as file:
-        file.truncate(8 * n)
-        yield Mapped(mmap.mmap(file.fileno(), 8 * n), n)
+    yield Mapped(mmap.mmap(_own_file(8 * n), 8 * n), n)
+
+
+def _own_file(size: int) -> int:
+    """A file that this thread has until it ends: pages that the system gave it once are its own already.
+
+    Room on the disk is taken beforehand, for a mapped page that finds none ends the process.
+    """
+    file = getattr(_OWN, "file", None)
+    if file is None:
+        file = _OWN.file = TemporaryFile()  # noqa: SIM115
+    if os.fstat(file.fileno()).st_size < size:
+        os.posix_fallocate(file.fileno(), 0, size)
+    return int(file.fileno())
