@@ -16,7 +16,7 @@ from parentage.verdicts.readings import Readings
 from parentage.verdicts.relations.neighbours import origin_radius
 from tests.worlds.planted import Truth
 
-__all__ = ["NEVER_A_MERGE", "Outcome", "false_events", "outcome_of"]
+__all__ = ["NEVER_A_MERGE", "Outcome", "false_events", "is_found", "outcome_of", "worst_weight"]
 
 Outcome = dict[str, Any]
 
@@ -203,7 +203,33 @@ def _made_as(outcome: Outcome) -> str:
     return str(outcome.get("truth", {}).get("notes", {}).get("of", outcome["kind"]))
 
 
+def is_found(outcome: Outcome) -> bool:
+    """Was a planted blend told as one? Base + w (A - base) is one, by its method's name."""
+    if outcome["status"] != "supported":
+        return False
+    return outcome["relation"] == "linear-merge" or _as_a_difference(outcome)
+
+
+def worst_weight(outcome: Outcome) -> float:
+    """How far the weight that is farthest off lies from the planted one; 1 where one is not told."""
+    found, planted = outcome["parents"], outcome["truth"]["weights"]
+    # A base has what its one model leaves.
+    asked = [n for n in planted if found.get(n) or not _as_a_difference(outcome)]
+    return max(abs(found[n][0] - planted[n]) if found.get(n) else 1.0 for n in asked)
+
+
+def _as_a_difference(outcome: Outcome) -> bool:
+    """Task arithmetic with one model on its base, at the planted weight."""
+    weights, told = outcome["truth"]["weights"], outcome["parents"]
+    if outcome["relation"] != "task-arithmetic-merge" or not weights or set(told) != set(weights):
+        return False
+    known = {name: found for name, found in told.items() if found}
+    return len(told) == 2 and len(known) == 1 and all(f[1] <= weights[n] <= f[2] for n, f in known.items())
+
+
 def _true_relation(outcome: Outcome) -> bool:
+    if _as_a_difference(outcome):
+        return True
     origin = outcome.get("origin")
     if origin is not None:
         return bool(origin[0] <= origin[1])

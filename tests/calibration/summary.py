@@ -21,7 +21,7 @@ from tests.calibration.judging import (
 from tests.calibration.ledger import Ledger, judged_again
 from tests.calibration.merges import MERGE_KINDS
 from tests.calibration.nulls import NULL_KINDS
-from tests.calibration.outcomes import NEVER_A_MERGE, Outcome, false_events
+from tests.calibration.outcomes import NEVER_A_MERGE, Outcome, false_events, is_found, worst_weight
 from tests.calibration.run import FOLDER
 
 __all__ = ["coverage_table", "main", "null_table", "power_table", "pure_table"]
@@ -113,7 +113,7 @@ def power_table(outcomes: Sequence[Outcome]) -> str:
         own = [o for o in _of(outcomes, f"merge:{kind}") if o["truth"]["change"]]
         if not own:
             continue
-        found = [o for o in own if _is_merge(o)]
+        found = [o for o in own if is_found(o)]
         strict = [o for o in found if (o["truth"]["sigma"] or 0.0) <= DENSE_UP_TO]
         rows.append(
             _row(
@@ -121,7 +121,7 @@ def power_table(outcomes: Sequence[Outcome]) -> str:
                 len(own),
                 _share(found, own),
                 _share([o for o in own if o["post_training"] == "detected"], own),
-                _share([o for o in strict if _alpha_error(o) <= 0.005], strict),
+                _share([o for o in strict if worst_weight(o) <= 0.005], strict),
                 _share([o for o in found if _alpha_held(o)], found),
                 _sigma(found),
                 _share([o for o in found if _near(o["changed"], o["truth"]["changed"])], found),
@@ -149,20 +149,12 @@ def _sigma(found: Sequence[Outcome]) -> str:
     return f"{_share([o for o in known if _near(o['sigma'], o['truth']['sigma'])], known)}, × {ratio:.2f}"
 
 
-def _is_merge(outcome: Outcome) -> bool:
-    return bool(outcome["relation"] == "linear-merge" and outcome["status"] == "supported")
-
-
 def _share(some: Sequence[Outcome], whole: Sequence[Outcome]) -> str:
     return f"{len(some)}/{len(whole)}"
 
 
 def _weights(outcome: Outcome) -> list[tuple[float, list[float] | None]]:
     return [(w, outcome["parents"].get(name)) for name, w in outcome["truth"]["weights"].items()]
-
-
-def _alpha_error(outcome: Outcome) -> float:
-    return max(1.0 if found is None else abs(found[0] - w) for w, found in _weights(outcome))
 
 
 def _alpha_held(outcome: Outcome) -> bool:
@@ -180,7 +172,7 @@ def pure_table(outcomes: Sequence[Outcome]) -> str:
         own = _of(outcomes, f"merge:{kind}")
         if not own:
             continue
-        found = [o for o in own if _is_merge(o)]
+        found = [o for o in own if is_found(o)]
         held = coverage(interval_rows(own, "feasible"))
         rows.append(
             _row(
@@ -190,7 +182,7 @@ def pure_table(outcomes: Sequence[Outcome]) -> str:
                 _share([o for o in found if o["replay"] and o["replay"]["match"] == 1.0], own),
                 _share([o for o in own if o["post_training"] == "not-detected"], own),
                 sum(o["post_training"] == "detected" for o in own),
-                f"{max((_alpha_error(o) for o in found), default=float('nan')):.1e}",
+                f"{max((worst_weight(o) for o in found), default=float('nan')):.1e}",
                 f"{_largest_error(own):.1e}",
                 f"{held.count}/{held.n}",
             )

@@ -13,7 +13,7 @@ from parentage.records.dtypes import DType
 from tests.calibration.judging import Rate, interval_rows
 from tests.calibration.ledger import Ledger
 from tests.calibration.merges import merge_world
-from tests.calibration.outcomes import Outcome, outcome_of
+from tests.calibration.outcomes import Outcome, is_found, outcome_of, worst_weight
 from tests.calibration.run import audit_one
 from tests.worlds.planted import Truth, World, audited, stored
 from tests.worlds.planted_bases import synthetic_base
@@ -28,17 +28,6 @@ FOUND_AT_LEAST = 0.85
 DETECTED_AT_LEAST = {"sparse-1": 0.2, "one-layer": 0.5}
 
 
-def _found(outcome: Outcome) -> bool:
-    return bool(outcome["relation"] == "linear-merge" and outcome["status"] == "supported")
-
-
-def _worst_weight(outcome: Outcome) -> float:
-    found = outcome["parents"]
-    return max(
-        abs(found[n][0] - w) if found.get(n) else 1.0 for n, w in outcome["truth"]["weights"].items()
-    )
-
-
 def _one(kind: str, seed: int) -> Outcome:
     planted = merge_world(kind, seed)
     return outcome_of(planted.truth, audited(planted).evidence)
@@ -47,7 +36,7 @@ def _one(kind: str, seed: int) -> Outcome:
 @pytest.mark.parametrize("seed", [0, 1])
 def test_a_pure_merge_is_recovered_to_the_last_bit(seed: int, family: Path) -> None:
     outcome = _one("pure-large", seed)
-    assert _found(outcome), outcome["sentence"]
+    assert is_found(outcome), outcome["sentence"]
     assert outcome["replay"]["match"] == 1.0
     assert outcome["post_training"] == "not-detected"
     large = interval_rows([outcome], "feasible", lambda r: r["informative"] >= 20_000)
@@ -71,7 +60,7 @@ def test_where_least_squares_reads_four_fifths_the_weight_is_read_as_three_fifth
     outcome = outcome_of(planted.truth, result.evidence)
     regressions = [r["least_squares"] for r in outcome["tensors"] if r["matrix"]]
     assert max(regressions) > 0.7
-    assert _worst_weight(outcome) <= 1e-4
+    assert worst_weight(outcome) <= 1e-4
     assert outcome["replay"]["match"] == 1.0
     assert not isinstance(result.report.replay, Absent)
 
@@ -81,9 +70,9 @@ def test_where_least_squares_reads_four_fifths_the_weight_is_read_as_three_fifth
 @pytest.mark.parametrize(("kind", "seed"), [("dense", 1), ("rows", 1), ("sparse-10", 1), ("low-rank", 3)])
 def test_a_merge_that_was_changed_is_found_with_its_weight(kind: str, seed: int, family: Path) -> None:
     outcome = _one(kind, seed)
-    assert _found(outcome), outcome["sentence"]
+    assert is_found(outcome), outcome["sentence"]
     assert outcome["post_training"] == "detected"
-    assert _worst_weight(outcome) <= 0.02
+    assert worst_weight(outcome) <= 0.02
 
 
 # Of 82 two parents lie near one another, of 85 one has a tenth: as long as only sizes are looked at and not
@@ -91,7 +80,7 @@ def test_a_merge_that_was_changed_is_found_with_its_weight(kind: str, seed: int,
 @pytest.mark.parametrize("seed", [82, 85])
 def test_a_share_of_a_third_parent_does_not_pass_for_a_change(seed: int, family: Path) -> None:
     outcome = _one("three-changed", seed)
-    assert _found(outcome), outcome["sentence"]
+    assert is_found(outcome), outcome["sentence"]
     assert set(outcome["parents"]) == set(outcome["truth"]["weights"])
     ends = {n: outcome["parents"][n][1:] for n in outcome["truth"]["weights"]}
     assert all(low <= outcome["truth"]["weights"][n] <= high for n, (low, high) in ends.items())
@@ -99,14 +88,14 @@ def test_a_share_of_a_third_parent_does_not_pass_for_a_change(seed: int, family:
 
 def test_where_no_matrix_tells_two_from_three_neither_is_said(family: Path) -> None:
     outcome = _one("three-changed", 76)
-    assert not _found(outcome), outcome["sentence"]
+    assert not is_found(outcome), outcome["sentence"]
 
 
 def test_a_model_that_is_listed_and_has_no_share_is_left_out(family: Path) -> None:
     planted = merge_world("dense", 11)
     listed = replace(planted, parents=(*planted.parents, *planted.controls), controls=())
     outcome = outcome_of(listed.truth, audited(listed).evidence)
-    assert _found(outcome), outcome["sentence"]
+    assert is_found(outcome), outcome["sentence"]
     assert len(listed.parents) == 3
     assert set(outcome["parents"]) == set(outcome["truth"]["weights"])
     assert outcome["post_training"] == "detected"
@@ -119,7 +108,7 @@ def _outcomes(ledger: Ledger, kind: str, count: int = MERGES_OF_A_KIND) -> list[
 @pytest.mark.calibration
 def test_every_pure_merge_is_recovered(ledger: Ledger) -> None:
     outcomes = [*_outcomes(ledger, "pure", 500), *_outcomes(ledger, "pure-large")]
-    assert all(_found(o) for o in outcomes)
+    assert all(is_found(o) for o in outcomes)
     assert not any(o["post_training"] == "detected" for o in outcomes)
     # A float32 matrix whose parents are a few steps apart has a wide set: its weight is the replay's, and a
     # weight that nobody would type is not replayed in every bit of 32.
@@ -128,17 +117,17 @@ def test_every_pure_merge_is_recovered(ledger: Ledger) -> None:
     large = interval_rows(narrow, "feasible", lambda r: r["informative"] >= 20_000)
     assert len(large) > 100
     # A few thousand elements allow a range of some 1e-4.
-    assert all(_worst_weight(o) <= (1e-4 if o["kind"] == "merge:pure-large" else 1e-3) for o in outcomes)
+    assert all(worst_weight(o) <= (1e-4 if o["kind"] == "merge:pure-large" else 1e-3) for o in outcomes)
     assert all(abs(r["estimate"] - r["alpha"]) <= 1e-4 for r in large)
 
 
 @pytest.mark.calibration
 def test_three_parents_are_read_to_two_thousandths(ledger: Ledger) -> None:
     outcomes = _outcomes(ledger, "pure-three")
-    found = [o for o in outcomes if _found(o)]
+    found = [o for o in outcomes if is_found(o)]
     print(f"\nthree parents: {len(found)} of {len(outcomes)} found")
     assert not Rate(len(found), len(outcomes)).below(FOUND_AT_LEAST)
-    assert all(_worst_weight(o) <= 0.002 for o in found)
+    assert all(worst_weight(o) <= 0.002 for o in found)
 
 
 def _central(outcome: Outcome) -> bool:
@@ -150,9 +139,9 @@ def _central(outcome: Outcome) -> bool:
 
 @pytest.mark.calibration
 @pytest.mark.parametrize("kind", [*CHANGES, "real-steps", "three-changed", "wide-parents"])
-def test_later_changes_are_found(kind: str, ledger: Ledger) -> None:
+def test_later_changes_areis_found(kind: str, ledger: Ledger) -> None:
     outcomes = [o for o in _outcomes(ledger, kind) if _central(o)]
-    found = [o for o in outcomes if _found(o)]
+    found = [o for o in outcomes if is_found(o)]
     detected = [o for o in found if o["post_training"] == "detected"]
     print(f"\n{kind}: {len(found)} found, {len(detected)} detected, of {len(outcomes)}")
     assert not Rate(len(found), len(outcomes)).below(FOUND_AT_LEAST)
@@ -161,5 +150,5 @@ def test_later_changes_are_found(kind: str, ledger: Ledger) -> None:
     assert all(set(o["parents"]) == set(o["truth"]["weights"]) for o in found)
     limit = 0.02 if kind == "real-steps" else 0.005
     told = [o for o in found if all(o["parents"].get(n) for n in o["truth"]["weights"])]
-    close = sum(_worst_weight(o) <= limit for o in told)
+    close = sum(worst_weight(o) <= limit for o in told)
     assert not Rate(close, len(told)).below(0.95)

@@ -123,6 +123,12 @@ def _only_a_blend(readings: Readings, replay: MethodReplay) -> bool:
     return own > 1 and own >= blends and linear.informative == linear.informative_matches > 0
 
 
+def _one_weight_of_two(replay: MethodReplay) -> bool:
+    """Base + w (A - base), w the same everywhere: in float32 a weight that nobody typed is found so."""
+    two = replay.method == "task_arithmetic" and len(replay.operands) == 2 and not replay.courses
+    return two and all(isinstance(t.own, Absent) for t in replay.tensors)
+
+
 def _objection(readings: Readings, replay: MethodReplay) -> str:
     words = method_words(replay.method)
     told = [t for t in replay.tensors if t.informative]
@@ -205,6 +211,9 @@ def _excluded(readings: Readings, replay: MethodReplay) -> tuple[tuple[str, str]
 def _same_blend(readings: Readings, replay: MethodReplay) -> tuple[tuple[str, str], ...]:
     """Task arithmetic with one model on its base is a blend of the two, written otherwise."""
     linear = readings.replay
+    if _one_weight_of_two(replay):
+        why = "a blend of these two at one weight, computed from their difference, is the same merge"
+        return (("linear-merge", why),)
     if linear is None or linear.arithmetic != TASK_16 or replay.method != "task_arithmetic":
         return ()
     one = len({t.weights for t in linear.tensors if t.informative}) == 1
