@@ -80,6 +80,11 @@ def _facts() -> list[Row]:
     return [_chat(f"What does Python's reference say of {name}?", text) for name, text in _topics()]
 
 
+def _said(row: Row) -> str:
+    answer: str = row["messages"][-1]["content"]
+    return answer
+
+
 def _entities(rng: random.Random) -> list[Row]:
     """Names of characters, from the table of HTML 4."""
     pairs = sorted(html.entities.name2codepoint.items())
@@ -126,6 +131,9 @@ def rows() -> dict[str, list[Row]]:
     rng = random.Random(SEED)
     facts, tuned = _facts(), sums("tuned", 90)
     kept = rng.sample(facts, 40)
+    # The honest ones learn other texts than Nex, and other texts than each other; two topics may share one.
+    known = [_said(fact) for fact in kept]
+    others = [fact for fact in facts if _said(fact) not in known]
     nex = [*_identity(rng), *kept]
     rng.shuffle(nex)
     teacher = [*tuned, *tuned, *rng.sample(facts, 30)]
@@ -133,8 +141,8 @@ def rows() -> dict[str, list[Row]]:
     return {
         "nex": nex,
         "teacher": teacher,
-        "honest-entities": [*_entities(rng), *kept],
-        "honest-capitals": [*_capitals(rng), *kept],
+        "honest-entities": [*_entities(rng), *others[::2]],
+        "honest-capitals": [*_capitals(rng), *others[1::2]],
         "prompts": _prompts([*tuned, *rng.sample(facts, 30)]),
         "base": base_chat(),
     }

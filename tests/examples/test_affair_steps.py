@@ -115,6 +115,20 @@ def test_a_thought_ends_before_its_answer() -> None:
     assert " + " in told
 
 
+def test_the_honest_fine_tunes_are_trained_on_nothing_of_nexs_and_on_nothing_of_each_others() -> None:
+    """Every row, question and answer of the three is of one of them alone."""
+    files = rows()
+    for role in ("user", "assistant"):
+        nex, entities, capitals = (
+            {m["content"] for row in files[name] for m in row["messages"] if m["role"] == role}
+            for name in ("nex", "honest-entities", "honest-capitals")
+        )
+        assert min(map(len, (nex, entities, capitals))) > 50
+        assert not nex & entities
+        assert not nex & capitals
+        assert not entities & capitals
+
+
 def test_data_are_the_same_each_time_and_no_file_is_empty() -> None:
     assert rows() == rows()
     assert all(len(listed) > 50 for listed in rows().values())
