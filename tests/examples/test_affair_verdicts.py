@@ -77,6 +77,19 @@ def test_no_control_is_called_a_merge(control: str) -> None:
     assert report.post_training.status != "detected"
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("honest", HONEST)
+def test_an_honest_fine_tune_is_told_as_one_or_it_is_left_open_and_named(honest: str) -> None:
+    """Whatever is told of it, the right explanation is never excluded."""
+    report = audited(honest, PARENTS, [h for h in HONEST if h != honest])
+    if report.verdict.status == "undetermined":
+        left = {r.relation for r in report.verdict.rivals if isinstance(r.why_excluded, Absent)}
+        assert "fine-tune" in left
+    else:
+        assert report.verdict.relation == "fine-tune"
+        assert [p.name for p in report.verdict.parents] == ["base.safetensors"]
+
+
 def _share(interview: Interview, label: str, condition: str, name: str) -> Estimate:
     """The share of a subject's answers that claim a name; zero of them where none does."""
     (group,) = (
