@@ -142,6 +142,7 @@ def test_models_next_to_the_base_do_not_hide_it_from_a_suspect_far_from_all() ->
     assert (found.status, found.models) == (Status.SUPPORTED, (1,))
     assert any("first, second" in limit for limit in found.limits)
     assert origin_radius(readings, 1) >= 0.05 / 15 * 0.99
+    assert "of it, where first and second lie)" in judge(readings.evidence).verdict.sentence
 
 
 @pytest.mark.parametrize("name", ["a", "b"])

@@ -132,7 +132,19 @@ def _size(readings: Readings, weighing: Weighing) -> str:
         )
         return f"{same}, {distance_words(distance)} away from it"
     radius = origin_radius(readings, weighing.models[0])
-    return f" (or of a model within {distance_words(radius)} of it), {distance_words(distance)} away"
+    near = _within(readings, weighing.models[0], radius)
+    return f" (or of a model within {distance_words(radius)} of it{near}), {distance_words(distance)} away"
+
+
+def _within(readings: Readings, parent: int, radius: float) -> str:
+    """Models given that lie so near to the one that is named: it may be any of them."""
+    related = (o for o in readings.related if o != parent)
+    near = [
+        readings.name(o) for o in related if (d := readings.apart(parent, o)) is not None and d <= radius
+    ]
+    if not near:
+        return ""
+    return f", where {listing(near)} {'lies' if len(near) == 1 else 'lie'}"
 
 
 def _nearest(readings: Readings) -> str:
