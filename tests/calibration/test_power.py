@@ -139,7 +139,7 @@ def _central(outcome: Outcome) -> bool:
 
 @pytest.mark.calibration
 @pytest.mark.parametrize("kind", [*CHANGES, "real-steps", "three-changed", "wide-parents"])
-def test_later_changes_areis_found(kind: str, ledger: Ledger) -> None:
+def test_later_changes_are_found(kind: str, ledger: Ledger) -> None:
     outcomes = [o for o in _outcomes(ledger, kind) if _central(o)]
     found = [o for o in outcomes if is_found(o)]
     detected = [o for o in found if o["post_training"] == "detected"]
