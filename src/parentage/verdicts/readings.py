@@ -48,6 +48,7 @@ SEVERAL_SHARE = 0.25
 # Of what all parents explain beyond the best two, in log-likelihood: below, size and direction of what is
 # left over do not ask for more, and a grid that does in one matrix may do so by luck (13.6 was seen).
 MORE_THAN_TWO = 10.0
+LUCKY_SHARE = 0.05
 # A model sits at a fork when its branch is at most a fiftieth of the shorter of the other two. The real
 # base of MiniLM's fine-tunes shows .005.
 AT_FORK = 0.02
@@ -249,8 +250,11 @@ class Readings:
 
     @property
     def several_needed(self) -> int:
-        """Matrices that no blend of two parents is, but one of three or more."""
-        return len(self._of_several)
+        """Matrices that no blend of two parents is, but one of three or more; none where they are so few
+        of many that luck with a grid may have made them."""
+        needed = self._of_several
+        few = len(needed) < LUCKY_SHARE * len(self._asked)
+        return 0 if few and all(_of_the_grid_alone(w.comparison) for w in needed) else len(needed)
 
     @property
     def over_fewer(self) -> tuple[float, ...]:
