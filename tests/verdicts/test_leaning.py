@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -150,6 +152,26 @@ def test_a_suspect_that_went_by_one_of_them_is_not_said_to_come_from_the_base(na
     """Half of the way to that one and then on: the one is no worse a name than the base."""
     found = weigh_fine_tune(Readings(_noise(0.05 / 15, **{name: 0.05 / 30})))
     assert found is None or found.status is not Status.SUPPORTED
+
+
+def test_a_matrix_that_was_left_alone_names_the_origin_among_models_next_to_one_another() -> None:
+    """An adapter that was trained as the first was goes its way; the embedding is the base's."""
+    near = 0.05 / 15
+    evidence = _noise(near, a=0.9 * near)
+    without = weigh_fine_tune(Readings(evidence))
+    assert without is not None
+    assert without.models != (1,)
+    rng = np.random.default_rng(3)
+    base, *others = (rng.normal(size=ROWS * COLUMNS) * (1 + k * near) for k in range(4))
+    kept = tensor_of("embed.weight", base, [base, *(base + near * other for other in others)])
+    told = replace(
+        evidence,
+        tensors=(*evidence.tensors, replace(kept, component="embedding", equal=(kept.finite, 0, 0, 0))),
+    )
+    found = weigh_fine_tune(Readings(told))
+    assert found is not None
+    assert (found.status, found.models) == (Status.SUPPORTED, (1,))
+    assert not any("Also nearer" in limit for limit in found.limits)
 
 
 def test_a_sibling_next_to_an_ancestor_that_was_not_given_names_none_farther_than_it_says() -> None:

@@ -49,6 +49,8 @@ SEVERAL_SHARE = 0.25
 # left over do not ask for more, and a grid that does in one matrix may do so by luck (13.6 was seen).
 MORE_THAN_TWO = 10.0
 LUCKY_SHARE = 0.05
+# Models this near to one another, over the suspect's distance: which of them is nearer says little.
+NEXT_TO = 0.1
 # A model sits at a fork when its branch is at most a fiftieth of the shorter of the other two. The real
 # base of MiniLM's fine-tunes shows .005.
 AT_FORK = 0.02
@@ -182,9 +184,24 @@ class Readings:
 
     @cached_property
     def related(self) -> tuple[int, ...]:
-        """Models whose raw weights correlate with the suspect's, nearest first."""
+        """Models whose raw weights correlate with the suspect's, nearest first; of models so near to one
+        another that distance hardly chooses, first the one of which a matrix was left as it is."""
         near = [(self.distance(i) or 0.0, i) for i in self.others if self.correlation(i) >= RELATED]
-        return tuple(i for _, i in sorted(near))
+        order = [i for _, i in sorted(near)]
+        for i in order[1:]:
+            apart, distance = self.apart(order[0], i), self.distance(order[0])
+            if apart and distance and apart <= NEXT_TO * distance and self.keeps(i, order[0]):
+                return (i, *(j for j in order if j != i))
+        return tuple(order)
+
+    def keeps(self, model: int, other: int) -> bool:
+        """Has the suspect a matrix of ``model`` in every number examined that ``other`` has not, and none
+        the other way? What an adapter does not touch stays its origin's."""
+        return self._whole(model, other) and not self._whole(other, model)
+
+    def _whole(self, model: int, other: int) -> bool:
+        both = (t for t in self.matrices if model in t.present and other in t.present)
+        return any(t.equal[model - 1] == t.finite > t.equal[other - 1] for t in both)
 
     @cached_property
     def all_unrelated(self) -> bool:

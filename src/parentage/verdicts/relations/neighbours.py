@@ -157,6 +157,9 @@ def _as_good(readings: Readings, nearest: int, other: int) -> bool:
     triangle = readings.triangle(nearest, other)
     if not apart or not distance or triangle is None or apart > NEAR * distance:
         return False
+    if readings.keeps(nearest, other):
+        # What goes the other's way was not made from it: that one has other numbers where these were kept.
+        return True
     return max(abs(triangle.along.low), abs(triangle.along.high)) <= FOOT
 
 
@@ -220,6 +223,7 @@ def _supported(readings: Readings, nearest: int, forks: list[tuple[int, Triangle
 
 def _near_limits(readings: Readings, nearest: int) -> tuple[str, ...]:
     near = [o for o in readings.related if o != nearest and _as_good(readings, nearest, o)]
+    near = [o for o in near if not readings.keeps(nearest, o)]
     names = ", ".join(readings.name(o) for o in near)
     return (NEAR_LIMIT.format(others=names, parent=readings.name(nearest)),) if near else ()
 
