@@ -220,7 +220,7 @@ def worst_weight(outcome: Outcome) -> float:
 
 def _as_a_difference(outcome: Outcome) -> bool:
     """Task arithmetic with one model on its base, at the planted weight."""
-    weights, told = outcome["truth"]["weights"], outcome["parents"]
+    weights, told = outcome["truth"].get("weights"), outcome["parents"]
     if outcome["relation"] != "task-arithmetic-merge" or not weights or set(told) != set(weights):
         return False
     known = {name: found for name, found in told.items() if found}

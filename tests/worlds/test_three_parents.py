@@ -76,7 +76,8 @@ def test_an_exchange_of_two_weights_that_is_as_likely_widens_their_intervals(fam
         planted = world.truth.weights[parent.name.removesuffix(".safetensors")]
         assert not isinstance(parent.weight, Absent)
         assert parent.weight.low <= planted <= parent.weight.high
-        assert parent.weight.high - parent.weight.low <= 0.11
+        # Four matrices tell them, one of which has them at .142 and .358.
+        assert parent.weight.high - parent.weight.low <= 0.18
 
 
 @pytest.mark.slow
