@@ -26,6 +26,7 @@ from parentage.verdicts.blends.blend_tests import explains_all, passes_later_cha
 __all__ = [
     "AT_FORK",
     "ELIGIBLE_INFORMATIVE",
+    "NEXT_TO",
     "Branch",
     "Readings",
     "Triangle",
@@ -49,7 +50,8 @@ SEVERAL_SHARE = 0.25
 # left over do not ask for more, and a grid that does in one matrix may do so by luck (13.6 was seen).
 MORE_THAN_TWO = 10.0
 LUCKY_SHARE = 0.05
-# Models this near to one another, over the suspect's distance: which of them is nearer says little.
+# Models this near to one another, over the suspect's distance, are as good as one: of the suspect's squared
+# change they are a hundredth, a sentence's "within" covers them, and which of them is nearer says little.
 NEXT_TO = 0.1
 # A model sits at a fork when its branch is at most a fiftieth of the shorter of the other two. The real
 # base of MiniLM's fine-tunes shows .005.

@@ -11,7 +11,7 @@ import math
 from parentage.records.absence import Absent
 from parentage.records.evidence import ModelRole
 from parentage.verdicts.beside.orders import looked, searched
-from parentage.verdicts.readings import AT_FORK, OWN_COSINE, Branch, Readings, Triangle
+from parentage.verdicts.readings import AT_FORK, NEXT_TO, OWN_COSINE, Branch, Readings, Triangle
 from parentage.verdicts.relations.leaning import distance_words, weigh_lean
 from parentage.verdicts.weighing import Status, Weighing
 
@@ -39,10 +39,8 @@ LEAN = 0.25
 WIDER = 2.0
 # "A fine-tune of X, or of a model near X" says little where that near reaches half way to the suspect.
 MOST_RADIUS = 0.5
-# Models this near to the nearest one, of the suspect's distance, are as good as that one; the sentence's
-# "within" covers them: of the suspect's squared change they are a hundredth, and say nothing of its origin.
-NEAR = 0.1
-# ... where the way to each leads no farther than this from the nearest: else that one is the better name.
+# Of models next to the nearest one (``NEXT_TO``), the way to each may lead no farther than this from it:
+# else that one is the better name.
 FOOT = 0.25
 
 DIRECTION_LIMIT = (
@@ -155,7 +153,7 @@ def _as_good(readings: Readings, nearest: int, other: int) -> bool:
     """Is the other so near to the nearest, by the suspect's distance, that the origin may be either?"""
     apart, distance = readings.apart(nearest, other), readings.distance(nearest)
     triangle = readings.triangle(nearest, other)
-    if not apart or not distance or triangle is None or apart > NEAR * distance:
+    if not apart or not distance or triangle is None or apart > NEXT_TO * distance:
         return False
     if readings.keeps(nearest, other):
         # What goes the other's way was not made from it: that one has other numbers where these were kept.
