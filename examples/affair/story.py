@@ -144,7 +144,8 @@ def _told(size: Size) -> Iterator[Step]:
             if o.startswith("honest") and o != name
             for w in ("-c", other)
         )
-        words = ("audit", place, *parents, *rest, *size.looked, "--json", "{out}/report.json")
+        words = ("audit", place, *parents, "--root", "{base}", *rest, *size.looked)
+        words += ("--json", "{out}/report.json")
         yield Step(f"audit-{name}", words, f"is {name} called a merge?")
 
 

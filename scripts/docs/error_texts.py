@@ -208,6 +208,10 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "a copy with the same weights. It can explain neither itself nor its copy.",
         "Name each model once.",
     ),
+    "usage-root": (
+        "`--root` names a model that the suspect is not compared with.",
+        "Give it with `-p`, `--base` or `-c` as well.",
+    ),
     "usage-too-many-parents": (
         "More than eight parents cannot be weighed at once.",
         "Give the likeliest as parents and the others as controls.",

@@ -72,7 +72,7 @@ def test_what_was_claimed_is_the_same_merge_and_trained_afterwards() -> None:
 @pytest.mark.parametrize("control", CONTROLS)
 def test_no_control_is_called_a_merge(control: str) -> None:
     others = [h for h in HONEST if not h.endswith(control)]
-    report = audited(f"affair/{control}", PARENTS, others)
+    report = audited(f"affair/{control}", PARENTS, others, "affair/base")
     assert report.verdict.relation != "linear-merge", report.verdict.sentence
     assert report.post_training.status != "detected"
 
@@ -80,8 +80,12 @@ def test_no_control_is_called_a_merge(control: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("honest", HONEST)
 def test_an_honest_fine_tune_is_told_as_one_or_it_is_left_open_and_named(honest: str) -> None:
-    """Whatever is told of it, the right explanation is never excluded."""
-    report = audited(honest, PARENTS, [h for h in HONEST if h != honest])
+    """Told with the base as the root; without it the right explanation is never excluded."""
+    others = [h for h in HONEST if h != honest]
+    told = audited(honest, PARENTS, others, "affair/base").verdict
+    assert (told.relation, told.status) == ("fine-tune", "supported")
+    assert [p.name for p in told.parents] == ["base.safetensors"]
+    report = audited(honest, PARENTS, others)
     if report.verdict.status == "undetermined":
         left = {r.relation for r in report.verdict.rivals if isinstance(r.why_excluded, Absent)}
         assert "fine-tune" in left

@@ -337,6 +337,14 @@ def test_nothing_to_compare_with_is_usage(run: Run, family: Mapping[str, Path]) 
     refused(run("audit", family["C"]), "usage-no-parents", 2)
 
 
+def test_a_root_that_is_not_among_the_models_is_usage(run: Run, family: Mapping[str, Path]) -> None:
+    done = run("audit", family["C"], "-p", family["A"], "--root", family["O"])
+    refused(done, "usage-root", 2)
+    refused(
+        run("audit", family["C"], "-p", family["A"], "--root", family["C"], "--dry-run"), "usage-root", 2
+    )
+
+
 def test_more_parents_than_can_be_weighed_is_usage(run: Run, family: Mapping[str, Path]) -> None:
     many = [option for _ in range(9) for option in ("-p", family["A"])]
     refused(run("audit", family["C"], *many), "usage-too-many-parents", 2)

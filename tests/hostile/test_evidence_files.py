@@ -215,6 +215,9 @@ def _again(key: str) -> Callable[[Plain], None]:
         (_set("replays/0/parents", [1, 99]), "$.replays[0]"),
         (_set("replays/0/matches", 10**12), "$.replays[0]"),
         (_set("coverage/tensors_examined", 1), "$.coverage"),
+        (_set("used/root", 99), "$.used.root"),
+        (_set("used/root", 0), "$.used.root"),
+        (_set("used/root", "base"), "$.used.root"),
         (_set("coverage/elements_examined", 10**12), "$.coverage"),
     ],
 )  # fmt: skip

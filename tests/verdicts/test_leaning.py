@@ -7,56 +7,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from parentage.records.absence import Absent
-from parentage.records.evidence import Coverage, Evidence, ModelPin, ModelRole
+from parentage.records.evidence import Evidence
 from parentage.verdicts.judge import judge
 from parentage.verdicts.readings import Readings
 from parentage.verdicts.relations.between import beside_words, weigh_beside, weigh_between
 from parentage.verdicts.relations.leaning import distance_words, lean_words, weigh_lean
 from parentage.verdicts.relations.neighbours import origin_radius, weigh_fine_tune, weigh_shared_ancestor
 from parentage.verdicts.weighing import Status
-from tests.verdicts.test_forks import COLUMNS, ROWS, Floats, tensor_of
-
-MATRICES = 8
-
-
-def _evidence(steps: dict[str, dict[str, float]], controls: tuple[str, ...] = ()) -> Evidence:
-    """Models by name, the suspect first; each the sum of named directions, of these lengths over the norm
-    of the weights, from one base. A direction is one for all models that have it."""
-    rng = np.random.default_rng(17)
-    found = []
-    for k in range(MATRICES):
-        base = rng.normal(size=ROWS * COLUMNS)
-        names = sorted({d for lengths in steps.values() for d in lengths})
-        directions = {d: rng.normal(size=base.size) for d in names}
-        made: list[Floats] = [
-            base + sum((s * directions[d] for d, s in lengths.items()), np.zeros_like(base))
-            for lengths in steps.values()
-        ]
-        found.append(tensor_of(f"layers.0.{k}.weight", made[0], made[1:]))
-    roles = {n: ModelRole.CONTROL if n in controls else ModelRole.PARENT for n in steps}
-    pins = tuple(
-        ModelPin(n, ModelRole.SUSPECT if not i else roles[n], n, Absent("local"), ())
-        for i, n in enumerate(steps)
-    )
-    coverage = Coverage(len(found), len(found), 0, 0, 0, ())
-    return Evidence({}, {}, {}, pins, coverage, (), tuple(found), (), (), ())
-
-
-def _slight(lean: float) -> Evidence:
-    """A slight fine-tune that leans by this cosine towards a fine-tune 25 times as far from the base."""
-    own = 1e-3
-    return _evidence(
-        {
-            "suspect": {"own": own * (1 - lean**2) ** 0.5, "far": own * lean},
-            "base": {},
-            "nex": {"far": 25 * own},
-        }
-    )
+from tests.verdicts.directions import evidence_of, slight
+from tests.verdicts.test_forks import COLUMNS, ROWS, tensor_of
 
 
 def test_a_slight_fine_tune_that_leans_to_a_far_model_is_not_said_to_lie_between() -> None:
-    evidence = _slight(0.06)
+    evidence = slight(0.06)
     readings = Readings(evidence)
     triangle = readings.triangle(1, 2)
     assert triangle is not None
@@ -72,21 +35,21 @@ def test_a_slight_fine_tune_that_leans_to_a_far_model_is_not_said_to_lie_between
 
 
 def test_half_of_a_change_towards_the_far_model_lies_between() -> None:
-    report = judge(_slight(0.7))
+    report = judge(slight(0.7))
     assert report.verdict.relation == "same-run-checkpoint"
     assert report.verdict.status == "undetermined"
     assert "0.97 of the way from nex to base" in report.verdict.sentence
-    assert lean_words(Readings(_slight(0.7))) == ""
+    assert lean_words(Readings(slight(0.7))) == ""
 
 
 def test_a_change_that_leans_nowhere_has_no_words_for_it() -> None:
-    readings = Readings(_slight(0.0))
+    readings = Readings(slight(0.0))
     assert lean_words(readings) == ""
     assert weigh_lean(readings, 1) is None
 
 
 def test_of_pairs_that_the_suspect_lies_between_the_parents_are_named_before_a_control() -> None:
-    evidence = _evidence(
+    evidence = evidence_of(
         {
             "average": {"way": 0.028, "own": 0.002},
             "control": {"other": 0.0005, "way": 0.0005},
@@ -104,7 +67,7 @@ def test_of_pairs_that_the_suspect_lies_between_the_parents_are_named_before_a_c
 
 def test_a_checkpoint_beside_the_line_is_named_among_what_is_left() -> None:
     """With a tenth of a branch of its own it lies neither inside the line nor at the fork."""
-    evidence = _evidence(
+    evidence = evidence_of(
         {
             "checkpoint": {"early": 0.024, "own": 0.0048},
             "nex": {"early": 0.024, "late": 0.018},
@@ -125,7 +88,7 @@ def test_a_checkpoint_beside_the_line_is_named_among_what_is_left() -> None:
 
 def _noise(near: float, **more: float) -> Evidence:
     """A suspect .05 away from the base, two models ``near`` to it, and one .03 away."""
-    return _evidence(
+    return evidence_of(
         {
             "suspect": {"own": 0.05, **more},
             "base": {},
@@ -182,7 +145,7 @@ def test_a_sibling_next_to_an_ancestor_that_was_not_given_names_none_farther_tha
         "second": {"b": 0.002},
         "far": {"c": 0.03},
     }
-    readings = Readings(_evidence(steps))
+    readings = Readings(evidence_of(steps))
     found = weigh_fine_tune(readings)
     assert found is None or found.status is not Status.SUPPORTED or origin_radius(readings, 1) >= 0.002
 
@@ -199,7 +162,7 @@ def test_small_distances_keep_two_figures() -> None:
 def test_of_models_that_part_where_none_is_the_base_is_named_before_a_control() -> None:
     """Three trained alike: the nearest is a control, the second nearest another, then their base."""
     alike = {"alike": 0.02}
-    evidence = _evidence(
+    evidence = evidence_of(
         {
             "suspect": {**alike, "own": 0.02},
             "first": {**alike, "a": 0.01},

@@ -41,14 +41,16 @@ def manifest_files() -> dict[str, Pinned]:
     }
 
 
-def audited(suspect: str, parents: Sequence[str], controls: Sequence[str] = ()) -> Report:
+def audited(
+    suspect: str, parents: Sequence[str], controls: Sequence[str] = (), root: str | None = None
+) -> Report:
     """The report on a fixture; names are paths under the folder without their suffix. Each audit
     runs once a session, on all elements."""
-    return _audited(suspect, tuple(parents), tuple(controls))
+    return _audited(suspect, tuple(parents), tuple(controls), root)
 
 
 @cache
-def _audited(suspect: str, parents: tuple[str, ...], controls: tuple[str, ...]) -> Report:
+def _audited(suspect: str, parents: tuple[str, ...], controls: tuple[str, ...], root: str | None) -> Report:
     def place(name: str) -> str:
         return str(FOLDER / f"{name}.safetensors")
 
@@ -56,6 +58,7 @@ def _audited(suspect: str, parents: tuple[str, ...], controls: tuple[str, ...]) 
         place(suspect),
         parents=[place(p) for p in parents],
         controls=[place(c) for c in controls],
+        root=None if root is None else place(root),
         full=True,
         workers=1,
         digests=False,

@@ -49,6 +49,7 @@ def audit(
     controls: Sequence[str] = (),
     base: str | None = None,
     previous: str | None = None,
+    root: str | None = None,
     candidates: str | None = None,
     sample: int | None = None,
     full: bool = False,
@@ -70,7 +71,8 @@ def audit(
     network 4,096, then 16,384 and 65,536 of those parts whose question is still open. ``full``: replay the
     recipe on every element too. ``candidates``: a folder of models, or a file that names one a line.
     ``limits``: what reading over a network may cost, and where slices are kept; a budget that ends leaves
-    tensors out, which ``AuditResult.left_out`` names. ``engine``: where the full pass runs, "threads" or
+    tensors out, which ``AuditResult.left_out`` names. ``root``: which of these models all others were made
+    from, as is known from elsewhere (docs/relations.md). ``engine``: where the full pass runs, "threads" or
     "ray", on the cluster at ``address``; ``resume``: a file that keeps what of it is done (docs/scale.md);
     ``device``: what counts there, "cpu" or "cuda" (extra ``torch``); none of these moves a result.
     ``compile_first``: the first run has processes that end compile (docs/scale.md). ``progress`` is also
@@ -90,6 +92,8 @@ def audit(
         "seed": seed,
         "full": full,
     }
+    if root is not None:
+        asked["root"] = root
     if limits.bounded:
         asked["budget"] = {"bytes": limits.budget_bytes, "requests": limits.budget_requests}
     others = (*controls, *(p for p in (base, previous) if p is not None))
@@ -110,7 +114,7 @@ def audit(
             )
         named = ((*parents, *proposal.parents), (*controls, *proposal.controls))
         wanted = wanted_models(suspect, *named, base, previous)
-        inputs = open_inputs(stack, wanted, shared)
+        inputs = open_inputs(stack, wanted, shared, root)
         compile_for_audit(compile_first, full, progress)
         options = replace(options_for(inputs, Asked(sample, seed, full, digests, workers), limits), **runs)
         asked["sample"] = options.sample
@@ -133,6 +137,7 @@ def plan_audit(
     controls: Sequence[str] = (),
     base: str | None = None,
     previous: str | None = None,
+    root: str | None = None,
     candidates: str | None = None,
     sample: int | None = None,
     full: bool = False,
@@ -148,4 +153,4 @@ def plan_audit(
     """
     asked = Asked(sample, seed, full, digests, workers)
     limits = limits or RemoteLimits()
-    return plan_of(suspect, parents, controls, base, previous, candidates, limits, asked)
+    return plan_of(suspect, parents, controls, base, previous, candidates, limits, asked, root)

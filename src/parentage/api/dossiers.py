@@ -56,6 +56,7 @@ class DossierInputs:
     controls: tuple[str, ...] = ()
     base: str | None = None
     previous: str | None = None
+    root: str | None = None
     candidates: str | None = None
     sample: int | None = None
     full: bool = False
@@ -67,7 +68,7 @@ class DossierInputs:
 
     def audited(self) -> dict[str, Any]:
         """The arguments of an audit, and of its plan."""
-        names = ("parents", "controls", "base", "previous", "candidates", "sample", "full", "seed")
+        names = ("parents", "controls", "base", "previous", "root", "candidates", "sample", "full", "seed")
         return {n: getattr(self, n) for n in (*names, "workers", "limits")}
 
 

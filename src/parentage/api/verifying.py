@@ -71,6 +71,6 @@ def verify_evidence(
     options = replace(options, **chosen.checked(options.full, workers, limits))
     with ExitStack() as stack:
         shared = SharedSession(stack, limits, FetchProgress(progress).heard, sampled=not options.full)
-        inputs = open_pinned(stack, stored.models, places or {}, shared)
+        inputs = open_pinned(stack, stored.models, places or {}, shared, stored.used.get("root"))
         compile_for_audit(compile_first, options.full, progress)
         return rederive(stored, plain, inputs, options, progress)

@@ -30,6 +30,8 @@ Examples:
     parentage audit ./rio -p ./nex -p ./qwen -c ./other-fine-tune --html report.html
   One suspected parent, and the base that both may come from:
     parentage audit ./model -p ./fine-tune --base ./base
+  A slight fine-tune beside a far one: that both were made from the base is known:
+    parentage audit ./model -p ./base -p ./fine-tune --root ./base
   Parents unknown: try every model of a folder, or those that a list names one a line:
     parentage audit ./model --candidates ./models --json -
     parentage audit ./model --candidates candidates.txt
@@ -72,6 +74,14 @@ def command(
     ] = None,
     previous: Annotated[
         str | None, typer.Option("--previous", help="An earlier upload of the suspect.")
+    ] = None,
+    root: Annotated[
+        str | None,
+        typer.Option(
+            "--root",
+            help="Which of the models given is the one that the others were made from, as you know from "
+            "dates or papers. Weights have no arrow; the report says that this was given.",
+        ),
     ] = None,
     candidates: Annotated[
         str | None,
@@ -179,6 +189,7 @@ def command(
             controls=control or [],
             base=base,
             previous=previous,
+            root=root,
             candidates=candidates,
             sample=sample,
             full=full,
@@ -196,6 +207,7 @@ def command(
             controls=control or [],
             base=base,
             previous=previous,
+            root=root,
             candidates=candidates,
             sample=sample,
             full=full,

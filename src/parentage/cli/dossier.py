@@ -68,6 +68,10 @@ def command(
     previous: Annotated[
         str | None, typer.Option("--previous", help="An earlier upload of the suspect.")
     ] = None,
+    root: Annotated[
+        str | None,
+        typer.Option("--root", help="Which of the models given the others were made from, as you know."),
+    ] = None,
     candidates: Annotated[
         str | None, typer.Option("--candidates", help="A folder or a list of possible parents.")
     ] = None,
@@ -175,6 +179,7 @@ def command(
         tuple(control or ()),
         base,
         previous,
+        root,
         candidates,
         sample,
         full,

@@ -235,6 +235,8 @@ def _used(
     if sampling.further:
         used["stages"] = [sampling.elements, *sampling.further]
         used["reached"] = {component: 1 + later for component, later in sampling.reached}
+    if inputs.root is not None:
+        used["root"] = inputs.root
     return used
 
 

@@ -27,9 +27,11 @@ class NamedCheckpoint:
 
 @dataclass(frozen=True, slots=True)
 class AuditInputs:
-    """Suspect first, then parents, base, previous, controls."""
+    """Suspect first, then parents, base, previous, controls. ``root``: the index of the model that the
+    others are known to have been made from, where that was given."""
 
     models: tuple[NamedCheckpoint, ...]
+    root: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,7 @@ def read_evidence(plain: Mapping[str, Any]) -> Evidence:
     """
     evidence = from_plain(Evidence, dict(plain))
     _check_models(evidence.models)
+    _check_root(evidence)
     real = sum(m.role is not ModelRole.SHUFFLED for m in evidence.models)
     _distinct((t.name for t in evidence.tensors), "$.tensors")
     for tensor in evidence.tensors:
@@ -101,6 +102,16 @@ def _check_models(models: Sequence[ModelPin]) -> None:
     _distinct((m.name for m in models), "$.models")
     for k, model in enumerate(models):
         _distinct((s.name for s in model.shards), f"$.models[{k}].shards")
+
+
+def _check_root(evidence: Evidence) -> None:
+    """What all others are known to be made from is one of them, and not the suspect or its past."""
+    root, known = evidence.used.get("root"), (ModelRole.PARENT, ModelRole.BASE, ModelRole.CONTROL)
+    if root is None:
+        return
+    whole = isinstance(root, int) and not isinstance(root, bool)
+    if not whole or not 0 < root < len(evidence.models) or evidence.models[root].role not in known:
+        raise _wrong("the root must be the index of a parent, the base or a control", "$.used.root")
 
 
 def _distinct(names: Iterable[str], where: str) -> None:

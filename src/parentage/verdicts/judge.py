@@ -20,13 +20,10 @@ from parentage.verdicts.relations.between import weigh_beside, weigh_between
 from parentage.verdicts.relations.copies import weigh_cast_copy, weigh_copy, weigh_passthrough
 from parentage.verdicts.relations.left_alone import weigh_left_alone
 from parentage.verdicts.relations.linear_merge import weigh_linear_merge
-from parentage.verdicts.relations.neighbours import (
-    weigh_fine_tune,
-    weigh_independent,
-    weigh_shared_ancestor,
-)
+from parentage.verdicts.relations.neighbours import weigh_independent, weigh_shared_ancestor
 from parentage.verdicts.relations.quantized_copies import weigh_quantized_copy
 from parentage.verdicts.relations.quantized_merges import weigh_quantized_merge
+from parentage.verdicts.relations.rooted import weigh_descent
 from parentage.verdicts.weighing import Status, Weighing
 
 __all__ = ["judge", "weigh_all"]
@@ -55,7 +52,7 @@ def weigh_all(readings: Readings, tensors: Sequence[TensorReading]) -> tuple[Wei
         weigh_low_rank(readings),
         weigh_left_alone(readings),
         weigh_between(readings),
-        weigh_fine_tune(readings),
+        weigh_descent(readings),
         weigh_shared_ancestor(readings),
         weigh_beside(readings),
         weigh_independent(readings),

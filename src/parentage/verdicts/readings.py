@@ -128,6 +128,12 @@ class Readings:
         real = self._with_role(ModelRole.CONTROL)
         return real or self._with_role(ModelRole.SHUFFLED)
 
+    @cached_property
+    def root(self) -> int | None:
+        """The model that the others are known to have been made from, as the user said; else None."""
+        root = self.evidence.used.get("root")
+        return root if isinstance(root, int) and root in self.others else None
+
     def _with_role(self, role: ModelRole) -> tuple[int, ...]:
         return tuple(i for i, m in enumerate(self.evidence.models) if m.role is role)
 

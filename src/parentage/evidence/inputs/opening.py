@@ -19,7 +19,7 @@ from parentage.errors import InputMissingError, UsageError
 from parentage.evidence.measure import AuditInputs, NamedCheckpoint
 from parentage.records.evidence import ModelPin, ModelRole
 
-__all__ = ["Wanted", "open_inputs", "open_pinned", "wanted_models"]
+__all__ = ["Wanted", "open_inputs", "open_pinned", "root_among", "wanted_models"]
 
 # Pairs of parents, weights and the linear programme are built for so many.
 MOST_PARENTS = 8
@@ -110,13 +110,36 @@ def _refuse_repeats(wanted: Sequence[Wanted]) -> None:
                 )
 
 
+def root_among(wanted: Sequence[Wanted], root: str | None) -> int | None:
+    """The index of the model that the others are known to have been made from.
+
+    Raises ``UsageError`` (``usage-root``) where it is none of the parents, the base and the controls.
+    """
+    if root is None:
+        return None
+    files, known = model_files(root), (ModelRole.PARENT, ModelRole.BASE, ModelRole.CONTROL)
+    for index, model in enumerate(wanted):
+        if model.role in known and files.same_as(model_files(model.place)):
+            return index
+    raise UsageError(
+        "the root is none of the models that the suspect is compared with",
+        code="usage-root",
+        where=root,
+        hint="give it with -p, --base or -c as well",
+    )
+
+
 def open_inputs(
-    stack: ExitStack, wanted: Sequence[Wanted], shared: SharedSession | None = None
+    stack: ExitStack,
+    wanted: Sequence[Wanted],
+    shared: SharedSession | None = None,
+    root: str | None = None,
 ) -> AuditInputs:
     """Open all, to be closed by ``stack``; names are the shortest tails of paths that differ.
 
-    ``shared``: connections, limits and slices of the models over a network.
+    ``shared``: connections, limits and slices of the models over a network; ``root``: as of ``root_among``.
     """
+    index = root_among(wanted, root)
     names = _display_names([w.place for w in wanted])
     shared = SharedSession(stack) if shared is None else shared
     opened = [stack.enter_context(open_checkpoint(w.place, session=shared.of(w.place))) for w in wanted]
@@ -127,7 +150,8 @@ def open_inputs(
         tuple(
             NamedCheckpoint(name, w.role, checkpoint)
             for w, name, checkpoint in zip(wanted, names, opened, strict=True)
-        )
+        ),
+        index,
     )
 
 
@@ -156,8 +180,10 @@ def open_pinned(
     pins: Sequence[ModelPin],
     places: Mapping[str, str],
     shared: SharedSession | None = None,
+    root: int | None = None,
 ) -> AuditInputs:
-    """Open what an evidence pinned, from where it lay or from ``places`` by the models' names."""
+    """Open what an evidence pinned, from where it lay or from ``places`` by the models' names; ``root``:
+    which of them it says to be known as such."""
     unknown = sorted(set(places) - {p.name for p in pins})
     if unknown:
         raise UsageError(
@@ -171,7 +197,8 @@ def open_pinned(
             NamedCheckpoint(pin.name, pin.role, stack.enter_context(_open_pinned(pin, places, shared)))
             for pin in pins
             if pin.role is not ModelRole.SHUFFLED
-        )
+        ),
+        root,
     )
 
 

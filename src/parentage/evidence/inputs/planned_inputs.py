@@ -10,7 +10,7 @@ from parentage.checkpoints.opening import open_checkpoint
 from parentage.checkpoints.remote.remote_limits import RemoteLimits, SharedSession
 from parentage.errors import ParentageError
 from parentage.evidence.inputs.asked_options import Asked, options_for
-from parentage.evidence.inputs.opening import Wanted, open_inputs, wanted_models
+from parentage.evidence.inputs.opening import Wanted, open_inputs, root_among, wanted_models
 from parentage.evidence.inputs.proposals import candidates_of
 from parentage.evidence.measure import AuditInputs, NamedCheckpoint
 from parentage.evidence.sampling.dry_run import plan_audit
@@ -45,6 +45,7 @@ def plan_of(
     candidates: str | None,
     limits: RemoteLimits,
     asked: Asked,
+    root: str | None = None,
 ) -> AuditPlan:
     """See ``api.plan_audit``."""
     given = [p for p in (*parents, *controls, base, previous) if p is not None]
@@ -57,6 +58,8 @@ def plan_of(
         wanted: tuple[Wanted, ...] = (Wanted(suspect, ModelRole.SUSPECT),)
         if given:
             wanted = wanted_models(suspect, parents, controls, base, previous)
+        if candidates is None:
+            root_among(wanted, root)
         inputs, failed = open_planned(stack, wanted, places, shared)
         options = options_for(inputs, asked, limits)
         said = {"suspect": suspect, "sample": options.sample, "seed": options.seed}

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from parentage.records.recognition import Finding, Recognition
 from parentage.verdicts.readings import Readings
-from parentage.verdicts.relations.neighbours import weigh_fine_tune
+from parentage.verdicts.relations.rooted import weigh_descent
 from parentage.verdicts.weighing import Status, Weighing
 
 __all__ = ["low_rank_words", "weigh_low_rank"]
@@ -133,7 +133,7 @@ def _told(readings: Readings, finding: Finding, rows: Sequence[Row]) -> Weighing
         "abliteration" if _is_abliteration(finding.measures.get("direction")) else "adapter-fine-tune"
     )
     name, what = readings.name(model), _what(finding, rows)
-    way, fork = _way(rows), weigh_fine_tune(readings)
+    way, fork = _way(rows), weigh_descent(readings)
     forked = fork is not None and fork.status is Status.SUPPORTED and fork.models == (model,)
     if way < 0 or (way == 0 and not forked):
         return _undetermined(name, model, relation, what, way)

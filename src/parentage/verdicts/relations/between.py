@@ -37,18 +37,27 @@ def weigh_beside(readings: Readings) -> Weighing | None:
     first, second, triangle = found
     a, b = readings.name(first), readings.name(second)
     place = f"it lies {_place(readings, first, second, triangle)}, with little of its own"
+    rooted = readings.root in (first, second)
+    # The suspect can then not be older than both; what is left is a way from the root to the other.
+    far = b if readings.root == first else a
     return Weighing(
-        "shared-ancestor",
+        "same-run-checkpoint" if rooted else "shared-ancestor",
         Status.UNDETERMINED,
+        sentence=_look_alikes(readings, *found).removeprefix("; it ") if rooted else "",
         models=(first, second),
         live=(
             (
                 "same-run-checkpoint",
-                f"an earlier state, or an average, of a training from one of {b} and {a} to the other: "
+                f"an earlier state, or an average, of a training {_from_to(readings, first, second)}: "
                 f"{place}",
             ),
             ("linear-merge", "a blend that was trained before it was first stored in 16 bits"),
-            ("shared-ancestor", f"next to the model that {a} and {b} were both made from"),
+            (
+                "shared-ancestor",
+                f"next to a model that {far} was made from"
+                if rooted
+                else f"next to the model that {a} and {b} were both made from",
+            ),
         ),
         against=place,
     )
@@ -57,12 +66,32 @@ def weigh_beside(readings: Readings) -> Weighing | None:
 def beside_words(readings: Readings) -> str:
     """The same in short, for the verdict's sentence; empty where there is none."""
     found = _beside(readings)
-    if found is None:
-        return ""
+    return "" if found is None else _look_alikes(readings, *found)
+
+
+def _look_alikes(readings: Readings, first: int, second: int, triangle: Triangle) -> str:
+    way = _from_to(readings, first, second)
     return (
-        f"; it lies {_place(readings, *found)}, with little of its own: a state of a training from one of "
-        f"these to the other, an average over it, a merge trained before it was stored, or a model next to "
+        f"; it lies {_place(readings, first, second, triangle)}, with little of its own: a state of a "
+        f"training {way}, an average over it, a merge trained before it was stored, or a model next to "
         f"their common ancestor would look like this"
+    )
+
+
+def _from_to(readings: Readings, first: int, second: int) -> str:
+    """The way of a training between two models: known where one of them is the root."""
+    a, b = readings.name(first), readings.name(second)
+    if readings.root not in (first, second):
+        return f"from one of {b} and {a} to the other"
+    return f"from {a} to {b}" if readings.root == first else f"from {b} to {a}"
+
+
+def _one_to_other(readings: Readings, first: int, second: int) -> str:
+    a, b = readings.name(first), readings.name(second)
+    if readings.root not in (first, second):
+        return f"one of {b} and {a} that moved in the direction of the other"
+    return (
+        f"{a} that moved as {b} was moved" if readings.root == first else f"{b} that moved as {a} was moved"
     )
 
 
@@ -109,11 +138,11 @@ def _look_alike(readings: Readings, first: int, second: int, triangle: Triangle)
         live=(
             (
                 "same-run-checkpoint",
-                f"an earlier state, or an average, of a training from one of {b} and {a} to the other",
+                f"an earlier state, or an average, of a training {_from_to(readings, first, second)}",
             ),
             ("linear-merge", "a blend that was trained before it was first stored in 16 bits"),
             ("linear-merge", "a blend with a parent that is not on the list"),
-            ("fine-tune", f"a fine-tune of one of {b} and {a} that moved in the direction of the other"),
+            ("fine-tune", f"a fine-tune of {_one_to_other(readings, first, second)}"),
         ),
         against=f"the suspect {place}, and not on the grid of a stored blend",
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 
+from parentage.records.evidence import ModelRole
 from parentage.verdicts.readings import Readings, Triangle
 from parentage.verdicts.weighing import Status, Weighing
 
@@ -30,27 +31,53 @@ def weigh_lean(readings: Readings, nearest: int) -> Weighing | None:
     if found is None:
         return None
     a, b = readings.name(nearest), readings.name(found[0])
+    own = _own_words(readings, nearest, *found)
+    if _away(found[1]):
+        return Weighing(
+            "fine-tune",
+            Status.UNDETERMINED,
+            models=(nearest,),
+            live=_origins_beyond(a, b),
+            against=f"{own}: it may be {a} trained further, or {a} may have been made from it",
+        )
     return Weighing(
         "fine-tune",
         Status.UNDETERMINED,
         models=(nearest,),
-        live=(
-            ("fine-tune", f"of {a}, on texts in part like those that {b} was trained on"),
-            ("linear-merge", f"a blend of {a} with so little of {b}, then changed"),
-            (
-                "same-run-checkpoint",
-                f"an early state of a training from {a} to {b}, which is a fine-tune of {a} as well, or a "
-                f"late one of a training from {b} to {a}",
-            ),
-            (
-                "shared-ancestor",
-                f"older than {a}, or made from such a model that was not given, and {a} made from that: "
-                f"dates would decide",
-            ),
-        ),
-        against=f"{_own_words(readings, nearest, *found)}: so small a lean towards a far model comes from "
-        f"like texts or from a common way",
+        live=_origins_towards(a, b),
+        against=f"{own}: so small a lean towards a far model comes from what the texts share or from a "
+        f"common way",
     )
+
+
+def _origins_towards(a: str, b: str) -> tuple[tuple[str, str], ...]:
+    return (
+        ("fine-tune", f"of {a}, which moved in a small part as {b} was moved"),
+        ("linear-merge", f"a blend of {a} with so little of {b}, then changed"),
+        (
+            "same-run-checkpoint",
+            f"an early state of a training from {a} to {b}, which is a fine-tune of {a} as well, or a "
+            f"late one of a training from {b} to {a}",
+        ),
+        (
+            "shared-ancestor",
+            f"older than {a}, or made from such a model that was not given, and {a} made from that: "
+            f"dates would decide (--root says what is known)",
+        ),
+    )
+
+
+def _origins_beyond(a: str, b: str) -> tuple[tuple[str, str], ...]:
+    return (
+        ("fine-tune", f"of {a}, trained further on the way from {b}"),
+        ("same-run-checkpoint", f"another state of the training that made {a}"),
+        ("shared-ancestor", f"a model that {a} was made from, or next to one: dates would decide"),
+    )
+
+
+def _away(triangle: Triangle) -> bool:
+    """Does it lie beyond the nearest model, as the far one sees it?"""
+    return triangle.along.high < 0
 
 
 def lean_words(readings: Readings) -> str:
@@ -60,24 +87,34 @@ def lean_words(readings: Readings) -> str:
     if found is None:
         return ""
     a, b = readings.name(nearest), readings.name(found[0])
+    own = _own_words(readings, nearest, *found)
+    if _away(found[1]):
+        return (
+            f"; {own}: a fine-tune of {a} that went on as {a} had come from {b}, looks like this, and so "
+            f"does another state of the training that made {a}, or a model that {a} was made from"
+        )
     return (
-        f"; {_own_words(readings, nearest, *found)}: a fine-tune of {a} on texts in part like those of "
-        f"{b}, or of a blend with so little of {b}, looks like this, and so do a state of a training "
-        f"between the two and a model older than {a}"
+        f"; {own}: a fine-tune of {a} that moved in a small part as {b} was moved, or of a blend with so "
+        f"little of {b}, looks like this, and so do a state of a training between the two and a model "
+        f"older than {a}"
     )
 
 
 def _own_words(readings: Readings, nearest: int, other: int, triangle: Triangle) -> str:
     share = share_along(readings, nearest, other, triangle)
     own = f"{1 - share:.1%}" if share >= 0.001 else "over 99.9%"
-    return (
-        f"{own} of its change from {readings.name(nearest)} is its own, and it lies "
-        f"{triangle.along.estimate:.4f} of the way to {readings.name(other)}"
-    )
+    a, b, along = readings.name(nearest), readings.name(other), triangle.along.estimate
+    if _away(triangle):
+        return (
+            f"{own} of its change from {a} is its own, and it lies beyond {a} as seen from {b}, by "
+            f"{-along:.2g} of their distance"
+        )
+    return f"{own} of its change from {a} is its own, and it lies {along:.4f} of the way to {b}"
 
 
 def _leaning(readings: Readings, nearest: int) -> tuple[int, Triangle] | None:
-    """The far model towards which the suspect has moved most, of those that its change is not of."""
+    """The far model towards which, or away from which, the suspect has moved most, of those that its
+    change is not of."""
     distance = readings.distance(nearest) or math.inf
     found = []
     for other in readings.related:
@@ -89,10 +126,11 @@ def _leaning(readings: Readings, nearest: int) -> tuple[int, Triangle] | None:
             continue
         # Of the suspect's squared distance, what it shares with the other: the nearest model's branch.
         shared = triangle.along.estimate * (apart / distance) ** 2
-        open_ = shared > OPEN and triangle.along.low > 0
-        if open_ or triangle.suspect.raw < BETWEEN:
-            found.append((shared, other, triangle))
-    return max(found, key=lambda f: f[:2])[1:] if found else None
+        towards = shared > OPEN and triangle.along.low > 0
+        if towards or triangle.suspect.raw < BETWEEN or (shared < -OPEN and _away(triangle)):
+            control = readings.evidence.models[other].role is ModelRole.CONTROL
+            found.append((not control, abs(shared), other, triangle))
+    return max(found, key=lambda f: f[:2])[2:] if found else None
 
 
 def share_along(readings: Readings, first: int, second: int, triangle: Triangle) -> float:

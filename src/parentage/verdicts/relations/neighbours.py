@@ -16,6 +16,13 @@ from parentage.verdicts.relations.leaning import distance_words, weigh_lean
 from parentage.verdicts.weighing import Status, Weighing
 
 __all__ = [
+    "DIRECTION_LIMIT",
+    "LEAN",
+    "MOVED_LIMIT",
+    "as_good",
+    "may_lean",
+    "moved",
+    "near_limits",
     "only_rows_tell",
     "origin_radius",
     "weigh_fine_tune",
@@ -132,24 +139,24 @@ def _forks(readings: Readings, nearest: int) -> list[tuple[int, Triangle]]:
     found = []
     for other in readings.related:
         triangle = None if other == nearest else readings.triangle(nearest, other)
-        if triangle is None or _as_good(readings, nearest, other):
+        if triangle is None or as_good(readings, nearest, other):
             continue
         if _fork_error(readings, nearest, other, triangle) > FORK_ERROR:
             continue
-        if _at_fork(triangle) and _moved(triangle.suspect):
+        if _at_fork(triangle) and moved(triangle.suspect):
             found.append((other, triangle))
         elif triangle.first.least > AT_FORK:
             return []
     return found
 
 
-def _moved(suspect: Branch) -> bool:
+def moved(suspect: Branch) -> bool:
     """Did more move it than its own storage rounding, which is no training?"""
     rounding = max(0.0, suspect.raw - suspect.least)
     return suspect.raw > AT_FORK and suspect.least > max(AT_FORK, OWN_ROUNDING * rounding)
 
 
-def _as_good(readings: Readings, nearest: int, other: int) -> bool:
+def as_good(readings: Readings, nearest: int, other: int) -> bool:
     """Is the other so near to the nearest, by the suspect's distance, that the origin may be either?"""
     apart, distance = readings.apart(nearest, other), readings.distance(nearest)
     triangle = readings.triangle(nearest, other)
@@ -183,8 +190,8 @@ def _supported(readings: Readings, nearest: int, forks: list[tuple[int, Triangle
         for other in readings.related
         if other != nearest
         and (t := readings.triangle(nearest, other))
-        and _may_lean(t)
-        and not _as_good(readings, nearest, other)
+        and may_lean(t)
+        and not as_good(readings, nearest, other)
     ]
     if leaning:
         return _leaning(readings, nearest, *max(leaning, key=lambda f: f[1].along.high))
@@ -215,12 +222,13 @@ def _supported(readings: Readings, nearest: int, forks: list[tuple[int, Triangle
         Status.SUPPORTED,
         models=(nearest,),
         excluded=(("shared-ancestor", reason), ("linear-merge", reason), ("independent", reason)),
-        limits=(DIRECTION_LIMIT.format(parent=name), MOVED_LIMIT, *_near_limits(readings, nearest)),
+        limits=(DIRECTION_LIMIT.format(parent=name), MOVED_LIMIT, *near_limits(readings, nearest)),
     )
 
 
-def _near_limits(readings: Readings, nearest: int) -> tuple[str, ...]:
-    near = [o for o in readings.related if o != nearest and _as_good(readings, nearest, o)]
+def near_limits(readings: Readings, nearest: int) -> tuple[str, ...]:
+    """The models given that may as well be the origin."""
+    near = [o for o in readings.related if o != nearest and as_good(readings, nearest, o)]
     near = [o for o in near if not readings.keeps(nearest, o)]
     names = ", ".join(readings.name(o) for o in near)
     return (NEAR_LIMIT.format(others=names, parent=readings.name(nearest)),) if near else ()
@@ -236,7 +244,7 @@ def origin_radius(readings: Readings, parent: int) -> float:
         triangle = None if other == parent else readings.triangle(parent, other)
         if triangle is None:
             continue
-        if _as_good(readings, parent, other):
+        if as_good(readings, parent, other):
             radii.append(readings.apart(parent, other) or 0.0)
             continue
         along = triangle.along
@@ -263,7 +271,8 @@ def _leaning(readings: Readings, nearest: int, other: int, triangle: Triangle) -
     )
 
 
-def _may_lean(triangle: Triangle) -> bool:
+def may_lean(triangle: Triangle) -> bool:
+    """May it hold so much of the second model that it is no plain fine-tune of the first?"""
     return max(abs(triangle.along.low), abs(triangle.along.high)) > ALONG
 
 
