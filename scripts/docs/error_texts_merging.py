@@ -55,8 +55,9 @@ MERGING: Mapping[str, tuple[str, str]] = {
         "Name a new folder.",
     ),
     "plan-chat-template": (
-        "The chat template that a recipe gives is neither `auto` nor a template's text.",
-        "Give the text itself.",
+        "The chat template that a recipe gives is neither `auto`, nor a name that is known, nor a text "
+        "with anything to fill in.",
+        "Give the text itself, or one of the names in docs/merging.md.",
     ),
     "plan-dtype": (
         "A tensor would be stored in a format that merges are not computed in.",

@@ -21,6 +21,7 @@ PAGE = DOCS / "what-training-leaves.md"
 DATA = DOCS / "data" / "training.json"
 SECOND = DOCS / "data" / "training-small.json"
 DOSES = DOCS / "data" / "doses-small.json"
+AGAIN = DOCS / "data" / "training-seed-8.json"
 POWER = 0.99
 NAMES = {
     "sft": "fine-tuning (AdamW, all weights)",
@@ -49,7 +50,8 @@ miniature](affair.md), {elements:,} weights) is trained on in many ways and dose
 the stored numbers is counted against the merge, and each is audited against its two parents with
 `--full`. Small models have larger weights than large ones of the same design, so a rate moves fewer
 of them: read down a column, not the columns of another model off it. Runs train float32 masters at
-a constant rate with batches of 8 and decay .01, from one seed, and round once at the end.
+a constant rate with batches of 8 and decay .01, and round once at the end; [another
+seed](#another-seed) gives much the same.
 
 - *changed*: share of stored numbers that differ from the merge's; by kind of tensor beside it.
 - *σ*: root mean square of the change over the weights' standard deviation, median of all
@@ -75,6 +77,15 @@ those can be undetermined again, for what was trained far enough does not sit on
 merge any more. An audit's n is its own: 65,536
 elements of each tensor by default (4,096 at first where models are read over a network), all with
 `--full`.
+
+"""
+
+_AGAIN = """
+## Another seed
+
+The same doses with the order of examples, the sampling and the noise of another seed (8 for 7):
+
+    python -m scripts.training.measure build/affair/tiny docs/data/training-seed-8.json --seed 8
 
 """
 
@@ -167,12 +178,15 @@ def _detected(rows: Sequence[dict[str, Any]]) -> str:
 
 def page() -> str:
     """The page's text."""
-    places = (DATA, SECOND, DOSES)
+    places = (DATA, AGAIN, SECOND, DOSES)
     return "".join(_text(*(json.loads(place.read_text("utf-8")) for place in places)))
 
 
 def _text(
-    rows: Sequence[dict[str, Any]], second: Sequence[dict[str, Any]], doses: Sequence[dict[str, Any]]
+    rows: Sequence[dict[str, Any]],
+    again: Sequence[dict[str, Any]],
+    second: Sequence[dict[str, Any]],
+    doses: Sequence[dict[str, Any]],
 ) -> Iterator[str]:
     yield _HEAD.format(elements=rows[0]["elements"])
     kinds = [k for k in NAMES if any(r["kind"] == k for r in rows)]
@@ -184,10 +198,41 @@ def _text(
         yield "\n"
     yield _SEEN.lstrip("\n")
     yield from _seen(rows, kinds)
+    yield _AGAIN
+    yield from _other_seed(rows, again)
     yield _SECOND.format(elements=second[0]["elements"])
     yield from map(_second_line, second)
     yield from _small_doses(second, doses)
     yield _PUBLISHED
+
+
+def _other_seed(rows: Sequence[dict[str, Any]], again: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """By kind: how far shares and sizes of the two seeds are apart, and at which doses they were told."""
+    yield "| kind | doses | changed, ratio | σ, ratio | detected at, seed 7 | seed 8 | told otherwise |\n"
+    yield "|---|---|---|---|---|---|---|\n"
+    for kind in (k for k in NAMES if any(r["kind"] == k for r in again)):
+        own, other = ({r["settings"]: r for r in some if r["kind"] == kind} for some in (rows, again))
+        pairs = [(own[s], other[s]) for s in own if s in other]
+        apart = [s for s in own if s in other and _audit(own[s]) != _audit(other[s])]
+        cells = [
+            NAMES[kind],
+            str(len(pairs)),
+            _ratios([(a["share"], b["share"]) for a, b in pairs]),
+            _ratios([(a["sigma"], b["sigma"]) for a, b in pairs]),
+            *(_detected([p[k] for p in pairs]) for k in (0, 1)),
+            "; ".join(f"{s}: {_audit(own[s])} / {_audit(other[s])}" for s in apart) or "none",
+        ]
+        yield "| " + " | ".join(cells) + " |\n"
+    yield "\nAbliteration and decay draw nothing: their rows are the same by construction.\n"
+
+
+def _ratios(pairs: Sequence[tuple[float, float]]) -> str:
+    found = sorted(b / a for a, b in pairs if a > 0 and b > 0)
+    return f"{found[0]:.3g} to {found[-1]:.3g}" if found else "–"
+
+
+def _audit(row: dict[str, Any]) -> str:
+    return f"{row['relation'] if row['status'] == 'supported' else row['status']}, {row['post_training']}"
 
 
 def _small_doses(second: Sequence[dict[str, Any]], doses: Sequence[dict[str, Any]]) -> Iterator[str]:

@@ -238,7 +238,7 @@ def test_what_makes_no_sense_is_refused_and_leaves_nothing(tmp_path: Path) -> No
         "plan-vocabulary": linear((a, 1), (words, 1)),
         "plan-layers": linear((a, 1), (deep, 1)),
         "plan-dtype": linear((a, 1), (b, 1), out_dtype="float64"),
-        "plan-chat-template": linear((a, 1), (b, 1), chat_template="chatml"),
+        "plan-chat-template": linear((a, 1), (b, 1), chat_template="vicuna"),
         "input-missing": linear((a, 1), (tmp_path / "nowhere", 1)),
     }
     for code, recipe in cases.items():

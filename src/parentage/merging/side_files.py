@@ -10,6 +10,7 @@ from parentage.checkpoints.checkpoint import Checkpoint
 from parentage.checkpoints.licence_names import is_licence_file
 from parentage.errors import PlanError
 from parentage.merging.groups import output_layers
+from parentage.merging.named_templates import NAMED
 from parentage.merging.planned import Plan
 from parentage.merging.vocabularies import Vocabulary
 from parentage.records.recipe import ModelName
@@ -132,13 +133,13 @@ def _chat_template(plan: Plan, opened: Mapping[ModelName, Checkpoint]) -> str | 
         found = [t for c in opened.values() if (t := _template_of(c)) is not None]
         # The one that most parents have; of equally common ones, the first.
         return max(found, key=lambda t: (found.count(t), -found.index(t))) if found else None
-    if "{" not in wanted:
+    if "{" not in wanted and wanted not in NAMED:
         raise PlanError(
-            f"chat_template: {wanted[:40]!r} is neither auto nor a template",
+            f"chat_template: {wanted[:40]!r} is neither auto, nor a name that is known, nor a template",
             code="plan-chat-template",
-            hint="give the template's text; names of templates that a tool carries are not supported",
+            hint=f"give the template's text, auto, or one of {', '.join(NAMED)}",
         )
-    return wanted
+    return NAMED.get(wanted, wanted)
 
 
 def _template_of(checkpoint: Checkpoint) -> str | None:
