@@ -209,9 +209,9 @@ def facts(result: api.AuditResult, recipe: Recipe) -> list[tuple[str, str, str]]
         span = f"{said[2]} to {said[3]}" if said[2] else "to three digits"
         return [("strength", f"{recipe['shared']['strength']:.3g}", f"{said[1]} ({span})")]
     if made == "adapter" and verdict.relation == "adapter-fine-tune":
-        ranks = [row["rank"] for f in _findings(result, "low-rank") for row in f.measures["rows"]]
+        rank = _rank(verdict.sentence)
         scaled = "DoRA" in verdict.sentence
-        told_kind, most = ("dora", f"at most {max(ranks)}") if scaled else ("lora", f"{max(ranks)}")
+        told_kind, most = ("dora", f"at most {rank}") if scaled else ("lora", f"{rank}")
         shared = recipe["shared"]
         return [("rank", str(shared["rank"]), most), ("kind", str(shared["kind"]), told_kind)]
     return []
@@ -249,6 +249,12 @@ def _of_pattern(result: api.AuditResult, recipe: Recipe) -> Iterator[Stated]:
                     yield Stated(key, wanted, *(float(x) for x in parent[key][:3]))
 
 
+def _rank(sentence: str) -> int:
+    """The rank that is told of all matrices; -1 where it is told of most."""
+    found = re.search(r"(?<!mostly )(?:a rank of at most|change of rank) (\d+)", sentence)
+    return int(found[1]) if found else -1
+
+
 def _low_rank(result: api.AuditResult, recipe: Recipe) -> Iterator[tuple[str, bool]]:
     relation = result.report.verdict.relation
     sentence = result.report.verdict.sentence
@@ -257,9 +263,9 @@ def _low_rank(result: api.AuditResult, recipe: Recipe) -> Iterator[tuple[str, bo
         yield "strength", said is not None and abs(float(said[1]) - recipe["shared"]["strength"]) < 0.005
     if recipe["method"] == "adapter" and relation == "adapter-fine-tune":
         wanted, dora = recipe["shared"]["rank"], recipe["shared"]["kind"] == "dora"
-        ranks = [row["rank"] for f in _findings(result, "low-rank") for row in f.measures["rows"]]
+        rank = _rank(sentence)
         # Where rows are scaled the answer is an upper limit.
-        yield "rank", wanted <= max(ranks) if dora else set(ranks) == {wanted}
+        yield "rank", wanted <= rank if dora else rank == wanted
         yield "kind", dora == ("DoRA" in sentence)
 
 

@@ -7,7 +7,7 @@ of thin factors is one too. What is measured is judged in ``verdicts.methods``.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -16,8 +16,15 @@ from numpy.typing import NDArray
 from parentage.evidence.recognition.candidate import Candidate, Recogniser
 from parentage.evidence.recognition.context import FLOATS, Context
 from parentage.evidence.recognition.directions import direction_of
+from parentage.numerics.matrices.low_rank_cells import (
+    Bounds,
+    CellFit,
+    bounds_of,
+    outside_where,
+    smallest_rank,
+)
 from parentage.numerics.matrices.low_rank_change import Change, LowRank, low_rank, scaled_low_rank
-from parentage.numerics.storage.cells import rounding_cells
+from parentage.numerics.storage.cells import NARROW, rounding_cells
 from parentage.numerics.storage.formats import round_to, to_float64
 from parentage.records.dtypes import DType
 from parentage.records.evidence import TensorEvidence
@@ -39,6 +46,8 @@ MODELS: Final = 3
 # What is left beyond the rank over what rounding leaves: adapters of peft over the real O .996 to 1.018,
 # its real fine-tunes A and B 2.1 and more, in 16 and in 32 bits.
 PROMISING: Final = 1.5
+# Ranks beyond are not looked for in the cells.
+MOST_RANK: Final = 64
 # Below this a change reaches few numbers' next grid points.
 FAINT: Final = 0.85
 
@@ -46,12 +55,16 @@ FAINT: Final = 0.85
 @dataclass(frozen=True, slots=True)
 class Looked:
     """One matrix against one model. ``cast``: that model's numbers were rounded as the suspect's are first;
-    ``scaled``: rows were scaled as well."""
+    ``scaled``: rows were scaled as well. ``fit``: the least rank that gives the suspect's numbers within
+    their rounding cells; ``less``: numbers that one rank less leaves outside; ``bounds``: the cells."""
 
     name: str
     found: LowRank
     cast: bool
     scaled: bool
+    fit: CellFit | None = None
+    less: int = 0
+    bounds: Bounds | None = None
 
 
 def _rows_of(extent: int, context: Context) -> NDArray[np.int64]:
@@ -84,7 +97,7 @@ def _against(context: Context, model: int) -> Finding | None:
     for tensor in chosen:
         found = _look(tensor, model, context)
         if found is not None:
-            looked.append(found)
+            looked.append(_fitted(found, tensor, model, context, looked))
         if len(looked) == FIRST and all(x.found.excess > PROMISING for x in looked):
             break
     alone = bool(looked) and all(x.found.rank == 1 for x in looked)
@@ -102,6 +115,28 @@ def _against(context: Context, model: int) -> Finding | None:
     return Finding(KIND, (0, model), tuple(x.name for x in looked), measures)
 
 
+def _fitted(
+    found: Looked, tensor: TensorEvidence, model: int, context: Context, before: Sequence[Looked]
+) -> Looked:
+    """The same with the rank that fits in the rounding cells, where singular values drown in rounding."""
+    own, other = (DType(tensor.effective_dtypes[k]) for k in (0, model))
+    drowned = found.found.excess < FAINT and not found.scaled and own is other and own in NARROW
+    fits = [x.fit.rank for x in before if x.fit is not None]
+    if not drowned or (len(before) >= FIRST and not fits):
+        return found
+    after, base = _block(tensor, 0, context), _block(tensor, model, context)
+    if after is None or base is None:
+        return found
+    bounds = bounds_of(base, after, _ends(after, own), _ends(base, other))
+    fit = smallest_rank(bounds, MOST_RANK, fits[-1] if fits else found.found.rank)
+    return found if fit is None else replace(found, fit=fit[0], less=fit[1], bounds=bounds)
+
+
+def _ends(values: NDArray[np.float64], dtype: DType) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    cells = rounding_cells(round_to(values.reshape(-1), dtype), dtype)
+    return cells.low.reshape(values.shape), cells.high.reshape(values.shape)
+
+
 def _paid_whole(looked: Sequence[Looked], model: int, context: Context) -> bool:
     """May all be read whole? A direction that was taken out is told from an adapter of rank one by making
     whole matrices again: where they cannot be read, neither is said."""
@@ -112,10 +147,23 @@ def _paid_whole(looked: Sequence[Looked], model: int, context: Context) -> bool:
 
 def _row(x: Looked) -> dict[str, Any]:
     """What is kept of one matrix; ``modelled``: what is left over what rounding leaves of this very change,
-    where that is less than it leaves of any."""
+    where that is less than it leaves of any; ``fit``: the rank that fits in the cells, the numbers outside
+    them, and of those that moved to another binade the ones outside where the suspect, or the other, was
+    rounded."""
     found = x.found
     faint = found.excess < FAINT and found.modelled > 0 and not x.scaled
-    more = {"modelled": found.left / found.modelled} if faint else {}
+    more: dict[str, Any] = {"modelled": found.left / found.modelled} if faint else {}
+    if x.fit is not None and x.bounds is not None:
+        crossing = x.bounds.crossing
+        more["fit"] = {
+            "rank": x.fit.rank,
+            "elements": x.fit.made.size,
+            "outside": x.fit.outside,
+            "less": x.less,
+            "crossing": int(np.count_nonzero(crossing)),
+            "forward": outside_where(x.fit.made, x.bounds.forward, crossing),
+            "backward": outside_where(x.fit.made, x.bounds.backward, crossing),
+        }
     return more | {
         "rank": found.rank,
         "excess": found.excess,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from parentage.numerics.storage.formats import round_to, to_float64
 from parentage.records.dtypes import DType
 
-__all__ = ["Cells", "Written", "as_written", "lies_on", "mostly_as_stored", "rounding_cells"]
+__all__ = ["NARROW", "Cells", "Written", "as_written", "lies_on", "mostly_as_stored", "rounding_cells"]
 
 NARROW: Final = (DType.BF16, DType.F16)
 # Of float32 numbers that were never narrower 1 in 65,536 lies on the grid of bfloat16.
