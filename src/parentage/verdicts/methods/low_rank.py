@@ -263,7 +263,7 @@ def _sentence(name: str, finding: Finding, rows: Sequence[Row], relation: str) -
 
 def _excluded(name: str, what: str, rows: Sequence[Row], way: int) -> tuple[tuple[str, str], ...]:
     tail = f"{what}, and {_beyond(rows)}"
-    found = [("fine-tune", tail), ("linear-merge", f"{tail}, and so does a blend with one")]
+    found = [("fine-tune", tail), ("linear-merge", tail.replace("a full", "a blend with a full"))]
     if way > 0:
         arrow = (
             f"numbers that moved to another binade are off as the suspect's rounding makes them, and not "
