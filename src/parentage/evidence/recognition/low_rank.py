@@ -6,7 +6,7 @@ of thin factors is one too. What is measured is judged in ``verdicts.methods``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -56,15 +56,13 @@ FAINT: Final = 0.85
 class Looked:
     """One matrix against one model. ``cast``: that model's numbers were rounded as the suspect's are first;
     ``scaled``: rows were scaled as well. ``fit``: the least rank that gives the suspect's numbers within
-    their rounding cells; ``less``: numbers that one rank less leaves outside; ``bounds``: the cells."""
+    their rounding cells, and what it leaves outside (see ``_fit_of``)."""
 
     name: str
     found: LowRank
     cast: bool
     scaled: bool
-    fit: CellFit | None = None
-    less: int = 0
-    bounds: Bounds | None = None
+    fit: Mapping[str, int] | None = None
 
 
 def _rows_of(extent: int, context: Context) -> NDArray[np.int64]:
@@ -121,15 +119,30 @@ def _fitted(
     """The same with the rank that fits in the rounding cells, where singular values drown in rounding."""
     own, other = (DType(tensor.effective_dtypes[k]) for k in (0, model))
     drowned = found.found.excess < FAINT and not found.scaled and own is other and own in NARROW
-    fits = [x.fit.rank for x in before if x.fit is not None]
-    if not drowned or (len(before) >= FIRST and not fits):
+    ranks = [x.fit["rank"] for x in before if x.fit is not None]
+    if not drowned or (len(before) >= FIRST and not ranks):
         return found
     after, base = _block(tensor, 0, context), _block(tensor, model, context)
     if after is None or base is None:
         return found
     bounds = bounds_of(base, after, _ends(after, own), _ends(base, other))
-    fit = smallest_rank(bounds, MOST_RANK, fits[-1] if fits else found.found.rank)
-    return found if fit is None else replace(found, fit=fit[0], less=fit[1], bounds=bounds)
+    fit = smallest_rank(bounds, MOST_RANK, ranks[-1] if ranks else found.found.rank)
+    return found if fit is None else replace(found, fit=_fit_of(*fit, bounds))
+
+
+def _fit_of(fit: CellFit, less: int, bounds: Bounds) -> dict[str, int]:
+    """``rank``; numbers ``outside`` their cells, and with one rank ``less``; of those that moved to another
+    binade (``crossing``) the ones outside where the suspect was rounded, or the other."""
+    crossing = bounds.crossing
+    return {
+        "rank": fit.rank,
+        "elements": fit.made.size,
+        "outside": fit.outside,
+        "less": less,
+        "crossing": int(np.count_nonzero(crossing)),
+        "forward": outside_where(fit.made, bounds.forward, crossing),
+        "backward": outside_where(fit.made, bounds.backward, crossing),
+    }
 
 
 def _ends(values: NDArray[np.float64], dtype: DType) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -147,23 +160,12 @@ def _paid_whole(looked: Sequence[Looked], model: int, context: Context) -> bool:
 
 def _row(x: Looked) -> dict[str, Any]:
     """What is kept of one matrix; ``modelled``: what is left over what rounding leaves of this very change,
-    where that is less than it leaves of any; ``fit``: the rank that fits in the cells, the numbers outside
-    them, and of those that moved to another binade the ones outside where the suspect, or the other, was
-    rounded."""
+    where that is less than it leaves of any; ``fit``: as of ``_fit_of``, where a rank fits."""
     found = x.found
     faint = found.excess < FAINT and found.modelled > 0 and not x.scaled
     more: dict[str, Any] = {"modelled": found.left / found.modelled} if faint else {}
-    if x.fit is not None and x.bounds is not None:
-        crossing = x.bounds.crossing
-        more["fit"] = {
-            "rank": x.fit.rank,
-            "elements": x.fit.made.size,
-            "outside": x.fit.outside,
-            "less": x.less,
-            "crossing": int(np.count_nonzero(crossing)),
-            "forward": outside_where(x.fit.made, x.bounds.forward, crossing),
-            "backward": outside_where(x.fit.made, x.bounds.backward, crossing),
-        }
+    if x.fit is not None:
+        more["fit"] = dict(x.fit)
     return more | {
         "rank": found.rank,
         "excess": found.excess,
