@@ -8,6 +8,7 @@ import pytest
 
 from parentage import api
 from parentage.records.absence import Absent
+from parentage.verdicts.dossier.scale import confidence_of_verdict
 from parentage.verdicts.judge import judge
 from parentage.verdicts.readings import Readings
 from parentage.verdicts.relations.between import weigh_between
@@ -123,6 +124,10 @@ def test_a_real_fine_tune_that_leans_is_told_with_the_root() -> None:
     assert (report.verdict.relation, report.verdict.status) == ("fine-tune", "supported")
     assert [p.name for p in report.verdict.parents] == ["base.safetensors"]
     assert report.asked["root"].endswith("base.safetensors")
+    assert confidence_of_verdict(report).grade == "not-graded"
+    plain = audited("affair/honest-capitals", ("affair/nex", "affair/base"), (), "affair/base")
+    assert plain.verdict.status == "supported"
+    assert confidence_of_verdict(plain).grade == "moderate"
 
 
 @pytest.mark.parametrize("suspect", ["training-run/merge-trained-80", "training-run/merge"])

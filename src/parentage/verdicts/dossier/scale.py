@@ -17,6 +17,7 @@ from parentage.records.absence import Absent
 from parentage.records.dossier import Confidence
 from parentage.records.relations import MERGES
 from parentage.records.report import Report
+from parentage.verdicts.relations.rooted import GIVEN_AS_KNOWN
 
 __all__ = [
     "IDENTITY",
@@ -87,6 +88,11 @@ RATES: Final = {
 OBSERVED: Final = Confidence("observed", "It stands in the files word for word, or number for number.")
 OPEN: Final = Confidence("not-graded", "The evidence leaves it open.")
 _NO_RATE: Final = Confidence("not-graded", "The rule is strict, but no error rate of it was measured.")
+_GIVEN: Final = Confidence(
+    "not-graded",
+    "It rests on what was given as known of how the other models came to be; no planted suspect tests "
+    "that.",
+)
 # arXiv 2411.10683, second-hand: 26 % of 27 models.
 _MISNAMED, _MODELS = 7, 27
 _OFTEN: Final = clopper_pearson(_MISNAMED, _MODELS, level=0.90)[0]
@@ -107,6 +113,8 @@ def confidence_of_verdict(report: Report) -> Confidence:
     if verdict.status == "undetermined":
         return OPEN
     relation = verdict.relation
+    if verdict.sentence.rstrip(".").endswith(GIVEN_AS_KNOWN):
+        return _GIVEN
     if relation in _EQUAL:
         return OBSERVED
     if relation == "linear-merge":
@@ -114,9 +122,8 @@ def confidence_of_verdict(report: Report) -> Confidence:
             return RATES["quantised-merge"].confidence()
         exact = report.post_training.status == "not-detected"
         return RATES["pure-merge" if exact else "changed-merge"].confidence()
-    if relation in MERGES:
-        return RATES["method-merge"].confidence()
-    return RATES[relation].confidence() if relation in RATES else _NO_RATE
+    key = "method-merge" if relation in MERGES else relation
+    return RATES[key].confidence() if key in RATES else _NO_RATE
 
 
 def confidence_of_later(report: Report) -> Confidence:

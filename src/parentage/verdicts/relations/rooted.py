@@ -25,7 +25,10 @@ from parentage.verdicts.relations.neighbours import (
 )
 from parentage.verdicts.weighing import Status, Weighing
 
-__all__ = ["weigh_descent"]
+__all__ = ["GIVEN_AS_KNOWN", "weigh_descent"]
+
+# Ends the sentence of a verdict that rests on it.
+GIVEN_AS_KNOWN = "was given as known"
 
 ROOT_LIMIT = (
     "That {root} is older than the suspect, and that the other models given were made from it, was given "
@@ -94,8 +97,8 @@ def _told(readings: Readings, root: int, others: Others) -> Weighing:
         "fine-tune",
         Status.SUPPORTED,
         sentence=f"is a fine-tune of {name} (or of a model {near}, as one on the way to {way} would be), "
-        f"{distance_words(away)} away{_open(readings, others)}; that the others were made from {name} was "
-        f"given as known",
+        f"{distance_words(away)} away{_open(readings, others)}; that the others were made from {name} "
+        f"{GIVEN_AS_KNOWN}",
         models=(root,),
         excluded=_excluded(name, others),
         live=tuple(
