@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from parentage.api import load_interview
 from parentage.records.absence import Absent
 from parentage.records.dossier import Dossier, at_place, from_json, to_json
 from parentage.records.estimate import Estimate
 from parentage.records.interview import Line, LinePoint, SecondReading
 from parentage.reports.dossier_text import render_text
+from parentage.verdicts.dossier.next_tokens import next_token_findings
 from tests.behaviour.answered import answers_of
 from tests.verdicts.dossier.worlds import (
     CLOSED,
@@ -24,6 +27,7 @@ from tests.verdicts.dossier.worlds import (
     unlike,
 )
 
+ANSWERS = Path(__file__).parents[3] / "examples" / "affair" / "out" / "small" / "answers-uploaded"
 AGAIN = SecondReading("http://reader/v1", "a-reader", 118, 2, Estimate(0.9, 0.83, 0.94, 0.95), 0.8, ())
 ALONG = Line(
     "nex",
@@ -151,6 +155,14 @@ def test_what_another_reader_and_the_line_say_is_told_and_accuses_nobody() -> No
     assert {f.id for f in dossier.findings} - {line.id, reader.id} == {
         f.id for f in ALL["everything"].findings
     }
+
+
+def test_whoever_has_the_closest_next_tokens_is_called_as_where_it_was_asked() -> None:
+    """A real interview of the small affair: label alone would leave a reader to count options."""
+    interview = load_interview(ANSWERS / "interview.json")
+    (closer,) = (f for f in next_token_findings(interview) if f.kind == "closer-to")
+    assert "those of nex (panel-2) than of base (panel-1)" in closer.sentence
+    assert closer.id == "closer-to:panel-2:panel-1"
 
 
 def test_a_suspect_that_is_off_the_line_is_told_to_have_no_place_on_it() -> None:

@@ -6,6 +6,7 @@ Both are measures of likeness with error rates of their own, and neither is a ve
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import PurePath
 from typing import Final
 
 from parentage.records.absence import Absent
@@ -80,7 +81,8 @@ def _closest(interview: Interview) -> Iterator[Finding]:
         if c.p_holm >= CLOSE or c.first_closer == c.second_closer:
             continue
         near, far = (c.first, c.second) if c.first_closer > c.second_closer else (c.second, c.first)
-        says = f"Its next tokens are closer to those of {near} than of {far}: p {c.p_holm:.2g} (Holm)."
+        one, other = _called(interview, near), _called(interview, far)
+        says = f"Its next tokens are closer to those of {one} than of {other}: p {c.p_holm:.2g} (Holm)."
         yield Finding(
             f"closer-to:{near}:{far}",
             "closer-to",
@@ -90,6 +92,16 @@ def _closest(interview: Interview) -> Iterator[Finding]:
             "whose next tokens it shares",
             (Support("behaviour", says, (f"interview.closer[{k}]",)),),
         )
+
+
+def _called(interview: Interview, label: str) -> str:
+    """What one of the panel is called where it was asked, with its label, or the label alone."""
+    for subject in interview.subjects:
+        if subject.label == label:
+            told = subject.respondent.model
+            name = PurePath(subject.respondent.locator if isinstance(told, Absent) else told).name
+            return f"{name} ({label})" if name else label
+    return label
 
 
 def _along_line(found: Line | Absent) -> Iterator[Finding]:
