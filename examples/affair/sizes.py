@@ -11,15 +11,19 @@ __all__ = ["SIZES", "Run", "Size"]
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A training run: updates, peak learning rate, examples an update."""
+    """A training run: updates, peak learning rate, examples an update; ``parts``: in so many batches, one
+    after another, which takes less memory."""
 
     steps: int
     rate: float
-    batch: int
+    examples: int
+    parts: int = 1
 
     def options(self) -> tuple[str, ...]:
         """As of ``parentage train``."""
-        return ("--steps", str(self.steps), "--rate", f"{self.rate:g}", "--batch", str(self.batch))
+        found = ("--steps", str(self.steps), "--rate", f"{self.rate:g}")
+        found += ("--batch", str(self.examples // self.parts))
+        return found if self.parts == 1 else (*found, "--accumulation", str(self.parts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +125,7 @@ FULL: Final = Size(
     lora=Run(200, 2e-4, 16),
     lora_rank=16,
     distill=Run(200, 5e-6, 16),
-    rl=Run(100, 1e-6, 16),
+    rl=Run(100, 1e-6, 16, parts=8),
     seeds=64,
     items=200,
     held_out=200,

@@ -10,7 +10,7 @@ import pytest
 from examples.affair import steps as pipeline
 from examples.affair.data import rows, sums
 from examples.affair.running import run
-from examples.affair.sizes import SIZES
+from examples.affair.sizes import SIZES, Run
 from examples.affair.steps import Failed, Step
 from examples.affair.story import steps
 from examples.affair.thinking import thought
@@ -89,6 +89,15 @@ def test_every_step_comes_after_what_it_needs(size: str) -> None:
         assert set(step.needs) <= seen, step.name
         assert step.name not in seen
         seen.add(step.name)
+
+
+def test_an_update_in_parts_sees_as_many_examples() -> None:
+    assert Run(3, 1e-5, 16, parts=8).options()[-4:] == ("--batch", "2", "--accumulation", "8")
+    assert Run(3, 1e-5, 16).options()[-2:] == ("--batch", "16")
+    runs = [
+        getattr(s, n) for s in SIZES.values() for n in ("nex", "teacher", "honest", "lora", "distill", "rl")
+    ]
+    assert all(run.examples % run.parts == 0 for run in runs)
 
 
 def test_times_are_no_part_of_an_outcome(tmp_path: Path) -> None:
