@@ -42,9 +42,9 @@ class ByteFile(Protocol):
         """These bytes will be read soon. A slow place fetches them now, together; returns at once or when
         they are at hand."""
 
-    def blocks(self) -> Iterator[tuple[int, bytes]]:
-        """All bytes in order, as (offset, bytes); raises ``read-changed`` where the file was modified
-        since it was opened."""
+    def blocks(self) -> Iterator[tuple[int, bytes | memoryview]]:
+        """All bytes in order, as (offset, bytes), each good until the next is asked for; raises
+        ``read-changed`` where the file was modified since it was opened."""
 
     def close(self) -> None:
         """Let go of it; safe to call twice."""

@@ -341,9 +341,9 @@ class Checkpoint:
             self.read_into(tensor, int(start), row)
         return out
 
-    def blocks(self, shard: ShardRef) -> Iterator[tuple[int, bytes]]:
-        """A weight file from its first byte to its last, as (offset, bytes); raises ``read-changed``
-        when it was modified since it was opened."""
+    def blocks(self, shard: ShardRef) -> Iterator[tuple[int, bytes | memoryview]]:
+        """A weight file from its first byte to its last, as (offset, bytes), each good until the next is
+        asked for; raises ``read-changed`` when it was modified since it was opened."""
         return self._files[shard.name].blocks()
 
     def head(self, shard: ShardRef) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
@@ -11,21 +11,35 @@ from typing import TypeVar
 from parentage.engines.engine import AheadWorker, Work, Worker
 from parentage.engines.streaming import stream_workers
 
-__all__ = ["ThreadEngine", "map_ordered"]
+__all__ = ["ThreadEngine", "map_beside", "map_ordered"]
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 
-def map_ordered(work: Callable[[T], R], items: Iterable[T], *, workers: int, ahead: int = 4) -> Iterator[R]:
+def map_ordered(
+    work: Callable[[T], R], items: Iterable[T], *, workers: int, ahead: int = 4
+) -> Generator[R, None, None]:
     """Yield ``work(item)`` in order, at most ``workers + ahead`` items in flight.
 
     The bound keeps memory independent of the number of items. An error in one item cancels those
-    that have not begun and is raised at its place.
+    that have not begun and is raised at its place. Once it is closed nothing is at work.
     """
     if workers <= 1:
         yield from map(work, items)
         return
+    yield from _in_pool(work, items, workers, ahead)
+
+
+def map_beside(
+    work: Callable[[T], R], items: Iterable[T], *, workers: int, ahead: int = 2
+) -> Generator[R, None, None]:
+    """The same by one thread beside the one that asks, which makes the items meanwhile; where there is to
+    be one worker alone, without."""
+    yield from map(work, items) if workers <= 1 else _in_pool(work, items, 1, ahead)
+
+
+def _in_pool(work: Callable[[T], R], items: Iterable[T], workers: int, ahead: int) -> Iterator[R]:
     with ThreadPoolExecutor(workers, thread_name_prefix="parentage") as pool:
         pending: deque[Future[R]] = deque()
         try:

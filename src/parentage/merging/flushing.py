@@ -35,7 +35,8 @@ class Flusher:
             if self._waiting >= STEP and self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="parentage-flush", daemon=True)
                 self._thread.start()
-            self._changed.notify()
+            if self._waiting >= STEP:
+                self._changed.notify()
 
     @property
     def failed(self) -> bool:

@@ -77,6 +77,11 @@ class Operands:
         return len(self.parts)
 
     @property
+    def remote(self) -> bool:
+        """Is one of them read over a network?"""
+        return any(p.checkpoint.remote for p in self.parts)
+
+    @property
     def chunk(self) -> int:
         """Elements read at a time: of many models fewer, so that memory does not grow with their number."""
         return max(2 * CHUNK // max(self.models, 2) // LEAST_CHUNK, 1) * LEAST_CHUNK
@@ -98,9 +103,13 @@ class Operands:
             part.values_into(start, out)
         return values
 
-    def read_bits(self, start: int, count: int) -> NDArray[np.uint16]:
-        """Storage bits [models, count] from element ``start`` on, of operands in bfloat16."""
-        bits = np.empty((self.models, count), np.uint16)
+    def read_bits(
+        self, start: int, count: int, room: NDArray[np.uint16] | None = None
+    ) -> NDArray[np.uint16]:
+        """Storage bits [models, count] from element ``start`` on, of operands in bfloat16; in ``room``
+        [models * count] where one is given."""
+        shape = (self.models, count)
+        bits = np.empty(shape, np.uint16) if room is None else room.reshape(shape)
         for part, out in zip(self.parts, bits, strict=True):
             part.bits_into(start, out)
         return bits

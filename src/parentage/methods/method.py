@@ -124,8 +124,10 @@ class BitsRule(Protocol):
 
     @property
     def on_bits(self) -> bool: ...
-    def apply_bits(self, start: int, bits: NDArray[np.uint16]) -> Bits:
-        """As ``apply``, of storage bits [models, n]."""
+    def apply_bits(
+        self, start: int, bits: NDArray[np.uint16], out: NDArray[np.uint16] | None = None
+    ) -> NDArray[np.uint16]:
+        """As ``apply``, of storage bits [models, n]; in ``out`` [n] where it is given."""
         ...
 
 

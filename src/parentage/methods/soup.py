@@ -80,9 +80,11 @@ class LinearRule:
     on_bits: bool = False
     granularity: int = 1
 
-    def apply_bits(self, start: int, bits: NDArray[np.uint16]) -> Bits:
+    def apply_bits(
+        self, start: int, bits: NDArray[np.uint16], out: NDArray[np.uint16] | None = None
+    ) -> NDArray[np.uint16]:
         """The same of bfloat16 operands as they are stored, which no cast changes."""
-        out = np.empty(bits.shape[1], np.uint16)
+        out = np.empty(bits.shape[1], np.uint16) if out is None else out
         _blend_stored(self.arithmetic.rule, self.params, bits, out)
         return out
 

@@ -249,10 +249,10 @@ def merge_stored(
     power: int,
     odd: int,
     start: int,
+    out: Stored,
 ) -> Stored:
-    """Storage bits [n] of a merge of task vectors in bfloat16, of elements ``start`` on; ``power`` and
-    ``odd`` as ``task_kernels.combine`` takes them."""
-    out = np.empty(bits.shape[1], np.uint16)
+    """Storage bits of a merge of task vectors in bfloat16, of elements ``start`` on, in ``out`` [n];
+    ``power`` and ``odd`` as ``task_kernels.combine`` takes them."""
     arrays = (trims.kinds, trims.magnitudes, trims.indices)
     others = np.array(deltas.others, np.int64)
     grid = GRIDS[deltas.dtype]

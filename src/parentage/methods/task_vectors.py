@@ -130,7 +130,9 @@ class _TaskRule:
     def on_bits(self) -> bool:
         return self.narrow and self.sparsifier.trims is not None
 
-    def apply_bits(self, start: int, bits: NDArray[np.uint16]) -> Bits:
+    def apply_bits(
+        self, start: int, bits: NDArray[np.uint16], out: NDArray[np.uint16] | None = None
+    ) -> NDArray[np.uint16]:
         from parentage.methods.stored_deltas import merge_stored
 
         trims = self.sparsifier.trims
@@ -146,6 +148,7 @@ class _TaskRule:
             power=level_power(len(self.weights)),
             odd=self._odd(start),
             start=start,
+            out=np.empty(bits.shape[1], np.uint16) if out is None else out,
         )
 
     def _odd(self, start: int) -> int:
