@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from parentage.engines.compiler_start import load_compiler
 from parentage.engines.threads import map_beside, map_ordered
 from parentage.merging.operands import Operand, Operands, decode_into, pieces
 from parentage.merging.planned import Plan, PlannedTensor
@@ -59,6 +60,7 @@ def load_kernels(plan: Plan) -> None:
             known = smallest.get(kind)
             if known is None or tensor.operands.elements < known.operands.elements:
                 smallest[kind] = tensor
+    load_compiler()
     for tensor in smallest.values():
         if tensor.operands.elements <= SMALL:
             rule = prepared(tensor)
