@@ -16,9 +16,9 @@ from parentage.errors import ReadError
 
 __all__ = ["LocalFile", "LocalFolder"]
 
-# Bytes of a block, which stays in a processor's cache while it is hashed, and of what a disk is asked for
-# before it is read.
-BLOCK = 2 * 2**20
+# Bytes of a block, which stays in a processor's cache while it is hashed (smaller ones wait too often for
+# the interpreter's lock while modules are imported), and of what a disk is asked for beforehand.
+BLOCK = 4 * 2**20
 AHEAD = 8 * 2**20
 # To announce costs the system a step for each page, in memory or not: .2 ns a number of a full pass that
 # takes .8. Spans from this size on are probed first.
