@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from parentage.errors import EvidenceError
 from parentage.records.absence import Absent
+from parentage.records.finding_shapes import check_findings
 from parentage.records.recognition import Course, MethodReplay, MethodTensor, Recognition, RivalReplay
 
 __all__ = ["check_recognition"]
@@ -30,6 +31,7 @@ def check_recognition(found: Recognition, models: int, fail: Fail) -> None:
         _check_rival(rival, models, f"{where}.rivals[{k}]", fail)
     for k, finding in enumerate(found.findings):
         _check_models(finding.models, models, f"{where}.findings[{k}]", fail)
+    check_findings(found.findings, models, fail)
 
 
 def _check_parts(parts: Sequence[MethodReplay], models: int, fail: Fail) -> None:

@@ -32,6 +32,8 @@ from parentage.records.recognition import Finding
 
 __all__ = ["LOW_RANK", "Looked"]
 
+Block = NDArray[np.float64]
+
 KIND: Final = "low-rank"
 # A block's side: 512 x 512 take a fifth of a second of one core.
 SIDE: Final = 512
@@ -93,9 +95,9 @@ def _against(context: Context, model: int) -> Finding | None:
     chosen = _spread([t for t in matrices if _fit(t, context)])
     looked: list[Looked] = []
     for tensor in chosen:
-        found = _look(tensor, model, context)
+        found = _look(tensor, model, context, looked)
         if found is not None:
-            looked.append(_fitted(found, tensor, model, context, looked))
+            looked.append(found)
         if len(looked) == FIRST and all(x.found.excess > PROMISING for x in looked):
             break
     alone = bool(looked) and all(x.found.rank == 1 for x in looked)
@@ -113,19 +115,13 @@ def _against(context: Context, model: int) -> Finding | None:
     return Finding(KIND, (0, model), tuple(x.name for x in looked), measures)
 
 
-def _fitted(
-    found: Looked, tensor: TensorEvidence, model: int, context: Context, before: Sequence[Looked]
-) -> Looked:
-    """The same with the rank that fits in the rounding cells, where singular values drown in rounding."""
-    own, other = (DType(tensor.effective_dtypes[k]) for k in (0, model))
-    drowned = found.found.excess < FAINT and not found.scaled and own is other and own in NARROW
+def _fitted(found: Looked, after: Block, base: Block, dtype: DType, before: Sequence[Looked]) -> Looked:
+    """The same with the rank that fits in the rounding cells, where singular values drown in rounding and
+    a matrix looked at ``before`` did not show that there is none."""
     ranks = [x.fit["rank"] for x in before if x.fit is not None]
-    if not drowned or (len(before) >= FIRST and not ranks):
+    if found.found.excess >= FAINT or found.scaled or (len(before) >= FIRST and not ranks):
         return found
-    after, base = _block(tensor, 0, context), _block(tensor, model, context)
-    if after is None or base is None:
-        return found
-    bounds = bounds_of(base, after, _ends(after, own), _ends(base, other))
+    bounds = bounds_of(base, after, _ends(after, dtype), _ends(base, dtype))
     fit = smallest_rank(bounds, MOST_RANK, ranks[-1] if ranks else found.found.rank)
     return found if fit is None else replace(found, fit=_fit_of(*fit, bounds))
 
@@ -145,7 +141,7 @@ def _fit_of(fit: CellFit, less: int, bounds: Bounds) -> dict[str, int]:
     }
 
 
-def _ends(values: NDArray[np.float64], dtype: DType) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _ends(values: Block, dtype: DType) -> tuple[Block, Block]:
     cells = rounding_cells(round_to(values.reshape(-1), dtype), dtype)
     return cells.low.reshape(values.shape), cells.high.reshape(values.shape)
 
@@ -198,7 +194,7 @@ def _spread(found: Sequence[TensorEvidence]) -> list[TensorEvidence]:
     return [chosen[i] for i in first] + [t for i, t in enumerate(chosen) if i not in first]
 
 
-def _look(tensor: TensorEvidence, model: int, context: Context) -> Looked | None:
+def _look(tensor: TensorEvidence, model: int, context: Context, earlier: Sequence[Looked]) -> Looked | None:
     if not _paid(tensor, model, context):
         return None
     after = _block(tensor, 0, context)
@@ -212,7 +208,10 @@ def _look(tensor: TensorEvidence, model: int, context: Context) -> Looked | None
         if best.found.excess <= PROMISING:
             break
     # A rank of which nothing is left over says nothing.
-    return None if best is None or not np.isfinite(best.found.excess) else best
+    if best is None or not np.isfinite(best.found.excess):
+        return None
+    own, other = (DType(tensor.effective_dtypes[k]) for k in (0, model))
+    return _fitted(best, after, before, own, earlier) if own is other and own in NARROW else best
 
 
 def _ways(

@@ -92,7 +92,8 @@ def _sentence(readings: Readings, finding: Finding, what: str) -> str:
     ]
     if len(parts) == 1:
         return f"is a base with an adapter merged into it at part of its strength: {parts[0]}; {what}"
-    way = WAYS[measures["method"].removeprefix("adapter_")].format(_numbers(measures))
+    known = WAYS.get(measures["method"].removeprefix("adapter_"), "in a way that is not known here{}")
+    way = known.format(_numbers(measures))
     return f"is a base with {len(parts)} adapters merged into it, {way}: {listing(parts)}; {what}"
 
 
