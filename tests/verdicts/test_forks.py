@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from parentage.records.absence import Absent
 from parentage.records.evidence import Coverage, Evidence, ModelPin, ModelRole, TensorEvidence
 from parentage.verdicts.readings import Readings
-from parentage.verdicts.relations.neighbours import origin_radius, weigh_fine_tune, weigh_shared_ancestor
+from parentage.verdicts.relations.ancestors import weigh_shared_ancestor
+from parentage.verdicts.relations.neighbours import origin_radius, weigh_fine_tune
 from parentage.verdicts.weighing import Status
 
 ROWS, COLUMNS = 200, 300

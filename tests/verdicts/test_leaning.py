@@ -10,9 +10,10 @@ import pytest
 from parentage.records.evidence import Evidence
 from parentage.verdicts.judge import judge
 from parentage.verdicts.readings import Readings
+from parentage.verdicts.relations.ancestors import weigh_shared_ancestor
 from parentage.verdicts.relations.between import beside_words, weigh_beside, weigh_between
 from parentage.verdicts.relations.leaning import distance_words, lean_words, weigh_lean
-from parentage.verdicts.relations.neighbours import origin_radius, weigh_fine_tune, weigh_shared_ancestor
+from parentage.verdicts.relations.neighbours import origin_radius, weigh_fine_tune
 from parentage.verdicts.weighing import Status
 from tests.verdicts.directions import evidence_of, slight
 from tests.verdicts.test_forks import COLUMNS, ROWS, tensor_of

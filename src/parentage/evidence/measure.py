@@ -235,9 +235,7 @@ def _used(
     if sampling.further:
         used["stages"] = [sampling.elements, *sampling.further]
         used["reached"] = {component: 1 + later for component, later in sampling.reached}
-    if inputs.root is not None:
-        used["root"] = inputs.root
-    return used
+    return used if inputs.root is None else used | {"root": inputs.root}
 
 
 def _whole(looked: LookedAfar | None, whole: WholeTensors) -> dict[str, Any]:

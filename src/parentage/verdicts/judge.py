@@ -16,11 +16,11 @@ from parentage.verdicts.methods.experts import weigh_upcycled
 from parentage.verdicts.methods.low_rank import weigh_low_rank
 from parentage.verdicts.methods.registry import weigh_methods
 from parentage.verdicts.readings import Readings
+from parentage.verdicts.relations.ancestors import weigh_independent, weigh_shared_ancestor
 from parentage.verdicts.relations.between import weigh_beside, weigh_between
 from parentage.verdicts.relations.copies import weigh_cast_copy, weigh_copy, weigh_passthrough
 from parentage.verdicts.relations.left_alone import weigh_left_alone
 from parentage.verdicts.relations.linear_merge import weigh_linear_merge
-from parentage.verdicts.relations.neighbours import weigh_independent, weigh_shared_ancestor
 from parentage.verdicts.relations.quantized_copies import weigh_quantized_copy
 from parentage.verdicts.relations.quantized_merges import weigh_quantized_merge
 from parentage.verdicts.relations.rooted import weigh_descent

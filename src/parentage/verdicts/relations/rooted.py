@@ -11,10 +11,10 @@ from dataclasses import replace
 
 from parentage.records.evidence import ModelRole
 from parentage.verdicts.readings import Readings, Triangle
+from parentage.verdicts.relations.ancestors import LEAN
 from parentage.verdicts.relations.leaning import distance_words
 from parentage.verdicts.relations.neighbours import (
     DIRECTION_LIMIT,
-    LEAN,
     MOVED_LIMIT,
     as_good,
     may_lean,
