@@ -130,10 +130,18 @@ def test_a_real_fine_tune_that_leans_is_told_with_the_root() -> None:
     assert confidence_of_verdict(plain).grade == "moderate"
 
 
-@pytest.mark.parametrize("suspect", ["training-run/merge-trained-80", "training-run/merge"])
-def test_a_real_merge_is_a_merge_with_the_root_known_too(suspect: str) -> None:
-    """Blends of two runs' ends by torch, one trained afterwards; their base is the root."""
-    parents = ("training-run/end", "training-run/sibling-1")
-    with_root = audited(suspect, (*parents, "training-run/base"), (), "training-run/base")
-    assert with_root.verdict.relation != "fine-tune"
-    assert with_root.verdict.relation == audited(suspect, (*parents, "training-run/base")).verdict.relation
+@pytest.mark.parametrize(
+    ("suspect", "parents", "root"),
+    [
+        ("training-run/merge", ("training-run/end", "training-run/base"), "training-run/base"),
+        ("training-run/merge-trained-80", ("training-run/end", "training-run/base"), "training-run/base"),
+        ("mergekit/linear", ("mergekit/A", "mergekit/B", "mergekit/O"), "mergekit/O"),
+    ],
+)
+def test_a_real_merge_is_a_merge_with_the_root_known_too(
+    suspect: str, parents: tuple[str, ...], root: str
+) -> None:
+    """A run's end blended with its base by torch, then trained; and a merge by mergekit of real weights."""
+    known, free = (audited(suspect, parents, (), r).verdict for r in (root, None))
+    assert (known.relation, known.status) == ("linear-merge", "supported")
+    assert known == free
