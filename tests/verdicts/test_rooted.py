@@ -120,6 +120,8 @@ def test_a_change_that_goes_on_beyond_its_parent_is_named_as_such() -> None:
 
 def test_a_real_fine_tune_that_leans_is_told_with_the_root() -> None:
     """Trained by transformers and torch on other texts than nex; a cosine of .11 had left it open."""
+    free = audited("affair/honest-entities", ("affair/nex", "affair/base"))
+    assert free.verdict.status == "undetermined"
     report = audited("affair/honest-entities", ("affair/nex", "affair/base"), (), "affair/base")
     assert (report.verdict.relation, report.verdict.status) == ("fine-tune", "supported")
     assert [p.name for p in report.verdict.parents] == ["base.safetensors"]
