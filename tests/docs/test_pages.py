@@ -20,7 +20,7 @@ from parentage.cli.main import app
 from parentage.records.relations import RELATIONS
 from parentage.verdicts import readings
 from parentage.verdicts.blends import blend_tests, post_training
-from parentage.verdicts.relations import leaning, neighbours
+from parentage.verdicts.relations import ancestors, leaning, neighbours
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "scripts").rglob("*.md")])
@@ -185,7 +185,7 @@ def test_the_numbers_of_the_rules_are_those_of_the_program() -> None:
         ("at most {} in two thirds", readings.AT_FORK_ALONE),
         ("by more than {} of the way", neighbours.ALONG),
         ("branch is below {} for", leaning.BETWEEN),
-        ("at least {} of the two models' distance", neighbours.LEAN),
+        ("at least {} of the two models' distance", ancestors.LEAN),
         ("of at least {} elements off the replay", post_training.LEAST_OFF),
         ("one intermediate rounding is at least {}", post_training.BEYOND_STEP_RATIO),
         ("by ≥ {} in all", post_training.REVISION_LEAD),
