@@ -27,9 +27,16 @@ class StoredReader(ArrayReader):
 
     bits: NDArray[np.uint16] | None = None
 
-    def read_bits(self, start: int, count: int) -> NDArray[np.uint16]:
+    def read_bits(
+        self, start: int, count: int, room: NDArray[np.uint16] | None = None
+    ) -> NDArray[np.uint16]:
         assert self.bits is not None
-        return self.bits[:, start : start + count].copy()
+        found = self.bits[:, start : start + count]
+        if room is None:
+            return found.copy()
+        given = room.reshape(found.shape)
+        given[:] = found
+        return given
 
 
 def relatives(rng: np.random.Generator, models: int, hostile: bool) -> NDArray[np.uint16]:

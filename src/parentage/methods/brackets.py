@@ -45,11 +45,13 @@ Look = Callable[[int, int], Values]
 SIZE: Final = np.uint32(0x7FFFFFFF)
 LARGEST: Final = 0x7FFFFFFF
 # 65,536 elements: a quantile of as many independent ones has a standard error of .2 %. Neighbours are alike
-# (rows of an embedding), so the bracket is five times that wide to either side, looked for in many places.
+# (rows of an embedding), so the error is taken from how places differ, and the bracket is ERRORS of it wide
+# to either side: one in a thousand misses, which costs two passes; each error more, a tenth of every pass.
 # Of half that many elements that a place is read for twice as long: a third of the time of a small tensor.
 PLACES: Final = 64
 RUN: Final = 1024
-WIDE: Final = 0.01
+ERRORS: Final = 3.5
+WIDE: Final = 0.04
 NARROW: Final = 0.004
 # Of 12 bytes, for all cuts together.
 MOST: Final = 1 << 23
@@ -86,10 +88,9 @@ def met_at(
     elements: int,
 ) -> list[Met] | None:
     """What lies at each (row, ascending rank of magnitude); None where a bracket does not hold it."""
-    width = min(WIDE, 0.8 * MOST / (2 * elements * len(wanted)))
-    if width < NARROW:
+    kept = _brackets(look, wanted, elements, min(WIDE, 0.8 * MOST / (2 * elements * len(wanted))))
+    if kept is None:
         return None
-    kept = _brackets(look, wanted, elements, width)
     for start, x in blocks():
         for one in kept:
             bracket = one.low, one.high, one.sizes, one.places, one.filled, one.below
@@ -104,7 +105,10 @@ def met_at(
     return sure if len(sure) == len(kept) else None
 
 
-def _brackets(look: Look, wanted: Sequence[tuple[int, int]], elements: int, width: float) -> list[_Kept]:
+def _brackets(
+    look: Look, wanted: Sequence[tuple[int, int]], elements: int, most: float
+) -> list[_Kept] | None:
+    """None where one would have to be wider than ``most``, as a share of the elements."""
     room = min(elements, MOST // len(wanted)) + BLOCK
     if elements <= PLACES * RUN:
         return [
@@ -116,18 +120,32 @@ def _brackets(look: Look, wanted: Sequence[tuple[int, int]], elements: int, widt
     sizes = np.ascontiguousarray(seen).view(np.uint32) & SIZE
     kept = []
     for row, rank in wanted:
-        low, high = _around(sizes[row], (rank + 0.5) / elements, width)
-        kept.append(_Kept(row, rank, low, high, np.empty(room, np.uint32), np.empty(room, np.int64)))
+        bracket = _around(sizes[row].reshape(-1, RUN), (rank + 0.5) / elements, most)
+        if bracket is None:
+            return None
+        kept.append(_Kept(row, rank, *bracket, np.empty(room, np.uint32), np.empty(room, np.int64)))
     return kept
 
 
-def _around(sizes: NDArray[np.uint32], share: float, width: float) -> tuple[int, int]:
-    """The magnitudes between which a share of a tensor's elements ends, by a sample."""
-    n = sizes.size
+def _around(sizes: NDArray[np.uint32], share: float, most: float) -> tuple[int, int] | None:
+    """The magnitudes between which a share of a tensor's elements ends, by a sample [places, run]; None
+    where they lie further apart than ``most`` to either side."""
+    n, middle = sizes.size, min(int(share * sizes.size), sizes.size - 1)
+    parted = np.partition(sizes, middle, axis=None)
+    width = max(ERRORS * _error(sizes, parted[middle]), NARROW)
+    if width > most:
+        return None
     first, last = int((share - width) * n), int((share + width) * n) + 1
-    inside = [k for k in (first, last) if 0 < k < n]
-    parted = np.partition(sizes, inside) if inside else sizes
-    return int(parted[first]) if first > 0 else 0, int(parted[last]) if last < n else LARGEST
+    low = int(np.partition(parted[: middle + 1], first)[first]) if first > 0 else 0
+    high = int(np.partition(parted[middle:], last - middle)[last - middle]) if last < n else LARGEST
+    return low, high
+
+
+def _error(sizes: NDArray[np.uint32], size: np.uint32) -> float:
+    """The standard error of the share of elements below ``size``: places are independent, their elements
+    need not be."""
+    below = np.mean(sizes < size, axis=1)
+    return float(np.std(below, ddof=1) / np.sqrt(below.size)) if below.size > 1 else 1.0
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -21,7 +21,15 @@ from parentage.numerics.storage.rounding_kernels import (
 )
 from parentage.records.dtypes import DType
 
-__all__ = ["decode_bf16", "on_grid", "scalar_on_grid", "store_bf16", "stored", "stored_wide"]
+__all__ = [
+    "decode_bf16",
+    "on_grid",
+    "one_stored_bf16",
+    "scalar_on_grid",
+    "store_bf16",
+    "stored",
+    "stored_wide",
+]
 
 Values = NDArray[np.float32]
 Bits = NDArray[np.unsignedinteger]
@@ -58,11 +66,17 @@ def decode_bf16(bits: NDArray[np.uint16], out: Values) -> None:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def one_stored_bf16(value: np.float32) -> np.uint16:
+    """One number in bfloat16's bits: to nearest, ties to even; what is not a number as the one NaN."""
+    bits = bits_of(on_bf16_grid(value))
+    return np.uint16((QUIET if np.isnan(value) else bits) >> np.uint32(16))
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def store_bf16(values: Values, out: NDArray[np.uint16]) -> None:
     """Round [n] to bfloat16's bits, to nearest, ties to even; what is not a number to the one NaN."""
     for i in range(values.size):
-        bits = bits_of(on_bf16_grid(values[i]))
-        out[i] = np.uint16((QUIET if np.isnan(values[i]) else bits) >> np.uint32(16))
+        out[i] = one_stored_bf16(values[i])
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

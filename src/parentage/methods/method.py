@@ -106,9 +106,12 @@ def once(reader: Reader, what: Hashable, work: Callable[[], T]) -> T:
 
 @runtime_checkable
 class BitsReader(Protocol):
-    """A reader that hands out storage bits [models, count] of bfloat16 operands (``bits_reader``)."""
+    """A reader that hands out storage bits [models, count] of bfloat16 operands (``bits_reader``), in
+    ``room`` [models * count] where one is given."""
 
-    def read_bits(self, start: int, count: int) -> NDArray[np.uint16]: ...
+    def read_bits(
+        self, start: int, count: int, room: NDArray[np.uint16] | None = None
+    ) -> NDArray[np.uint16]: ...
 
 
 def bits_reader(reader: Reader) -> BitsReader | None:

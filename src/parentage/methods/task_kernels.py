@@ -15,10 +15,14 @@ from parentage.numerics.storage.rounding_kernels import on_bf16_grid, on_f16_gri
 from parentage.numerics.tool_order.torch_sums import outer_at
 from parentage.records.dtypes import DType
 
-__all__ = ["GRIDS", "combine", "differences", "on_grid_of"]
+__all__ = ["GRIDS", "combine", "differences", "in_order", "on_grid_of"]
 
 # Elements of a block: its sums stay in the first-level cache.
 BLOCK: Final = 2048
+# A tool's sum of fewer than FEW task vectors is one after the other; so is that of fewer than SEVERAL, but
+# for a tensor's last elements (``torch_sums``).
+FEW: Final = 5
+SEVERAL: Final = 16
 GRIDS: Final = {DType.BF16: 0, DType.F16: 1, DType.F32: 2}
 
 
@@ -46,6 +50,15 @@ def differences(x: Values, base: Values, out: Values, grid: int) -> None:
         _apart(x, base, out, 1)
     else:
         _apart(x, base, out, 2)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def in_order(models: int, odd: int, n: int) -> int:
+    """Of ``n`` elements, how many at the beginning have sums that are one after the other; ``odd``: the
+    element from which on a tool adds several abreast."""
+    if models < FEW:
+        return n
+    return min(max(odd, 0), n) if models < SEVERAL else 0
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -140,24 +153,21 @@ def _combine_on(
     odd: int,
     out: Values,
 ) -> None:
-    few = deltas.shape[0] < 5
-    total, share, mixed = (
-        np.empty(BLOCK, np.float32),
-        np.empty(BLOCK, np.float32),
-        np.empty(BLOCK, np.float32),
-    )
+    plain = in_order(deltas.shape[0], odd, out.size)
+    total, share = np.empty(BLOCK, np.float32), np.empty(BLOCK, np.float32)
+    mixed = np.empty(BLOCK, np.float32)
     for begin in range(0, out.size, BLOCK):
         n = min(BLOCK, out.size - begin)
+        first = min(max(plain - begin, 0), n)
         _weigh(deltas, weights, begin, n, total, grid)
         for i in range(n):
             share[i] = scale[0]
-        if few and elect:
-            _elect(deltas, weights, begin, n, total, share, mixed, grid)
-        elif not few:
-            for i in range(n):
-                at = begin + i
-                total[i], found = _mixed(deltas, weights, at, power, at >= odd, elect, grid)
-                share[i] = found if elect else scale[0]
+        if elect:
+            _elect(deltas, weights, begin, first, total, share, mixed, grid)
+        for i in range(first, n):
+            at = begin + i
+            total[i], found = _mixed(deltas, weights, at, power, at >= odd, elect, grid)
+            share[i] = found if elect else scale[0]
         _settle(total, share, base, begin, n, normalize, scale[1], grid, out)
 
 

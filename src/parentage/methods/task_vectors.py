@@ -39,7 +39,7 @@ from parentage.numerics.tool_order.torch_sums import level_power, sum_of
 from parentage.records.dtypes import DType
 
 if TYPE_CHECKING:
-    from parentage.methods.stored_deltas import Trims
+    from parentage.methods.stored_merge import Trims
 
 __all__ = ["Deltas", "Sparsifier", "compute_dtype", "declare", "no_sparsifier", "task_method"]
 
@@ -105,7 +105,7 @@ class _Whole:
 
 def no_sparsifier(_: Reader, deltas: Deltas, __: Parameters, ___: Profile, ____: str, /) -> Sparsifier:
     """Task vectors as they are."""
-    from parentage.methods.stored_deltas import Trims
+    from parentage.methods.stored_merge import Trims
 
     return _Whole(Trims.of([True] * len(deltas.others)))
 
@@ -133,7 +133,7 @@ class _TaskRule:
     def apply_bits(
         self, start: int, bits: NDArray[np.uint16], out: NDArray[np.uint16] | None = None
     ) -> NDArray[np.uint16]:
-        from parentage.methods.stored_deltas import merge_stored
+        from parentage.methods.stored_merge import merge_stored
 
         trims = self.sparsifier.trims
         assert trims is not None

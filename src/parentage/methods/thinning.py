@@ -21,7 +21,7 @@ from parentage.methods.totals import sum_in
 from parentage.records.dtypes import DType
 
 if TYPE_CHECKING:
-    from parentage.methods.stored_deltas import Trims
+    from parentage.methods.stored_merge import Trims
 
 __all__ = ["Keep", "Thinning", "thinning"]
 

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from parentage.errors import UsageError
 from parentage.methods.method import Method, Parameters, Profile, Reader, Values
 from parentage.methods.selection import Asked, Cut, cuts
-from parentage.methods.stored_deltas import Trims, passes_over
+from parentage.methods.stored_deltas import passes_over
+from parentage.methods.stored_merge import Trims
 from parentage.methods.task_vectors import Deltas, Sparsifier, task_method
 from parentage.methods.thinning import thinning
 
