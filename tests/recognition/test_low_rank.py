@@ -274,3 +274,43 @@ def test_a_faint_adapter_that_peft_merged_is_named_with_its_rank() -> None:
     assert "change of rank 2 in 7 matrices" in result.report.verdict.sentence
     back = audit(base, {"S": of("adapters-faint/lora")}, "S")
     assert told(back)[1] == "undetermined"
+
+
+def test_an_adapter_with_scaled_rows_that_peft_merged_is_named_with_its_rank() -> None:
+    """DoRA in bfloat16: each row has a scale of its own, beside which singular values tell a bound."""
+    base = of("adapters-faint/base")
+    result = audit(of("adapters-faint/dora"), {"O": base}, "O")
+    assert told(result) == ("adapter-fine-tune", "supported")
+    sentence = result.report.verdict.sentence
+    assert (
+        "change of rank 4 in 7 matrices, as an adapter merged into it makes, its rows scaled (DoRA)"
+        in sentence
+    )
+    assert {(row["fit"]["rank"], row["fit"]["scaled"]) for row in rows(result)} == {(4, True)}
+    back = audit(base, {"S": of("adapters-faint/dora")}, "S")
+    assert told(back)[1] == "undetermined"
+    assert any("it was made from the suspect" in str(r.why_excluded) for r in back.report.verdict.rivals)
+
+
+def scaled(model: Model, seed: int, spread: float) -> Weights:
+    """Rows of every matrix multiplied by factors of their own."""
+    rng, made = np.random.default_rng(seed), read(model)
+    for name, w in made.items():
+        if "proj" in name:
+            made[name] = w * (1 + rng.normal(0, spread, (w.shape[0], 1)))
+    return made
+
+
+def test_scaled_rows_alone_are_no_adapter() -> None:
+    base, other = stored(weights(1)), stored(weights(9))
+    result = audit(stored(scaled(base, 2, 0.003)), {"O": base, "X": other}, "OX")
+    assert told(result)[0] != "adapter-fine-tune"
+    assert not any("fit" in row for row in rows(result))
+
+
+def test_a_full_change_with_scaled_rows_is_no_adapter() -> None:
+    base, other = stored(weights(1)), stored(weights(9))
+    suspect = stored(scaled(tuned(base, 2, size=0.01, only="proj", decay=1.2), 3, 0.003))
+    result = audit(suspect, {"O": base, "X": other}, "OX")
+    assert told(result)[0] != "adapter-fine-tune"
+    assert not any("fit" in row for row in rows(result))

@@ -28,6 +28,7 @@ class _Fit:
     crossing: int
     forward: int
     backward: int
+    scaled: bool = False
 
 
 @dataclass(frozen=True, slots=True)

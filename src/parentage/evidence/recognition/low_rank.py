@@ -50,8 +50,9 @@ MODELS: Final = 3
 PROMISING: Final = 1.5
 # Ranks beyond are not looked for in the cells.
 MOST_RANK: Final = 64
-# Below this a change reaches few numbers' next grid points.
+# Below this a change reaches few numbers' next grid points; beyond the other, rows may have been scaled.
 FAINT: Final = 0.85
+CLEAR: Final = 1.15
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,22 +117,37 @@ def _against(context: Context, model: int) -> Finding | None:
 
 
 def _fitted(found: Looked, after: Block, base: Block, dtype: DType, before: Sequence[Looked]) -> Looked:
-    """The same with the rank that fits in the rounding cells, where singular values drown in rounding and
-    a matrix looked at ``before`` did not show that there is none."""
-    ranks = [x.fit["rank"] for x in before if x.fit is not None]
-    if found.found.excess >= FAINT or found.scaled or (len(before) >= FIRST and not ranks):
+    """The same with the rank that fits in the rounding cells, where singular values drown in rounding or
+    in what scales are off by, and a matrix looked at ``before`` did not show that there is none."""
+    fits = [x.fit for x in before if x.fit is not None]
+    if _seen(found, fits) or (len(before) >= FIRST and not fits):
         return found
     bounds = bounds_of(base, after, _ends(after, dtype), _ends(base, dtype))
-    fit = smallest_rank(bounds, MOST_RANK, ranks[-1] if ranks else found.found.rank)
-    return found if fit is None else replace(found, fit=_fit_of(*fit, bounds))
+    guess = fits[-1]["rank"] if fits else found.found.rank
+    # An adapter's matrices are of one kind.
+    for one in ([] if fits and fits[-1]["scaled"] else [bounds]) + [replace(bounds, before=base)]:
+        fit = smallest_rank(one, MOST_RANK, guess)
+        if fit is not None:
+            return replace(found, fit=_fit_of(*fit, one))
+    return found
+
+
+def _seen(found: Looked, fits: Sequence[Mapping[str, int]]) -> bool:
+    """Do singular values tell the rank, or that there is none?"""
+    excess = found.found.excess
+    if found.scaled or (fits and fits[-1]["scaled"]):
+        return excess > PROMISING and not fits
+    return FAINT <= excess <= CLEAR or excess > PROMISING
 
 
 def _fit_of(fit: CellFit, less: int, bounds: Bounds) -> dict[str, int]:
-    """``rank``; numbers ``outside`` their cells, and with one rank ``less``; of those that moved to another
-    binade (``crossing``) the ones outside where the suspect was rounded, or the other."""
+    """``rank``, and were rows ``scaled`` as well; numbers ``outside`` their cells, and with one rank
+    ``less``; of those that moved to another binade (``crossing``) the ones outside where the suspect was
+    rounded, or the other."""
     crossing = bounds.crossing
     return {
         "rank": fit.rank,
+        "scaled": bounds.before is not None,
         "elements": fit.made.size,
         "outside": fit.outside,
         "less": less,

@@ -37,8 +37,11 @@ LEAST_SHARE: Final = 0.5
 # Where rows were scaled, each number is moved by more than the product: .82 and more in DoRAs in bfloat16.
 SCALED: Final = 0.75
 # Numbers that moved to another binade, and how the two readings of their errors must differ: one is near 1
-# (.99 to 1.08 as measured), the other 1.8 and more.
-CROSSING: Final = 100
+# (.99 to 1.08 as measured; of 64 numbers its standard error is .11), the other 1.8 and more. Two roundings
+# are told by what is left of all numbers. Of numbers outside their cells two of a hundred count: more are
+# asked for.
+CROSSING: Final = 64
+CROSSING_CELLS: Final = 100
 NEAR: Final = (0.75, 1.3)
 APART: Final = 1.4
 # Of numbers that moved to another binade: outside the cells of what was rounded (.1 to .5 % in adapters
@@ -127,8 +130,15 @@ def _fits(row: Row) -> bool:
 
 
 def _with_fit(row: Row) -> Row:
-    """With the rank that fits in place of the singular values that are seen."""
-    return {**row, "rank": row["fit"]["rank"]} if _fits(row) and not _is_low(row) else row
+    """With the rank that fits in place of the singular values that are seen, or of what is a bound."""
+    scaled = _fits(row) and row["fit"].get("scaled", False)
+    if not _fits(row) or (_is_low(row) and not row["scaled"] and not scaled):
+        return row
+    return {**row, "rank": row["fit"]["rank"], "scaled": scaled, "cells": True}
+
+
+def _by_cells(row: Row) -> bool:
+    return bool(row.get("cells", False))
 
 
 def _is_faint(row: Row) -> bool:
@@ -180,7 +190,7 @@ def _way(rows: Sequence[Row]) -> int:
 def _way_of_cells(fits: Sequence[Mapping[str, int]]) -> int:
     """The same of numbers outside the cells of one side and inside those of the other."""
     count, forward, backward = (sum(f[key] for f in fits) for key in ("crossing", "forward", "backward"))
-    if count < CROSSING:
+    if count < CROSSING_CELLS:
         return 0
     if forward <= FEW_OUTSIDE * count and backward >= MANY_OUTSIDE * count:
         return 1
@@ -215,9 +225,14 @@ def _what(finding: Finding, rows: Sequence[Row]) -> str:
     ranks = sorted(row["rank"] for row in rows)
     span = f"rank {ranks[0]}" if ranks[0] == ranks[-1] else f"ranks {ranks[0]} to {ranks[-1]}"
     if any(row["scaled"] for row in rows):
-        # Scales are estimated, and what they are off by looks like a few directions more.
-        span = f"a rank of at most {ranks[-1]}, with rows scaled (DoRA),"
+        span = f"{_at_most(rows) or span}, with rows scaled (DoRA),"
     return f"the change is of {span} in {len(rows)} of {len(finding.tensors)} matrices looked at"
+
+
+def _at_most(rows: Sequence[Row]) -> str:
+    """Where scales were estimated by themselves: what they are off by looks like a few directions more."""
+    bound = any(row["scaled"] and not _by_cells(row) for row in rows)
+    return f"a rank of at most {max(row['rank'] for row in rows)}" if bound else ""
 
 
 def _is_abliteration(direction: Mapping[str, Any] | None) -> bool:
@@ -249,10 +264,8 @@ def _sentence(name: str, finding: Finding, rows: Sequence[Row], relation: str) -
         )
     usual = Counter(row["rank"] for row in rows).most_common(1)[0][0]
     rank = f"rank {usual}" if all(row["rank"] == usual for row in rows) else f"mostly rank {usual}"
-    scaled = ""
-    if any(row["scaled"] for row in rows):
-        # Scales are estimated, and what they are off by looks like a few directions more.
-        rank, scaled = f"a rank of at most {max(row['rank'] for row in rows)}", ", its rows scaled (DoRA)"
+    scaled = ", its rows scaled (DoRA)" if any(row["scaled"] for row in rows) else ""
+    rank = _at_most(rows) or rank
     whole = len(finding.tensors) - len(rows)
     saved = f"; {whole} of those looked at changed as a whole" if whole else ""
     return (
@@ -276,7 +289,7 @@ def _excluded(name: str, what: str, rows: Sequence[Row], way: int) -> tuple[tupl
 
 
 def _beyond(rows: Sequence[Row]) -> str:
-    seen, fits = [row for row in rows if _is_low(row)], [row["fit"] for row in rows if not _is_low(row)]
+    seen, fits = [r for r in rows if not _by_cells(r)], [r["fit"] for r in rows if _by_cells(r)]
     told = []
     if seen:
         most = max(row["excess"] for row in seen)
