@@ -27,6 +27,7 @@ def test_a_slight_fine_tune_beside_a_far_one_is_told_once_the_root_is_known() ->
     assert "as one on the way to nex would be" in verdict.sentence
     assert "that the others were made from base was given as known" in verdict.sentence
     assert any("was given as known and not examined" in limit for limit in verdict.limits)
+    assert verdict.given == ("the others were made from base",)
     (share,) = (limit for limit in verdict.limits if limit.startswith("A little of another model"))
     assert 0.0024 <= float(share.split("up to ")[1].split(" of nex")[0]) < 0.004
     excluded = {r.relation for r in verdict.rivals if not isinstance(r.why_excluded, Absent)}

@@ -149,7 +149,8 @@ class PartVerdict:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """How the suspect is related to the other models; relation ids are in ``docs/relations.md``."""
+    """How the suspect is related to the other models; relation ids are in ``docs/relations.md``.
+    ``given``: what it takes as known that the evidence does not show."""
 
     relation: str
     status: str
@@ -158,6 +159,7 @@ class Verdict:
     rivals: tuple[Rival, ...] = ()
     limits: tuple[str, ...] = ()
     parts: tuple[PartVerdict, ...] = ()
+    given: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         one_of(self.status, VERDICT_STATUSES, "verdict.status")

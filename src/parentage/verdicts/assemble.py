@@ -178,6 +178,7 @@ def _verdict(
         rivals=tuple(excluded + live + weaker),
         limits=limits,
         parts=tuple(PartVerdict(*p) for p in tell_parts(readings, tensors, chosen)),
+        given=chosen.given,
     )
 
 

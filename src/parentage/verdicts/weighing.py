@@ -25,7 +25,7 @@ class Weighing:
     ``models`` are the indices that the relation is to; ``excluded`` pairs (relation, why) of rivals;
     ``live`` rivals that the evidence cannot exclude; ``against`` why this relation does not hold.
     ``weights``: of ``models``, where the weighing itself says them; ``afterwards``: what was done to the
-    blend then.
+    blend then; ``given``: what it takes as known that the evidence does not show.
     """
 
     relation: str
@@ -38,3 +38,4 @@ class Weighing:
     against: str = ""
     weights: tuple[Estimate, ...] = ()
     afterwards: str = ""
+    given: tuple[str, ...] = ()

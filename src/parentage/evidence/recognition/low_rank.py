@@ -158,6 +158,7 @@ def _fit_of(fit: CellFit, less: int, bounds: Bounds) -> dict[str, int]:
 
 
 def _ends(values: Block, dtype: DType) -> tuple[Block, Block]:
+    """Where the numbers' rounding cells begin and end."""
     cells = rounding_cells(round_to(values.reshape(-1), dtype), dtype)
     return cells.low.reshape(values.shape), cells.high.reshape(values.shape)
 
@@ -255,8 +256,8 @@ def _rounded(values: NDArray[np.float64], dtype: DType) -> NDArray[np.float64]:
 
 def _cells(values: NDArray[np.float64], dtype: DType) -> NDArray[np.float64]:
     """Widths of the numbers' rounding cells."""
-    cells = rounding_cells(round_to(values.reshape(-1), dtype), dtype)
-    return (cells.high - cells.low).reshape(values.shape)
+    low, high = _ends(values, dtype)
+    return high - low
 
 
 def _block(tensor: TensorEvidence, model: int, context: Context) -> NDArray[np.float64] | None:

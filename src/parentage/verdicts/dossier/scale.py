@@ -17,7 +17,6 @@ from parentage.records.absence import Absent
 from parentage.records.dossier import Confidence
 from parentage.records.relations import MERGES
 from parentage.records.report import Report
-from parentage.verdicts.relations.rooted import GIVEN_AS_KNOWN
 
 __all__ = [
     "IDENTITY",
@@ -113,7 +112,7 @@ def confidence_of_verdict(report: Report) -> Confidence:
     if verdict.status == "undetermined":
         return OPEN
     relation = verdict.relation
-    if verdict.sentence.rstrip(".").endswith(GIVEN_AS_KNOWN):
+    if verdict.given:
         return _GIVEN
     if relation in _EQUAL:
         return OBSERVED

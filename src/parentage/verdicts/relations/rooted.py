@@ -25,10 +25,7 @@ from parentage.verdicts.relations.neighbours import (
 )
 from parentage.verdicts.weighing import Status, Weighing
 
-__all__ = ["GIVEN_AS_KNOWN", "weigh_descent"]
-
-# Ends the sentence of a verdict that rests on it.
-GIVEN_AS_KNOWN = "was given as known"
+__all__ = ["weigh_descent"]
 
 ROOT_LIMIT = (
     "That {root} is older than the suspect, and that the other models given were made from it, was given "
@@ -93,12 +90,13 @@ def _told(readings: Readings, root: int, others: Others) -> Weighing:
     way = readings.name(max(others, key=lambda o: readings.branch_length(root, o[0]))[0])
     radius = origin_radius(readings, root)
     near = f"within {distance_words(radius)} of it" if radius < AS_FAR * away else "no farther from it"
+    given = f"the others were made from {name}"
     return Weighing(
         "fine-tune",
         Status.SUPPORTED,
+        given=(given,),
         sentence=f"is a fine-tune of {name} (or of a model {near}, as one on the way to {way} would be), "
-        f"{distance_words(away)} away{_open(readings, others)}; that the others were made from {name} "
-        f"{GIVEN_AS_KNOWN}",
+        f"{distance_words(away)} away{_open(readings, others)}; that {given} was given as known",
         models=(root,),
         excluded=_excluded(name, others),
         live=tuple(
