@@ -36,8 +36,9 @@ DEFAULT_SHARD_BYTES: Final = 5 * 10**9
 MEBIBYTE: Final = 2**20
 NOT_PUBLISHED: Final = Absent("its place publishes no digest")
 # A hashing thread takes the interpreter's lock twice a block of 4 MiB (2.5 ms). While modules are imported
-# it would wait 5 ms for it each time, and so stand still most of the start.
-SWITCH_SECONDS: Final = 0.0005
+# it would wait 5 ms for it each time, and so stand still most of the start; afterwards whoever makes pieces
+# would wait for whoever hands them out.
+SWITCH_SECONDS: Final = 0.0001
 Progress = Callable[[str, int, int], None]
 
 

@@ -47,9 +47,9 @@ LARGEST: Final = 0x7FFFFFFF
 # 65,536 elements: a quantile of as many independent ones has a standard error of .2 %. Neighbours are alike
 # (rows of an embedding), so the error is taken from how places differ, and the bracket is ERRORS of it wide
 # to either side: one in a thousand misses, which costs two passes; each error more, a tenth of every pass.
-# Of half that many elements that a place is read for twice as long: a third of the time of a small tensor.
-PLACES: Final = 64
-RUN: Final = 1024
+# Each place is a read of every model: twice as many of half the length take a tenth of a pass longer.
+PLACES: Final = 32
+RUN: Final = 2048
 ERRORS: Final = 3.5
 WIDE: Final = 0.04
 NARROW: Final = 0.004
