@@ -30,7 +30,7 @@ from parentage.records.dtypes import DType
 from parentage.records.evidence import TensorEvidence
 from parentage.records.recognition import Finding
 
-__all__ = ["LOW_RANK", "Looked"]
+__all__ = ["LOW_RANK", "Looked", "fit_of"]
 
 Block = NDArray[np.float64]
 
@@ -59,7 +59,7 @@ CLEAR: Final = 1.15
 class Looked:
     """One matrix against one model. ``cast``: that model's numbers were rounded as the suspect's are first;
     ``scaled``: rows were scaled as well. ``fit``: the least rank that gives the suspect's numbers within
-    their rounding cells, and what it leaves outside (see ``_fit_of``)."""
+    their rounding cells, and what it leaves outside (see ``fit_of``)."""
 
     name: str
     found: LowRank
@@ -128,7 +128,7 @@ def _fitted(found: Looked, after: Block, base: Block, dtype: DType, before: Sequ
     for one in ([] if fits and fits[-1]["scaled"] else [bounds]) + [replace(bounds, before=base)]:
         fit = smallest_rank(one, MOST_RANK, guess)
         if fit is not None:
-            return replace(found, fit=_fit_of(*fit, one))
+            return replace(found, fit=fit_of(*fit, one))
     return found
 
 
@@ -140,7 +140,7 @@ def _seen(found: Looked, fits: Sequence[Mapping[str, int]]) -> bool:
     return FAINT <= excess <= CLEAR or excess > PROMISING
 
 
-def _fit_of(fit: CellFit, less: int, bounds: Bounds) -> dict[str, int]:
+def fit_of(fit: CellFit, less: int, bounds: Bounds) -> dict[str, int]:
     """``rank``, and were rows ``scaled`` as well; numbers ``outside`` their cells, and with one rank
     ``less``; of those that moved to another binade (``crossing``) the ones outside where the suspect was
     rounded, or the other."""
@@ -173,7 +173,7 @@ def _paid_whole(looked: Sequence[Looked], model: int, context: Context) -> bool:
 
 def _row(x: Looked) -> dict[str, Any]:
     """What is kept of one matrix; ``modelled``: what is left over what rounding leaves of this very change,
-    where that is less than it leaves of any; ``fit``: as of ``_fit_of``, where a rank fits."""
+    where that is less than it leaves of any; ``fit``: as of ``fit_of``, where a rank fits."""
     found = x.found
     faint = found.excess < FAINT and found.modelled > 0 and not x.scaled
     more: dict[str, Any] = {"modelled": found.left / found.modelled} if faint else {}

@@ -15,7 +15,7 @@ from parentage.verdicts.readings import Readings
 from parentage.verdicts.relations.rooted import weigh_descent
 from parentage.verdicts.weighing import Status, Weighing
 
-__all__ = ["low_rank_words", "weigh_low_rank"]
+__all__ = ["low_rank_words", "way_of_cells", "weigh_low_rank"]
 
 # What is left beyond the rank, over what rounding leaves there: .996 to 1.018 in adapters merged by peft,
 # 2.1 and more in real fine-tunes (docs/log.md). Two roundings leave 2.
@@ -182,12 +182,12 @@ def _way(rows: Sequence[Row]) -> int:
     forward, backward = (
         sum(row[key] * row["crossing"] for row in others) / max(count, 1) for key in ("forward", "backward")
     )
-    ways |= {_way_of_cells([fit]) for fit in fitted}
-    told = {_way_of(count, forward, backward), _way_of_cells(fitted)}
+    ways |= {way_of_cells([fit]) for fit in fitted}
+    told = {_way_of(count, forward, backward), way_of_cells(fitted)}
     return -1 if -1 in ways | told else max(told)
 
 
-def _way_of_cells(fits: Sequence[Mapping[str, int]]) -> int:
+def way_of_cells(fits: Sequence[Mapping[str, int]]) -> int:
     """The same of numbers outside the cells of one side and inside those of the other."""
     count, forward, backward = (sum(f[key] for f in fits) for key in ("crossing", "forward", "backward"))
     if count < CROSSING_CELLS:
