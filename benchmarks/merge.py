@@ -183,6 +183,7 @@ def main() -> None:
     parser.add_argument("--method", default="linear", choices=["linear", "ties"])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--mergekit", type=Path, help="the Python of an environment that has mergekit")
+    parser.add_argument("--only", nargs="+", default=[], help="these alone, beside the raw copy")
     parser.add_argument("--folder", type=Path, help="where the files are made; a temporary folder")
     options = parser.parse_args()
     with TemporaryDirectory(dir=options.folder) as place:
@@ -194,6 +195,8 @@ def main() -> None:
             nbytes = max(part.result() for part in parts)
         (folder / "recipe.yaml").write_text(recipe_text(folder, options.method))
         runs = contenders(folder, options.mergekit)
+        if options.only:
+            runs = {name: run for name, run in runs.items() if name in ("raw", *options.only)}
         for command in runs.values():
             timed(command())  # compiled code and the page cache are warm afterwards
         seconds: dict[str, list[float]] = {name: [] for name in runs}

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from parentage.methods.method import Values
 
-__all__ = ["Gathering", "Look", "Met", "Numbers", "gather", "keep_marked", "met_at"]
+__all__ = ["Gathering", "Look", "Met", "Numbers", "gather", "met_at"]
 
 
 class Gathering(Protocol):
@@ -179,12 +179,12 @@ def gather(
             # What is below wraps round; magnitudes have 31 bits.
             under += over >> np.uint32(31)
         below += int(under)
-        filled = keep_marked(block, inside, start + begin, sizes, places, filled)
+        filled = _keep_marked(block, inside, start + begin, sizes, places, filled)
     return filled, below
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def keep_marked(
+def _keep_marked(
     block: NDArray[np.uint32],
     inside: NDArray[np.uint8],
     start: int,
